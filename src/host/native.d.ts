@@ -1,0 +1,180 @@
+/**
+ * What the C host (`src/native/`) offers to scripts. Only `src/host/` imports it.
+ *
+ * Wrong argument types throw `TypeError`; a failed system call throws an `Error` with `code` (`'ECONNREFUSED'`), `errno`
+ * and `syscall`. A throw in a callback is reported on standard error with its stack and ends nothing.
+ */
+declare module 'oneip:runtime' {
+  /** `Error` of a failed system call. */
+  export interface SystemError extends Error {
+    readonly code: string;
+    readonly errno: number;
+    readonly syscall: string;
+  }
+
+  /** Version of the host, and of the engine in it. */
+  export const version: string;
+  export const engineVersion: string;
+  /** True where the CPU stores the low byte first. */
+  export const littleEndian: boolean;
+  /** Arguments behind the script's name. */
+  export const args: readonly string[];
+  /** Absolute path of the running script. */
+  export const scriptPath: string;
+  export const pid: number;
+
+  /** Ends the process after flushing; never returns. */
+  export function exit(status: number): never;
+  /** An environment variable. */
+  export function getenv(name: string): string | undefined;
+
+  /** Milliseconds of CLOCK_MONOTONIC, with a fraction. */
+  export function monotonic(): number;
+  /** Milliseconds of CLOCK_REALTIME since 1970. */
+  export function realtime(): number;
+  export interface Timer {
+    /** Idempotent. */
+    cancel(): void;
+  }
+  /** Calls back once after `delay` milliseconds (0 = in the next turn of the loop), or every `delay` where `repeat`. A pending timer keeps the process alive. */
+  export function setTimer(callback: () => void, delay: number, repeat?: boolean): Timer;
+
+  export type SignalName = 'SIGTERM' | 'SIGHUP' | 'SIGINT' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH';
+  /** Sets or (with `null`) removes the handler of a signal. Handlers do not keep the process alive. SIGCHLD belongs to `spawn`, SIGPIPE is ignored. */
+  export function onSignal(signal: SignalName, callback: (() => void) | null): void;
+  /** kill(2); `signal` may be any signal's name, or 0 to ask whether the process exists. */
+  export function kill(pid: number, signal: string | 0): void;
+
+  export interface SpawnOptions {
+    /** Written to the child's standard input, which is then closed. */
+    input?: string | Uint8Array;
+    /** Whole environment; default: ours. */
+    env?: Readonly<Record<string, string>>;
+    cwd?: string;
+    /** Milliseconds until the child gets SIGKILL; 0 = none. */
+    timeout?: number;
+    /** Bytes kept of each output (the rest is read and dropped); default 1 MiB. */
+    outputLimit?: number;
+    /** True: the child writes to our own standard output and error; nothing is captured. */
+    inherit?: boolean;
+  }
+  export interface SpawnResult {
+    /** Exit status, or `null` where a signal ended it. */
+    readonly status: number | null;
+    readonly signal: string | null;
+    readonly timedOut: boolean;
+    readonly stdout: Uint8Array;
+    readonly stderr: Uint8Array;
+  }
+  export interface Process {
+    readonly pid: number;
+    kill(signal: string): void;
+  }
+  /** Starts `argv[0]` (looked up in PATH). `done` is called once, when the child has ended and its outputs are closed. A program that is not there throws ENOENT. */
+  export function spawn(argv: readonly string[], options: SpawnOptions, done: (result: SpawnResult) => void): Process;
+
+  export type SocketDomain = 'unix' | 'inet' | 'inet6' | 'netlink' | 'packet';
+  export type SocketType = 'stream' | 'dgram' | 'raw' | 'seqpacket';
+  export type SocketAddress =
+    | { readonly path: string }
+    | { readonly address: string; readonly port: number; readonly scopeId?: number }
+    | { readonly nlPid: number; readonly nlGroups: number }
+    | { readonly ifindex: number; readonly protocol: number; readonly hardware?: Uint8Array; readonly packetType?: number };
+  export interface Received {
+    readonly data: Uint8Array;
+    /** Sender, where the socket is not connected. */
+    readonly from?: SocketAddress;
+    /** True where the datagram was longer than `size`. */
+    readonly truncated: boolean;
+  }
+  /** A non-blocking, close-on-exec socket. Closed by `close()` or when collected (unless a callback is set, which also keeps the process alive). */
+  export class Socket {
+    /** `protocol`: number as in socket(2), e.g. 1 ICMP, 58 ICMPv6, 0 NETLINK_ROUTE, 12 NETLINK_NETFILTER; ETH_P_* in host order for packet sockets. */
+    constructor(domain: SocketDomain, type: SocketType, protocol?: number);
+    /** Descriptor, or -1 once closed. */
+    readonly fd: number;
+    bind(address: SocketAddress): void;
+    /** True: connected; false: in progress (wait for `onWritable`, then ask `getOption('SO_ERROR')`). */
+    connect(address: SocketAddress): boolean;
+    listen(backlog?: number): void;
+    /** `null` where nobody waits. */
+    accept(): Socket | null;
+    /** Bytes taken, which may be fewer than given; -1 where the socket is full. */
+    send(data: Uint8Array, to?: SocketAddress): number;
+    /** `null` where nothing waits; on a stream, empty data means that the peer has closed. */
+    receive(size: number): Received | null;
+    shutdown(how: 'read' | 'write' | 'both'): void;
+    /** `name`: 'SO_RCVBUF' | 'SO_RCVBUFFORCE' | 'SO_SNDBUF' | 'SO_REUSEADDR' | 'SO_BROADCAST' | 'SO_MARK' | 'SO_BINDTODEVICE' | 'SO_ERROR' | 'SO_PRIORITY' | 'IP_TTL' | 'IP_HDRINCL' | 'IP_FREEBIND' | 'IP_TRANSPARENT' | 'IP_MTU_DISCOVER' | 'IP_RECVERR' | 'IP_MULTICAST_IF' | 'IP_MULTICAST_TTL' | 'IP_MULTICAST_LOOP' | 'IPV6_V6ONLY' | 'IPV6_UNICAST_HOPS' | 'IPV6_FREEBIND' | 'IPV6_TRANSPARENT' | 'IPV6_CHECKSUM' | 'TCP_NODELAY' | 'PACKET_IGNORE_OUTGOING' | 'NETLINK_ADD_MEMBERSHIP' | 'NETLINK_DROP_MEMBERSHIP' | 'NETLINK_EXT_ACK' | 'NETLINK_CAP_ACK' | 'NETLINK_GET_STRICT_CHK' | 'NETLINK_NO_ENOBUFS' | … ; a string only for SO_BINDTODEVICE. */
+    setOption(name: string, value: number | string | Uint8Array): void;
+    getOption(name: string): number;
+    /** Joins a multicast group on a device: IPv4 or IPv6 address. */
+    joinGroup(address: string, ifindex: number): void;
+    /** Classic BPF filter as an array of [code, jt, jf, k]; empty = detach. */
+    setFilter(program: readonly (readonly [number, number, number, number])[]): void;
+    /** Level-triggered; `null` stops. */
+    onReadable(callback: (() => void) | null): void;
+    onWritable(callback: (() => void) | null): void;
+    /** Idempotent; every later call on the socket throws EBADF. */
+    close(): void;
+  }
+
+  export interface FileStatus {
+    readonly type: 'file' | 'directory' | 'symlink' | 'socket' | 'device' | 'fifo';
+    readonly size: number;
+    readonly mode: number;
+    /** Milliseconds since 1970. */
+    readonly modified: number;
+  }
+  /** Whole file, also of /proc and /sys whose size is not known; throws EFBIG beyond `limit` (default 16 MiB). */
+  export function readFile(path: string, limit?: number): Uint8Array;
+  /** Writes in place (what /proc and /sys want). */
+  export function writeFile(path: string, data: string | Uint8Array): void;
+  /** Replaces the file in one step: temporary file beside it, fsync, rename. Mode default 0o644. On failure (a full disk) the old file stays and no temporary one. */
+  export function replaceFile(path: string, data: string | Uint8Array, mode?: number): void;
+  export function removeFile(path: string): void;
+  export function makeDirectory(path: string, mode?: number): void;
+  export function readDirectory(path: string): string[];
+  export function readLink(path: string): string;
+  /** `null` where nothing is there. Does not follow a symlink in the last place. */
+  export function fileStatus(path: string): FileStatus | null;
+  /** Writes all of it to standard output (1) or error (2), waiting as needed; EPIPE throws. */
+  export function writeOutput(fd: 1 | 2, text: string): void;
+  /** Standard input to its end. */
+  export function readInput(): Uint8Array;
+  export function isTerminal(fd: 0 | 1 | 2): boolean;
+  /** Columns of the terminal; `null` where it is none. */
+  export function terminalWidth(fd: 1 | 2): number | null;
+  /** Exclusive lock of a file (created as needed), held until the process ends; false where another process holds it. */
+  export function lockFile(path: string): boolean;
+
+  export function encodeUtf8(text: string): Uint8Array;
+  /** Malformed sequences become U+FFFD. */
+  export function decodeUtf8(bytes: Uint8Array): string;
+  export function randomBytes(count: number): Uint8Array;
+  /** Interface number of a device; 0 where there is none. */
+  export function interfaceIndex(device: string): number;
+
+  export interface NftResult {
+    /** 0 = done; anything else: nothing was changed. */
+    readonly status: number;
+    /** What libnftables printed: JSON. */
+    readonly json: string;
+    /** What it complained of. */
+    readonly error: string;
+  }
+  export const nft: {
+    /** Runs one transaction, or list command, given as libnftables JSON (libnftables-json(5)). Throws where libnftables cannot be loaded. */
+    run(json: string): NftResult;
+    /** True once libnftables could be loaded (tries to). */
+    available(): boolean;
+  };
+
+  export const memory: {
+    /** Collects garbage and gives free memory back to the system. */
+    trim(): void;
+    /** Bytes the engine has allocated. */
+    used(): number;
+    /** Limit of the engine's memory in bytes; 0 = none. */
+    setLimit(bytes: number): void;
+  };
+}

@@ -1,0 +1,66 @@
+import ipaddr from 'ipaddr.js';
+
+/** Internet protocol version. */
+export type Family = 4 | 6;
+
+/** An IPv4 or IPv6 address in canonical form: `text` is what the kernel and `nft` print (RFC 5952 for IPv6). */
+export interface Address {
+  readonly family: Family;
+  readonly text: string;
+  /** 4 or 16 bytes in network order. */
+  readonly bytes: Uint8Array;
+}
+
+/** An address prefix (RFC 4291 §2.3, RFC 4632); host bits of `address` are zero. */
+export interface Prefix {
+  readonly address: Address;
+  /** 0–32 for IPv4, 0–128 for IPv6. */
+  readonly length: number;
+}
+
+/** Reads an address; `undefined` where the text is none. IPv4 takes four decimal parts only, IPv6 no zone. */
+export function parseAddress(text: string): Address | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return addressFromBytes(ipaddr.IPv4.parse(text).toByteArray());
+  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  return addressFromBytes(ipaddr.IPv6.parse(text).toByteArray());
+}
+
+/** Makes an address of its 4 or 16 bytes in network order. */
+export function addressFromBytes(bytes: ArrayLike<number>): Address {
+  const copy = Uint8Array.from(bytes);
+  if (copy.length === 4) return { family: 4, text: copy.join('.'), bytes: copy };
+  if (copy.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${copy.length}`);
+  return { family: 6, text: new ipaddr.IPv6(Array.from(copy)).toRFC5952String(), bytes: copy };
+}
+
+/** Reads `ADDRESS/LENGTH`, or a lone address as a prefix of full length; `undefined` where host bits are set. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const [addressText = '', lengthText, ...rest] = text.split('/');
+  const address = parseAddress(addressText);
+  if (!address || rest.length > 0) return undefined;
+  const width = address.bytes.length * 8;
+  if (lengthText === undefined) return { address, length: width };
+  if (!/^\d{1,3}$/.test(lengthText) || Number(lengthText) > width) return undefined;
+  const prefix = maskAddress(address, Number(lengthText));
+  return prefix.address.text === address.text ? prefix : undefined;
+}
+
+/** The prefix of the given length that holds the address. */
+export function maskAddress(address: Address, length: number): Prefix {
+  const bytes = address.bytes.map((byte, index) => {
+    const kept = Math.min(8, Math.max(0, length - index * 8));
+    return byte & (0xff00 >> kept) & 0xff;
+  });
+  return { address: addressFromBytes(bytes), length };
+}
+
+/** True where the address lies in the prefix. */
+export function prefixHolds(prefix: Prefix, address: Address): boolean {
+  if (prefix.address.family !== address.family) return false;
+  return maskAddress(address, prefix.length).address.text === prefix.address.text;
+}
+
+/** `ADDRESS/LENGTH`. */
+export function formatPrefix(prefix: Prefix): string {
+  return `${prefix.address.text}/${prefix.length}`;
+}
