@@ -1,0 +1,162 @@
+import {
+  type ValueType,
+  address,
+  addressOf,
+  boolean,
+  choice,
+  device,
+  integer,
+  numberChoice,
+  portRange,
+  prefix,
+  protocols,
+  reference,
+} from './value-types.ts';
+
+/** An option with one value. */
+export interface SingleOption<T> {
+  readonly kind: 'single';
+  readonly type: ValueType<T>;
+  /** As it would be written. */
+  readonly default: string;
+  /** What it is for; Markdown. */
+  readonly summary: string;
+}
+
+/** An option with one value or none; `absent` says what holds without (Markdown). */
+export interface OptionalOption<T> {
+  readonly kind: 'optional';
+  readonly type: ValueType<T>;
+  readonly absent: string;
+  readonly summary: string;
+}
+
+/** An option with several values: `list` lines, or one `option` with blanks between them. */
+export interface ListOption<T> {
+  readonly kind: 'list';
+  readonly type: ValueType<T>;
+  readonly default: readonly string[];
+  /** What holds without values; Markdown. */
+  readonly absent: string;
+  /** True where a section without values is an error. */
+  readonly required?: boolean;
+  readonly summary: string;
+}
+
+export type Option<T> = SingleOption<T> | OptionalOption<T> | ListOption<T>;
+
+/** The options of a section type, in the order in which they are documented. */
+export type OptionTable = Readonly<Record<string, Option<unknown>>>;
+
+function single<T>(type: ValueType<T>, fallback: string, summary: string): SingleOption<T> {
+  return { kind: 'single', type, default: fallback, summary };
+}
+
+function optional<T>(type: ValueType<T>, absent: string, summary: string): OptionalOption<T> {
+  return { kind: 'optional', type, absent, summary };
+}
+
+function list<T>(
+  type: ValueType<T>,
+  rest: Pick<ListOption<T>, 'absent' | 'summary'> & Partial<ListOption<T>>,
+): ListOption<T> {
+  return { kind: 'list', type, default: [], ...rest };
+}
+
+/** Servers that marks and tables are kept for; the highest base leaves that many numbers above it. */
+const reserved = 65536;
+
+export const globalsOptions = {
+  enabled: single(boolean, '1', 'Switches everything off without touching the services.'),
+  mark_base: single(
+    integer(1, 2 ** 32 - reserved),
+    '0x6f690000',
+    'First firewall mark of the slow path; server number n gets `mark_base` + n. Change it where another program uses the same marks.',
+  ),
+  table_base: single(
+    integer(256, 2 ** 32 - reserved),
+    '28416',
+    'First routing table of the slow path; server number n gets `table_base` + n.',
+  ),
+  rule_priority: single(
+    integer(1, 32765),
+    '900',
+    "Preference of the slow path's policy routing rules. It must come before those of mwan3 (from 1001) and of pbr.",
+  ),
+} as const;
+
+export const serviceOptions = {
+  enabled: single(boolean, '1', 'Switches this service off. Its values are checked all the same.'),
+  ghost: list(address, {
+    required: true,
+    absent: 'required',
+    summary:
+      'Ghost address: what clients connect to, and what every server carries as a second address on `lo`. Several, of both families, belong to one service.',
+  }),
+  proto: list(protocols, {
+    default: ['tcp'],
+    absent: '`tcp`',
+    summary:
+      'Protocols taken. `all` is everything that is sent to the ghost address, with ports or without, and excludes `port`.',
+  }),
+  port: list(portRange, {
+    absent: 'all ports',
+    summary: "Ports taken. A service on the router's own address must name some.",
+  }),
+  source: list(device, {
+    default: ['wan'],
+    absent: '`wan`',
+    summary: 'Where clients arrive: devices or logical interfaces. Name the LAN too if its clients are to be served.',
+  }),
+  device: single(device, 'br-lan', 'Where the servers live: a device or a logical interface, with Ethernet headers.'),
+  hash: single(
+    choice(['source', 'source_port']),
+    'source',
+    'What picks the server: the address of the client (`source`), so that it keeps to one server, or its address and both ports (`source_port`), so that its connections spread.',
+  ),
+  hash_prefix6: single(
+    integer(32, 128, 8),
+    '64',
+    'Leading bits of an IPv6 client that are hashed. 64 takes a household with all its privacy addresses for one client.',
+  ),
+  allow: list(prefix, { absent: 'everybody', summary: 'Clients that may use the service.' }),
+  deny: list(prefix, { absent: 'nobody', summary: 'Clients that may not, even if `allow` holds them.' }),
+  slots: single(
+    numberChoice([256, 512, 1024, 2048, 4096]),
+    '4096',
+    'Entries of the allocation table. More make finer shares; fewer load faster.',
+  ),
+  seed: optional(
+    integer(0, 2 ** 32 - 1),
+    'made of the name',
+    'Seed of the hash. Without it, FNV-1a (32 bits) of the name of the section, so that all routers agree.',
+  ),
+  dispatch: single(
+    choice(['route'], ' (the only way of dispatch so far)'),
+    'route',
+    "How packets get to the servers. `route`: the router hands them over unmodified, by the server's own neighbour entry.",
+  ),
+} as const;
+
+export const serverOptions = {
+  enabled: single(boolean, '1', 'Switches this server off, as if the section were not there.'),
+  service: list(reference, { absent: 'no service', summary: 'Names of the services that the server takes part in.' }),
+  address: optional(addressOf(4, 'address6'), 'no IPv4 clients', 'Its own (primary) IPv4 address.'),
+  address6: optional(
+    addressOf(6, 'address'),
+    'no IPv6 clients',
+    'Its own (primary) IPv6 address, not a link-local one.',
+  ),
+  weight: single(
+    integer(0, 1000),
+    '100',
+    'Its share of the clients relative to the other servers of a service: 200 gets twice what 100 gets, 0 nothing.',
+  ),
+} as const;
+
+/** Every section type with its options. */
+export const sectionTypes = {
+  globals: globalsOptions,
+  service: serviceOptions,
+  server: serverOptions,
+} as const;

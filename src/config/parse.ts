@@ -1,0 +1,150 @@
+import type { Findings, Place } from './findings.ts';
+import type { ListOption, Option, OptionTable, SingleOption } from './options.ts';
+import { type UciOption, type UciSection, type UciValue, sectionLabel } from './uci.ts';
+import type { ValueType } from './value-types.ts';
+import { nearest, quote } from './wording.ts';
+
+/** A value that was read. */
+export interface Entry<T> {
+  readonly value: T;
+  /** 1-based; the section's line where the value is a default. */
+  readonly line: number;
+}
+
+/** What a table of options makes of a section: every single option has a value, be it the default. */
+export type Values<Table extends OptionTable> = {
+  readonly [Key in keyof Table]: Table[Key] extends ListOption<infer T>
+    ? readonly Entry<T>[]
+    : Table[Key] extends SingleOption<infer T>
+      ? Entry<T>
+      : Table[Key] extends Option<infer T>
+        ? Entry<T> | undefined
+        : never;
+};
+
+/** A section with its options read. */
+export interface TypedSection<Table extends OptionTable> {
+  readonly name: string | undefined;
+  /** `service 'web'`, for messages. */
+  readonly label: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly values: Values<Table>;
+  /** False where a value is wrong or missing; then `values` has the defaults in their place. */
+  readonly sound: boolean;
+}
+
+/** Reads the options of a section by their table, and reports every value that is wrong. */
+export function readSection<Table extends OptionTable>(
+  table: Table,
+  section: UciSection,
+  findings: Findings,
+): TypedSection<Table> {
+  const reader = new SectionReader(section, findings);
+  reader.warnOfUnknown(Object.keys(table));
+  const values = Object.entries(table).map(([key, option]) => [key, reader.read(key, option)] as const);
+  return {
+    name: section.name,
+    label: sectionLabel(section),
+    line: section.line,
+    values: Object.fromEntries(values) as Values<Table>,
+    sound: reader.sound,
+  };
+}
+
+class SectionReader {
+  sound = true;
+  readonly #section: UciSection;
+  readonly #findings: Findings;
+
+  constructor(section: UciSection, findings: Findings) {
+    this.#section = section;
+    this.#findings = findings;
+  }
+
+  warnOfUnknown(known: readonly string[]): void {
+    for (const { name, values } of this.#section.options.values()) {
+      if (known.includes(name)) continue;
+      const meant = nearest(name, known);
+      this.#findings.warning(
+        this.#place(name, values[0]?.line ?? this.#section.line),
+        'is unknown and ignored',
+        meant === undefined ? known.join(', ') : `did you mean '${meant}'?`,
+      );
+    }
+  }
+
+  read(key: string, option: Option<unknown>): Entry<unknown> | readonly Entry<unknown>[] | undefined {
+    const given = this.#section.options.get(key);
+    switch (option.kind) {
+      case 'single':
+        return this.#single(key, option.type, given) ?? this.#default(option.type, option.default);
+      case 'optional':
+        return this.#single(key, option.type, given);
+      case 'list':
+        if (given) return this.#list(key, option.type, given);
+        if (option.required) this.#refuse(this.#place(key, this.#section.line), 'is missing', option.type.accepted);
+        return option.default.flatMap((text) => this.#default(option.type, text) ?? []);
+    }
+  }
+
+  #single(key: string, type: ValueType<unknown>, given: UciOption | undefined): Entry<unknown> | undefined {
+    const [value, second] = given?.values ?? [];
+    if (!value) return undefined;
+    if (second) {
+      this.#refuse(this.#place(key, second.line), 'has several values', `one: ${type.accepted}`);
+      return undefined;
+    }
+    return this.#value(key, type, value);
+  }
+
+  #list(key: string, type: ValueType<unknown>, given: UciOption): readonly Entry<unknown>[] {
+    const texts = given.list || hasLineBreak(given.values[0]) ? given.values : given.values.flatMap(splitAtBlanks);
+    const entries = new Map<string, Entry<unknown>>();
+    for (const text of texts) {
+      const entry = this.#value(key, type, text);
+      if (!entry) continue;
+      const identity = type.key ? type.key(entry.value) : String(entry.value);
+      const earlier = entries.get(identity);
+      if (earlier) this.#findings.warning(this.#place(key, text.line), `${quote(text.text)} is listed twice`);
+      else entries.set(identity, entry);
+    }
+    return [...entries.values()];
+  }
+
+  #value(key: string, type: ValueType<unknown>, value: UciValue): Entry<unknown> | undefined {
+    const place = this.#place(key, value.line);
+    if (hasLineBreak(value)) {
+      this.#refuse(place, `${quote(value.text)} runs over lines; is a quote missing?`, type.accepted);
+      return undefined;
+    }
+    const reading = type.read(value.text);
+    if ('value' in reading) return { value: reading.value, line: value.line };
+    this.#refuse(place, `${quote(value.text)} ${reading.reason}`, reading.accepted ?? type.accepted);
+    return undefined;
+  }
+
+  #default(type: ValueType<unknown>, text: string): Entry<unknown> | undefined {
+    const reading = type.read(text);
+    return 'value' in reading ? { value: reading.value, line: this.#section.line } : undefined;
+  }
+
+  #refuse(place: Place, message: string, accepted: string): void {
+    this.sound = false;
+    this.#findings.error(place, message, accepted);
+  }
+
+  #place(option: string, line: number): Place {
+    return { line, section: sectionLabel(this.#section), option };
+  }
+}
+
+function hasLineBreak(value: UciValue | undefined): boolean {
+  return value?.text.includes('\n') ?? false;
+}
+
+/** UCI's custom for short lists: `option port '80 443'`. */
+function splitAtBlanks(value: UciValue): UciValue[] {
+  const words = value.text.split(/[ \t]+/).filter((text) => text !== '');
+  return words.map((text) => ({ text, line: value.line }));
+}

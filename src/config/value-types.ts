@@ -1,0 +1,177 @@
+import { type Address, type Family, type Prefix, formatPrefix, parseAddress, parsePrefix } from '../net/address.ts';
+import { maskAddress } from '../net/address.ts';
+import type { PortRange, ServiceProtocol } from './model.ts';
+import { alternatives } from './wording.ts';
+
+/** What a text means; or why it means nothing, as a clause that follows the quoted text (`is no port`). */
+export type Reading<T> = { readonly value: T } | { readonly reason: string; readonly accepted?: string };
+
+/** A kind of value that an option may take. */
+export interface ValueType<T> {
+  /** In the reference: `port`. */
+  readonly name: string;
+  /** Ends the message about a wrong value; also the reference's description of right ones. */
+  readonly accepted: string;
+  readonly read: (text: string) => Reading<T>;
+  /** Equal for equal values; the value as text where absent. */
+  readonly key?: (value: T) => string;
+}
+
+/** What UCI's own scripts take for a truth value. */
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ...['1', 'on', 'true', 'yes', 'enabled'].map((text) => [text, true] as const),
+  ...['0', 'off', 'false', 'no', 'disabled'].map((text) => [text, false] as const),
+]);
+
+export const boolean: ValueType<boolean> = {
+  name: 'boolean',
+  accepted: '1 or 0 (or on/off, true/false, yes/no, enabled/disabled)',
+  read(text) {
+    const value = truths.get(text);
+    return value === undefined ? { reason: 'is neither true nor false' } : { value };
+  },
+};
+
+/** A whole number from `min` to `max`, decimal or, with `0x`, hexadecimal; only multiples of `step`. */
+export function integer(min: number, max: number, step = 1): ValueType<number> {
+  return {
+    name: 'number',
+    accepted: `a whole number ${min}–${max}${step === 1 ? '' : ` in steps of ${step}`}`,
+    read(text) {
+      // A leading zero would mean octal to some readers and decimal to others.
+      if (!/^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,12})$/.test(text)) return { reason: 'is no whole number' };
+      const value = Number(text);
+      if (value < min) return { reason: 'is too small' };
+      if (value > max) return { reason: 'is too large' };
+      return value % step === 0 ? { value } : { reason: `is no multiple of ${step}` };
+    },
+  };
+}
+
+/** One word of several; `note` goes behind the list of them. */
+export function choice<T extends string>(words: readonly T[], note = ''): ValueType<T> {
+  return {
+    name: 'word',
+    accepted: `${alternatives(words)}${note}`,
+    read(text) {
+      const value = words.find((word) => word === text);
+      return value === undefined ? { reason: 'is unknown' } : { value };
+    },
+  };
+}
+
+/** One number of several. */
+export function numberChoice(numbers: readonly number[]): ValueType<number> {
+  return {
+    name: 'number',
+    accepted: alternatives(numbers.map(String)),
+    read(text) {
+      const value = numbers.find((number) => String(number) === text);
+      return value === undefined ? { reason: 'is none of the possible numbers' } : { value };
+    },
+  };
+}
+
+const addressKey = (address: Address): string => address.text;
+
+export const address: ValueType<Address> = {
+  name: 'address',
+  accepted: 'an IPv4 or IPv6 address',
+  read: readAddress,
+  key: addressKey,
+};
+
+/** An address of one family; `elsewhere` names the option for the other family. */
+export function addressOf(family: Family, elsewhere: string): ValueType<Address> {
+  return {
+    name: `IPv${family} address`,
+    accepted: `an IPv${family} address`,
+    read(text) {
+      const reading = readAddress(text);
+      if (!('value' in reading) || reading.value.family === family) return reading;
+      return {
+        reason: `is an IPv${reading.value.family} address`,
+        accepted: `an IPv${family} address here, and this one in option '${elsewhere}'`,
+      };
+    },
+    key: addressKey,
+  };
+}
+
+function readAddress(text: string): Reading<Address> {
+  const value = parseAddress(text);
+  if (value) return { value };
+  const [bare = ''] = text.split(/[/%]/);
+  if (text === bare || !parseAddress(bare)) return { reason: 'is no address' };
+  return { reason: text.includes('/') ? 'has a prefix length' : 'has a zone', accepted: `'${bare}'` };
+}
+
+export const prefix: ValueType<Prefix> = {
+  name: 'prefix',
+  accepted: 'a prefix such as 192.0.2.0/24 or 2001:db8::/32, or one address',
+  read(text) {
+    const value = parsePrefix(text);
+    if (value) return { value };
+    const [addressText = '', lengthText = ''] = text.split('/');
+    const stray = parseAddress(addressText);
+    const length = Number(lengthText);
+    if (!stray || !/^\d{1,3}\/?$/.test(lengthText) || length > stray.bytes.length * 8)
+      return { reason: 'is no prefix' };
+    return {
+      reason: `has bits set behind the first ${length}`,
+      accepted: `'${formatPrefix(maskAddress(stray, length))}', or '${stray.text}' for the one address`,
+    };
+  },
+  key: formatPrefix,
+};
+
+export const portRange: ValueType<PortRange> = {
+  name: 'port or range',
+  accepted: 'a port 1–65535, or a range such as 8000-8010',
+  read(text) {
+    const match = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (!match || first > 65535 || last > 65535)
+      return { reason: text.includes('-') ? 'is no range of ports' : 'is no port' };
+    return first > last
+      ? { reason: 'ends before it begins', accepted: `'${last}-${first}'` }
+      : { value: { first, last } };
+  },
+  key: ({ first, last }) => `${first}-${last}`,
+};
+
+const protocolSets: ReadonlyMap<string, readonly ServiceProtocol[]> = new Map([
+  ['tcp', ['tcp']],
+  ['udp', ['udp']],
+  ['tcp+udp', ['tcp', 'udp']],
+  ['all', ['all']],
+]);
+
+export const protocols: ValueType<readonly ServiceProtocol[]> = {
+  name: 'word',
+  accepted: alternatives([...protocolSets.keys()]),
+  read(text) {
+    const value = protocolSets.get(text);
+    return value === undefined ? { reason: 'is no protocol that a service can take' } : { value };
+  },
+  key: (value) => value.join('+'),
+};
+
+/** A network device or a logical interface; the rules are the kernel's for names of devices (`dev_valid_name`). */
+export const device: ValueType<string> = {
+  name: 'device',
+  accepted: 'a device such as eth0.2, or a logical interface such as wan; 1–15 characters without blanks, / and :',
+  read(text) {
+    if (text === 'lo') return { reason: 'is the loopback device, which leads to nobody' };
+    const valid = /^[!-~]{1,15}$/.test(text) && !/[/:]/.test(text) && text !== '.' && text !== '..';
+    return valid ? { value: text } : { reason: 'is no name of a device' };
+  },
+};
+
+/** The name of another section, which must exist; whether it does is seen when all are read. */
+export const reference: ValueType<string> = {
+  name: 'name of a service',
+  accepted: 'the name of a service section',
+  read: (text) => ({ value: text }),
+};
