@@ -1,0 +1,130 @@
+import { resolveDevice } from '../config/environment.ts';
+import type { Environment, LinkState } from '../config/environment.ts';
+import { serverAddress } from '../config/model.ts';
+import type { Model, Server, Service } from '../config/model.ts';
+import type { Address, Family } from '../net/address.ts';
+import { devicesThatAnswer } from './ghost.ts';
+
+/** No server owns the slot. */
+export const NO_SERVER = 0xffff;
+
+/** The allocation tables of a service by family: entry = index into `Service.servers`, or `NO_SERVER`. Families with the same members share one table. */
+export type SlotTables = Readonly<Partial<Record<Family, Uint16Array>>>;
+
+/** What the router tells beside links and addresses. */
+export interface Observation {
+  readonly environment: Environment;
+  /** MAC address by address of the router's neighbours, as far as they are resolved. */
+  readonly hardware: ReadonlyMap<string, string>;
+  /** Devices on which strict reverse path filtering (RFC 3704 §2.2) is in force. */
+  readonly strictReversePath: ReadonlySet<string>;
+}
+
+/** The services as they run on this router now: names resolved to links, ghosts to what must be done for them. */
+export interface Deployment {
+  readonly services: readonly DeployedService[];
+  readonly observation: Observation;
+  readonly markBase: number;
+  readonly tableBase: number;
+  readonly rulePriority: number;
+}
+
+export interface DeployedService {
+  readonly service: Service;
+  /** Where the servers live. */
+  readonly device: LinkState;
+  /** Where clients arrive; devices that are absent at the moment are left out. */
+  readonly sources: readonly LinkState[];
+  readonly ghosts: readonly Ghost[];
+  readonly servers: readonly DeployedServer[];
+  readonly tables: SlotTables;
+}
+
+export interface Ghost {
+  readonly address: Address;
+  /** Device of the router that carries the ghost as its own address (the one-public-address home). */
+  readonly ownedBy?: string;
+  /** Links whose connected subnet holds the ghost: there somebody has to answer ARP and ND for it. */
+  readonly answeredOn: readonly LinkState[];
+}
+
+export interface DeployedServer extends Server {
+  /** Number of the server's firewall mark and routing table on the slow path, from 1. */
+  readonly number: number;
+}
+
+/** Key under which a server has its number: marks and routes belong to a server on a device. */
+export function numberKey(device: string, server: Server): string {
+  return `${device}/${server.name}`;
+}
+
+/**
+ * Gives every server on its device a number from 1. Numbers that were given before stay, so that a reload does not move the
+ * marks of packets under way; they have a meaning on this router only.
+ */
+export function numberServers(
+  model: Model,
+  environment: Environment,
+  before: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const keys = new Set<string>();
+  for (const service of model.services) {
+    const device = resolveDevice(environment, service.device);
+    for (const server of service.servers) keys.add(numberKey(device, server));
+  }
+  const numbers = new Map([...before].filter(([key]) => keys.has(key)));
+  const taken = new Set(numbers.values());
+  let next = 1;
+  for (const key of keys) {
+    if (numbers.has(key)) continue;
+    while (taken.has(next)) next++;
+    taken.add(next);
+    numbers.set(key, next);
+  }
+  return numbers;
+}
+
+/** The members of a service that take part in a family's allocation table: those with an address of that family. */
+export function membersOf(service: Service, family: Family): { name: string; weight: number }[] {
+  return service.servers
+    .filter((server) => serverAddress(server, family))
+    .map(({ name, weight }) => ({ name, weight }));
+}
+
+/**
+ * Resolves a model against the router as it is. Services without their server device at the moment are left out: nothing
+ * could be forwarded; the event of the device's return brings them back.
+ */
+export function deploy(
+  model: Model,
+  observation: Observation,
+  numbers: ReadonlyMap<string, number>,
+  tablesOf: (service: Service) => SlotTables,
+): Deployment {
+  const { environment } = observation;
+  const services: DeployedService[] = [];
+  for (const service of model.globals.enabled ? model.services : []) {
+    const device = environment.links.get(resolveDevice(environment, service.device));
+    if (!device) continue;
+    const sources = service.sources.flatMap((name) => environment.links.get(resolveDevice(environment, name)) ?? []);
+    services.push({
+      service,
+      device,
+      sources: [...new Set(sources)],
+      ghosts: service.ghosts.map((address) => deployGhost(address, environment)),
+      servers: service.servers.map((server) => ({
+        ...server,
+        number: numbers.get(numberKey(device.name, server)) ?? 0,
+      })),
+      tables: tablesOf(service),
+    });
+  }
+  const { markBase, tableBase, rulePriority } = model.globals;
+  return { services, observation, markBase, tableBase, rulePriority };
+}
+
+function deployGhost(address: Address, environment: Environment): Ghost {
+  const own = environment.addresses.find((entry) => entry.address.text === address.text);
+  if (own) return { address, ownedBy: own.device, answeredOn: [] };
+  return { address, answeredOn: devicesThatAnswer(address, environment) };
+}

@@ -1,0 +1,11 @@
+import type { Deployment } from '../deployment/deployment.ts';
+import { fastPath } from './fast-path.ts';
+import type { Ruleset } from './ruleset.ts';
+import { slowPath } from './slow-path.ts';
+import { familiesOf } from './traffic.ts';
+
+/** The whole ruleset of a deployment: nothing at all where there is no service to run. */
+export function buildRuleset(deployment: Deployment): Ruleset {
+  if (!deployment.services.some((deployed) => familiesOf(deployed).length > 0)) return { tables: [] };
+  return { tables: [slowPath(deployment), fastPath(deployment)] };
+}

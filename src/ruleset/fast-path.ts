@@ -1,0 +1,119 @@
+import type { LinkState } from '../config/environment.ts';
+import type { DeployedService, Deployment } from '../deployment/deployment.ts';
+import type { Family } from '../net/address.ts';
+import type { Json } from './expression.ts';
+import { count, prefixElement } from './expression.ts';
+import { admit, clampSegments, clientSets, impossibleSet, leaveToStack } from './guard.ts';
+import { answerArp } from './arp-answer.ts';
+import { rule } from './ruleset.ts';
+import type { Chain, Table } from './ruleset.ts';
+import { serviceMap } from './service-map.ts';
+import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
+import { impossibleSources } from './source-guard.ts';
+import { familiesOf, takesAll, transports } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+
+/** Before flowtables (0) and before anything else that usually hooks ingress. */
+const INGRESS_PRIORITY = -150;
+
+/** Chain of the guards that a service's packets of one class pass on their way from a device. */
+export function guardChain(place: string, service: string, traffic: Traffic, family: Family): string {
+  return `${place}/${service}/${traffic}${family}`;
+}
+
+/** Classes of packets that a service takes from its clients. */
+export function trafficOf(deployed: DeployedService): Traffic[] {
+  return [...transports(deployed.service), 'echo', ...(takesAll(deployed.service) ? (['other'] as const) : [])];
+}
+
+/**
+ * The fast path: at ingress of every device where clients arrive, before the stack has done any work for the packet.
+ * Device → service → guards → hash → slot → server's chain, which counts and hands the packet to the server's neighbour.
+ */
+export function fastPath(deployment: Deployment): Table {
+  const { services } = deployment;
+  const active = services.filter((deployed) => familiesOf(deployed).length > 0);
+  const arp = answerArp(deployment);
+  const sources = new Map(active.flatMap(({ sources }) => sources.map((link) => [link.name, link] as const)));
+  const devices = new Map([...sources, ...arp.map(({ link }) => [link.name, link] as const)]);
+
+  const chains: Chain[] = [];
+  const sets: Table['sets'][number][] = [];
+  for (const link of devices.values()) {
+    const place = `from/${link.name}`;
+    const here = active.filter((deployed) => deployed.sources.includes(link));
+    const map = serviceMap(
+      place,
+      here.map((deployed) => ({
+        deployed,
+        chainOf: (family, traffic) => guardChain(place, deployed.service.name, traffic, family),
+      })),
+    );
+    const answer = arp.find((entry) => entry.link === link);
+    chains.push(
+      {
+        name: place,
+        hook: { type: 'filter', hook: 'ingress', priority: INGRESS_PRIORITY, device: link.name },
+        rules: [...map.rules, ...(answer?.rules ?? [])],
+        bound: { [link.name]: link.ifindex },
+      },
+      ...map.chains,
+      ...here.flatMap((deployed) => guardChains(place, link, deployed)),
+      ...(answer?.chains ?? []),
+    );
+    sets.push(...map.sets);
+    for (const family of new Set(here.flatMap(familiesOf))) {
+      sets.push({
+        name: impossibleSet(place, family),
+        key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
+        verdicts: false,
+        interval: true,
+        elements: impossibleSources(deployment, link.name, family).map(prefixElement),
+      });
+    }
+  }
+  return {
+    family: 'netdev',
+    chains: [...chains, ...active.flatMap(serverChains)],
+    sets: [...sets, ...active.flatMap((deployed) => clientSets(deployed, familiesOf(deployed)))],
+    slotMaps: active.flatMap(slotMaps),
+    counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
+  };
+}
+
+function guardChains(place: string, source: LinkState, deployed: DeployedService): Chain[] {
+  return familiesOf(deployed).flatMap((family) =>
+    trafficOf(deployed).map((traffic) => ({
+      name: guardChain(place, deployed.service.name, traffic, family),
+      rules: [
+        ...leaveToStack(source, deployed.device, family, traffic),
+        ...admit(place, deployed, family),
+        ...clampSegments(source, deployed.device, family, traffic),
+        rule('client to slot to server', ...dispatchByClient(deployed, family, traffic)),
+      ],
+    })),
+  );
+}
+
+/**
+ * `fwd ip to` resolves the server by the kernel's neighbour table, so that the MAC follows when a network card is swapped,
+ * lowers the TTL, and works from devices without Ethernet header. It passes over packets of the other family.
+ */
+function serverChains({ service, device, servers }: DeployedService): Chain[] {
+  return servers.map(({ name, address, address6 }) => {
+    const forwards = [forward(device, 4, address?.text), forward(device, 6, address6?.text)].flat();
+    const counter = count(serverCounter(service.name, name));
+    return {
+      name: serverChain(service.name, name),
+      rules: forwards.map((statement, index) =>
+        rule('to the server', ...(index === 0 ? [counter, statement] : [statement])),
+      ),
+      bound: { [device.name]: device.ifindex },
+    };
+  });
+}
+
+function forward(device: LinkState, family: Family, address: string | undefined): Json[] {
+  if (address === undefined) return [];
+  return [{ fwd: { dev: device.name, family: family === 4 ? 'ip' : 'ip6', addr: address } }];
+}

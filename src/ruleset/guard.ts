@@ -1,0 +1,93 @@
+import type { LinkState } from '../config/environment.ts';
+import type { DeployedService } from '../deployment/deployment.ts';
+import type { Family } from '../net/address.ts';
+import type { Json } from './expression.ts';
+import { accept, anonymous, drop, inSet, ipProtocol, match, meta, payload, raw, set } from './expression.ts';
+import { prefixElement } from './expression.ts';
+import { disjoint } from './source-guard.ts';
+import { rule } from './ruleset.ts';
+import type { Rule, SetObject } from './ruleset.ts';
+import { PROTOCOL_NUMBER } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+
+/** Smallest header of IP and TCP together, without options: what an MTU leaves for a segment (RFC 9293 §3.7.1). */
+const HEADERS: Readonly<Record<Family, number>> = { 4: 40, 6: 60 };
+
+/** IPv6 extension headers (IANA): where one follows the fixed header, the stack looks behind it. */
+const EXTENSION_HEADERS = [0, 43, 44, 60, 135, 139, 140];
+
+/** Set of the sources that cannot arrive at a place. */
+export function impossibleSet(place: string, family: Family): string {
+  return `${place}/impossible${family}`;
+}
+
+/**
+ * What the fast path leaves to the stack, which knows better what to do: frames that are not for us, fragments, IP options
+ * and extension headers, packets whose time is over (the stack says so to the client), and packets that the servers' link
+ * does not take (the stack sends "fragmentation needed", `fwd` does not).
+ */
+export function leaveToStack(source: LinkState, device: LinkState, family: Family, traffic: Traffic): Rule[] {
+  const rules: Rule[] = [];
+  if (source.hardware !== undefined) {
+    rules.push(rule('frames for this router only', match(meta('pkttype'), 'host', '!='), accept));
+  }
+  if (family === 4) {
+    // Header length, "more fragments" and fragment offset in one load: IHL 5 and no fragment. As text, since JSON numbers end at 2^53.
+    const header: Json = { '&': [raw('nh', 0, 64), '0x0f00000000003fff'] };
+    rules.push(rule('fragments, IP options', match(header, '0x0500000000000000', '!='), accept));
+  } else if (traffic === 'other') {
+    rules.push(rule('extension headers', match(raw('nh', 48, 8), anonymous(...EXTENSION_HEADERS)), accept));
+  } else {
+    const protocol = PROTOCOL_NUMBER[traffic === 'echo' ? 'ipv6-icmp' : traffic];
+    rules.push(rule('fragments, extension headers', match(raw('nh', 48, 8), protocol, '!='), accept));
+  }
+  const lifetime = family === 4 ? payload('ip', 'ttl') : payload('ip6', 'hoplimit');
+  rules.push(rule('lifetime is over', match(lifetime, 2, '<'), accept));
+  // Only where it can happen: receive offload makes ordinary uploads look oversize, and those would leave the fast path.
+  if (source.mtu > device.mtu) rules.push(rule('larger than the MTU', match(meta('length'), device.mtu, '>'), accept));
+  return rules;
+}
+
+/** Drops clients that cannot be, or may not use the service. */
+export function admit(place: string, deployed: DeployedService, family: Family): Rule[] {
+  const saddr = payload(ipProtocol(family), 'saddr');
+  const { name } = deployed.service;
+  const rules = [rule('impossible source', inSet(saddr, impossibleSet(place, family)), drop)];
+  for (const list of clientLists(deployed, family)) {
+    const [op, purpose] = list.kind === 'deny' ? (['==', 'denied client'] as const) : (['!=', 'not allowed'] as const);
+    rules.push(rule(purpose, inSet(saddr, `${name}/${list.kind}${family}`, op), drop));
+  }
+  return rules;
+}
+
+/** The sets of `list allow` and `list deny`. A service that allows only clients of one family allows none of the other. */
+export function clientSets(deployed: DeployedService, families: readonly Family[]): SetObject[] {
+  return families.flatMap((family) =>
+    clientLists(deployed, family).map(({ kind, prefixes }) => ({
+      name: `${deployed.service.name}/${kind}${family}`,
+      key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
+      verdicts: false,
+      interval: true,
+      elements: prefixes.map(prefixElement),
+    })),
+  );
+}
+
+function clientLists({ service }: DeployedService, family: Family) {
+  return (['deny', 'allow'] as const).flatMap((kind) => {
+    const prefixes = service[kind].filter(({ address }) => address.family === family);
+    const matters = kind === 'deny' ? prefixes.length > 0 : service.allow.length > 0;
+    return matters ? [{ kind, prefixes: disjoint(prefixes) }] : [];
+  });
+}
+
+/**
+ * Clamps the segment size that a client offers to what its link to us carries: the firewall's own clamp never sees a SYN that
+ * is taken at ingress. The kernel only ever lowers the option (nft_exthdr.c).
+ */
+export function clampSegments(source: LinkState, device: LinkState, family: Family, traffic: Traffic): Rule[] {
+  if (traffic !== 'tcp' || source.mtu >= device.mtu) return [];
+  const size = source.mtu - HEADERS[family];
+  const option: Json = { 'tcp option': { name: 'maxseg', field: 'size' } };
+  return [rule('path MTU', match(payload('tcp', 'flags'), 'syn', 'in'), set(option, size))];
+}

@@ -1,0 +1,69 @@
+import type { Json } from './expression.ts';
+
+/**
+ * A whole ruleset as data: what the kernel shall hold. Names follow the way of a packet: `from/DEVICE` is where it arrives,
+ * `from/DEVICE/SERVICE/tcp4` its guards, `SERVICE/slot` the allocation table, `SERVICE/to/SERVER` its end.
+ */
+export interface Ruleset {
+  readonly tables: readonly Table[];
+}
+
+/** Tables are told apart by family; all of them are called `oneip`. */
+export interface Table {
+  readonly family: 'netdev' | 'inet';
+  readonly chains: readonly Chain[];
+  readonly sets: readonly SetObject[];
+  readonly slotMaps: readonly SlotMap[];
+  /** Names of counters. */
+  readonly counters: readonly string[];
+}
+
+export const TABLE = 'oneip';
+
+export interface Chain {
+  readonly name: string;
+  /** Absent for chains that others jump to. */
+  readonly hook?: Hook;
+  readonly rules: readonly Rule[];
+  /**
+   * Interface numbers that the rules are bound to, by device name: the kernel keeps numbers, so a device that comes back
+   * under another one needs its rules anew.
+   */
+  readonly bound?: Readonly<Record<string, number>>;
+}
+
+export interface Hook {
+  readonly type: 'filter' | 'route' | 'nat';
+  readonly hook: 'ingress' | 'prerouting' | 'forward' | 'output' | 'postrouting';
+  readonly priority: number;
+  readonly device?: string;
+}
+
+/** A named set, or a verdict map where `verdicts` is true. */
+export interface SetObject {
+  readonly name: string;
+  readonly key: string | readonly string[];
+  readonly verdicts: boolean;
+  readonly interval: boolean;
+  /** Elements; of maps, [key, verdict]. */
+  readonly elements: readonly Json[];
+}
+
+/** A verdict map from slot number to chain, kept as numbers: 4096 objects would cost a router a megabyte. */
+export interface SlotMap {
+  readonly name: string;
+  /** Slot → index into `targets`, or 0xffff: no element. */
+  readonly slots: Uint16Array;
+  /** Chains. */
+  readonly targets: readonly string[];
+}
+
+export interface Rule {
+  /** What the rule is for, in a few words; listed as its comment behind `!oneip: `. */
+  readonly purpose: string;
+  readonly statements: readonly Json[];
+}
+
+export function rule(purpose: string, ...statements: Json[]): Rule {
+  return { purpose, statements };
+}

@@ -1,0 +1,124 @@
+import type { DeployedService, Ghost } from '../deployment/deployment.ts';
+import type { Family } from '../net/address.ts';
+import type { Json } from './expression.ts';
+import { accept, concat, goto, ipProtocol, match, meta, payload, range, verdictMap } from './expression.ts';
+import { rule } from './ruleset.ts';
+import type { Chain, Rule, SetObject } from './ruleset.ts';
+import { familiesOf, ghostsOf, icmpProtocol, icmpType, takesAll, transports } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+
+/** What finds the service of a packet that arrives at one place: the rules to look it up, and what they look into. */
+export interface ServiceMap {
+  readonly rules: readonly Rule[];
+  readonly sets: readonly SetObject[];
+  readonly chains: readonly Chain[];
+}
+
+/** A service at a place, with the ghosts of one family, and the chain that goes on with a class of its packets. */
+export interface Entrance {
+  readonly deployed: DeployedService;
+  readonly chainOf: (family: Family, traffic: Traffic) => string;
+}
+
+/**
+ * Finds the service by three exact maps, most telling first: address, protocol and port; address and protocol (services
+ * without ports, ICMP echo, and the way to port ranges); address alone (every other protocol). Ranges stand in chains of
+ * their own behind the second map, so that a packet which belongs to no service pays for hash lookups only. Packets without
+ * a transport header (later fragments) miss the first map, as they must.
+ */
+export function serviceMap(place: string, entrances: readonly Entrance[]): ServiceMap {
+  const parts = ([4, 6] as const).map((family) => familyMap(place, entrances, family));
+  return {
+    rules: parts.flatMap(({ rules }) => rules),
+    sets: parts.flatMap(({ sets }) => sets),
+    chains: parts.flatMap(({ chains }) => chains),
+  };
+}
+
+function familyMap(place: string, entrances: readonly Entrance[], family: Family): ServiceMap {
+  const byPort: Json[] = [];
+  const byProtocol: Json[] = [];
+  const byAddress: Json[] = [];
+  const ranges = new Map<string, { ghost: Ghost; transport: string; entries: [Json, Json][] }>();
+  const echoed = new Set<string>();
+  const echoes: Chain[] = [];
+
+  for (const { deployed, chainOf } of entrances) {
+    if (!familiesOf(deployed).includes(family)) continue;
+    const { service } = deployed;
+    for (const ghost of ghostsOf(deployed, family)) {
+      const { text } = ghost.address;
+      for (const transport of transports(service)) {
+        const verdict = goto(chainOf(family, transport));
+        if (service.ports.length === 0) byProtocol.push([concat(text, transport), verdict]);
+        for (const { first, last } of service.ports) {
+          if (first === last) byPort.push([concat(text, transport, first), verdict]);
+          else rangesOf(ghost, transport).push([range(first, last), verdict]);
+        }
+      }
+      if (takesAll(service)) byAddress.push([text, goto(chainOf(family, 'other'))]);
+      // The router answers for its own address; any other ghost is answered for by the first service that has it.
+      if (ghost.ownedBy !== undefined || echoed.has(text)) continue;
+      echoed.add(text);
+      const name = `${place}/echo/${identifier(ghost)}`;
+      byProtocol.push([concat(text, icmpProtocol(family)), goto(name)]);
+      echoes.push({
+        name,
+        rules: [
+          rule('echo requests only', match(icmpType(family), 'echo-request', '!='), accept),
+          rule('answered by a server', goto(chainOf(family, 'echo'))),
+        ],
+      });
+    }
+  }
+
+  function rangesOf(ghost: Ghost, transport: string): [Json, Json][] {
+    const name = `${place}/range/${identifier(ghost)}/${transport}`;
+    const known = ranges.get(name);
+    if (known) return known.entries;
+    const entries: [Json, Json][] = [];
+    ranges.set(name, { ghost, transport, entries });
+    byProtocol.push([concat(ghost.address.text, transport), goto(name)]);
+    return entries;
+  }
+
+  const address = payload(ipProtocol(family), 'daddr');
+  const addressType = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  const lookups = [
+    {
+      suffix: `port${family}`,
+      type: [addressType, 'inet_proto', 'inet_service'],
+      key: concat(address, meta('l4proto'), payload('th', 'dport')),
+      elements: byPort,
+    },
+    {
+      suffix: `protocol${family}`,
+      type: [addressType, 'inet_proto'],
+      key: concat(address, meta('l4proto')),
+      elements: byProtocol,
+    },
+    { suffix: `address${family}`, type: addressType, key: address, elements: byAddress },
+  ].filter(({ elements }) => elements.length > 0);
+  return {
+    rules: lookups.map(({ suffix, key }) => rule('find the service', verdictMap(key, `${place}/${suffix}`))),
+    sets: lookups.map(({ suffix, type, elements }) => ({
+      name: `${place}/${suffix}`,
+      key: type,
+      verdicts: true,
+      interval: false,
+      elements,
+    })),
+    chains: [
+      ...[...ranges].map(([name, { entries }]) => ({
+        name,
+        rules: [rule('port ranges', verdictMap(payload('th', 'dport'), entries))],
+      })),
+      ...echoes,
+    ],
+  };
+}
+
+/** An address as part of a chain's name, which takes no colon. */
+function identifier({ address }: Ghost): string {
+  return address.text.replaceAll(':', '_');
+}

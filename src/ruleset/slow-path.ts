@@ -1,0 +1,243 @@
+import type { DeployedService, Deployment, Ghost } from '../deployment/deployment.ts';
+import type { Family } from '../net/address.ts';
+import type { Json } from './expression.ts';
+import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
+import { prefixElement, set, verdictMap } from './expression.ts';
+import { guardChain, trafficOf } from './fast-path.ts';
+import { admit, clampSegments, clientSets, impossibleSet } from './guard.ts';
+import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
+import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
+import { rule } from './ruleset.ts';
+import type { Chain, Rule, SetObject, Table } from './ruleset.ts';
+import { serviceMap } from './service-map.ts';
+import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
+import { impossibleSources } from './source-guard.ts';
+import { errorTypes, familiesOf, ghostsOf, icmpType, transports } from './traffic.ts';
+
+/** Before conntrack (-200), behind defragmentation (-400). */
+const RAW_PRIORITY = -300;
+/** Behind the mangle hooks (-150) of programs that set marks of their own, such as mwan3. */
+const DISPATCH_PRIORITY = -149;
+const MANGLE_PRIORITY = -150;
+/** Before the firewall's source translation (100). */
+const BEFORE_SRCNAT_PRIORITY = 99;
+
+/** Place of the router's own requests to a ghost. */
+const ROUTER = 'router';
+
+/**
+ * The slow path: what the fast path left to the stack, behind defragmentation and before routing. The same maps lead to the
+ * same server; its chain sets the server's mark, and policy routing does the rest. Here is also what keeps conntrack from
+ * seeing one half of a connection, and what steers the ICMP errors of clients, of routers under way and of this one.
+ */
+export function slowPath(deployment: Deployment): Table {
+  const active = deployment.services.filter((deployed) => familiesOf(deployed).length > 0);
+  const families = ([4, 6] as const).filter((family) => active.some((deployed) => familiesOf(deployed).includes(family)));
+  const sources = [...new Set(active.flatMap((deployed) => deployed.sources))];
+  const places = sources.map((link) => ({
+    place: `from/${link.name}`,
+    link,
+    here: active.filter((deployed) => deployed.sources.includes(link)),
+  }));
+  const maps = places.map(({ place, here }) =>
+    serviceMap(
+      place,
+      here.map((deployed) => ({
+        deployed,
+        chainOf: (family, traffic) => guardChain(place, deployed.service.name, traffic, family),
+      })),
+    ),
+  );
+  const routersOwn = serviceMap(
+    ROUTER,
+    active.map((deployed) => ({
+      deployed,
+      chainOf: (family, traffic) => guardChain(ROUTER, deployed.service.name, traffic, family),
+    })),
+  );
+
+  const chains: Chain[] = [
+    ...conntrackChains(deployment, families),
+    {
+      name: 'dispatch',
+      hook: { type: 'filter', hook: 'prerouting', priority: DISPATCH_PRIORITY },
+      rules: families.map((family) =>
+        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `ghost${family}`), goto('arrival')),
+      ),
+    },
+    {
+      name: 'arrival',
+      rules: [
+        // The mention of conntrack's state is what switches defragmentation on; `notrack` alone does not.
+        rule(
+          'by device',
+          match({ ct: { key: 'state' } }, 'untracked', 'in'),
+          verdictMap(
+            meta('iifname'),
+            places.map(({ place, link }) => [link.name, goto(place)] as const),
+          ),
+        ),
+      ],
+    },
+    ...places.flatMap(({ place, link, here }, index) => [
+      {
+        name: place,
+        rules: [
+          ...families.map((family) =>
+            rule('ICMP errors', match(icmpType(family), errorTypes(family)), goto(icmpErrorChain(family))),
+          ),
+          ...(maps[index]?.rules ?? []),
+        ],
+      },
+      ...(maps[index]?.chains ?? []),
+      ...here.flatMap((deployed) =>
+        guardChains(place, deployed, (family, traffic) => [
+          ...admit(place, deployed, family),
+          ...clampSegments(link, deployed.device, family, traffic),
+        ]),
+      ),
+    ]),
+    {
+      name: 'output',
+      hook: { type: 'route', hook: 'output', priority: MANGLE_PRIORITY },
+      rules: [
+        ...active.flatMap(suppressRedirects),
+        ...active.flatMap((deployed) => steerOwnErrors(deployed, deployment)),
+        ...families.map((family) =>
+          rule('requests of the router', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), goto(ROUTER)),
+        ),
+      ],
+    },
+    { name: ROUTER, rules: routersOwn.rules },
+    ...routersOwn.chains,
+    ...active.flatMap((deployed) => guardChains(ROUTER, deployed, () => [])),
+    ...icmpErrorChains(active, families),
+    {
+      name: 'replies',
+      hook: { type: 'filter', hook: 'forward', priority: MANGLE_PRIORITY },
+      rules: families.map(clampReplies),
+    },
+    ...keepPortsFromMasquerading(deployment, BEFORE_SRCNAT_PRIORITY),
+    ...active.flatMap((deployed) => serverChains(deployed, deployment)),
+  ];
+  return {
+    family: 'inet',
+    chains,
+    sets: [
+      ...families.flatMap((family) => ghostSets(active, family)),
+      ...maps.flatMap(({ sets }) => sets),
+      ...routersOwn.sets,
+      ...active.flatMap((deployed) => clientSets(deployed, familiesOf(deployed))),
+      ...places.flatMap(({ place, link, here }) =>
+        [...new Set(here.flatMap(familiesOf))].map((family) => ({
+          name: impossibleSet(place, family),
+          key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
+          verdicts: false,
+          interval: true,
+          elements: impossibleSources(deployment, link.name, family).map(prefixElement),
+        })),
+      ),
+    ],
+    slotMaps: active.flatMap(slotMaps),
+    counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
+  };
+}
+
+/** `ghost4`: all ghosts; `foreign4`: those that are not the router's own; `own4`: what is served on its own addresses. */
+function ghostSets(active: readonly DeployedService[], family: Family): SetObject[] {
+  const ghosts = active.flatMap((deployed) => ghostsOf(deployed, family));
+  const addresses = (list: readonly Ghost[]) => [...new Set(list.map(({ address }) => address.text))];
+  const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  const plain = { verdicts: false, interval: false };
+  return [
+    { name: `ghost${family}`, key: type, ...plain, elements: addresses(ghosts) },
+    { name: `foreign${family}`, key: type, ...plain, elements: addresses(ghosts.filter((ghost) => !ghost.ownedBy)) },
+    {
+      name: `own${family}`,
+      key: [type, 'inet_proto', 'inet_service'],
+      verdicts: false,
+      interval: true,
+      elements: active.flatMap((deployed) =>
+        ghostsOf(deployed, family)
+          .filter((ghost) => ghost.ownedBy)
+          .flatMap((ghost) => ownElements(deployed, ghost)),
+      ),
+    },
+  ];
+}
+
+function ownElements({ service }: DeployedService, { address }: Ghost): Json[] {
+  return transports(service).flatMap((transport) =>
+    service.ports.map(({ first, last }) =>
+      concat(address.text, transport, first === last ? first : { range: [first, last] }),
+    ),
+  );
+}
+
+/**
+ * Conntrack must see neither direction: with the replies alone untracked, the client's ACK was INVALID and dropped. Of the
+ * router's own address only the services' packets go untracked.
+ */
+function conntrackChains(deployment: Deployment, families: readonly Family[]): Chain[] {
+  const rules = families.flatMap((family): Rule[] => {
+    const ip = ipProtocol(family);
+    const own = (address: 'saddr' | 'daddr', port: 'sport' | 'dport') =>
+      inSet(concat(payload(ip, address), meta('l4proto'), payload('th', port)), `own${family}`);
+    return [
+      rule('to a ghost', inSet(payload(ip, 'daddr'), `foreign${family}`), notrack, accept),
+      rule('from a ghost', inSet(payload(ip, 'saddr'), `foreign${family}`), notrack, accept),
+      ...guardOwnAddress(deployment, family, own),
+    ];
+  });
+  return [
+    { name: 'untracked', hook: { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY }, rules },
+    {
+      name: 'untracked/output',
+      hook: { type: 'filter', hook: 'output', priority: RAW_PRIORITY },
+      rules: families.map((family) =>
+        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), notrack, accept),
+      ),
+    },
+  ];
+}
+
+function guardChains(
+  place: string,
+  deployed: DeployedService,
+  guards: (family: Family, traffic: ReturnType<typeof trafficOf>[number]) => Rule[],
+): Chain[] {
+  return familiesOf(deployed).flatMap((family) =>
+    trafficOf(deployed).map((traffic) => ({
+      name: guardChain(place, deployed.service.name, traffic, family),
+      rules: [
+        ...guards(family, traffic),
+        rule('client to slot to server', ...dispatchByClient(deployed, family, traffic)),
+        rule('no server', place === ROUTER ? drop : { reject: { type: 'icmpx', expr: 'host-unreachable' } }),
+      ],
+    })),
+  );
+}
+
+/** Where replies are forwarded, the client's link may carry less than the server's: `rt mtu` knows. */
+function clampReplies(family: Family): Rule {
+  return rule(
+    'path MTU',
+    inSet(payload(ipProtocol(family), 'saddr'), `ghost${family}`),
+    match(payload('tcp', 'flags'), 'syn', 'in'),
+    set({ 'tcp option': { name: 'maxseg', field: 'size' } }, { rt: { key: 'mtu' } }),
+  );
+}
+
+function serverChains({ service, servers }: DeployedService, { markBase }: Deployment): Chain[] {
+  return servers.map(({ name, number }) => ({
+    name: serverChain(service.name, name),
+    rules: [
+      rule(
+        'to the server',
+        count(serverCounter(service.name, name)),
+        set(meta('mark'), (markBase + number) >>> 0),
+        accept,
+      ),
+    ],
+  }));
+}
