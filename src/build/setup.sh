@@ -1,0 +1,57 @@
+#!/bin/sh
+# Installs what building and testing need, and nothing that is there already. Idempotent; takes a second where all is done.
+set -eu
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "oneip: this needs root, since it installs packages and makes network namespaces; run it with sudo or as root." >&2
+	exit 1
+fi
+
+cd "$(dirname "$0")/../.."
+mkdir -p build
+
+packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool"
+
+missing=
+for package in $packages; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$state" = installed ] || missing="$missing $package"
+done
+
+# Debian 12's own Node.js is new enough; one that is there already is kept.
+node_is_new_enough() {
+	command -v node >/dev/null && command -v npm >/dev/null &&
+		node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 18 || (a === 18 && b >= 18) ? 0 : 1)'
+}
+node_is_new_enough || missing="$missing nodejs npm"
+
+if [ -n "$missing" ]; then
+	echo "oneip: installing$missing"
+	# Nothing that gets installed here shall start a service on this machine.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+		trap 'rm -f "$policy"' EXIT
+	fi
+	log=build/setup.log
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086 # the list is meant to be split
+	if ! { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		echo "oneip: installing$missing failed; the whole log is $log" >&2
+		exit 1
+	fi
+fi
+
+stamp=node_modules/.oneip-stamp
+wanted=$(cksum <package-lock.json)
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+	echo "oneip: installing the JavaScript packages of package-lock.json"
+	if ! npm ci --no-audit --no-fund --loglevel=error >build/npm.log 2>&1; then
+		cat build/npm.log >&2
+		echo "oneip: npm ci failed" >&2
+		exit 1
+	fi
+	echo "$wanted" >"$stamp"
+fi

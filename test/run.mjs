@@ -1,0 +1,124 @@
+// Runs the tests, or one program of the test tree, after bundling it.
+//
+//   node test/run.mjs [--full] [--only TEXT]       every test whose path holds TEXT
+//   node test/run.mjs --program FILE -- ARGUMENTS  one program
+//
+// Unit tests run in Node and in the runtime; tests of bindings run in the runtime, plain and with sanitizers; tests of the
+// lab run in Node and need root. The last line counts tests: `N passed, N failed`.
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const output = join(root, 'build/test');
+const runtime = join(root, 'build/bin/oneip-runtime');
+const sanitized = join(root, 'build/native-asan/oneip-runtime');
+const words = process.argv.slice(2);
+const full = words.includes('--full');
+const colour = process.stdout.isTTY ? (code, text) => `\x1b[${code}m${text}\x1b[0m` : (_, text) => text;
+
+async function bundle(file, platform) {
+  const outfile = join(output, platform, relative(root, file).replace(/\.ts$/, '.mjs'));
+  await build({
+    entryPoints: [file],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform,
+    mainFields: ['module', 'main'],
+    target: 'es2022',
+    external: ['oneip:runtime'],
+    define: { ONEIP_VERSION: '"test"' },
+    // The banner's names are what Node's ES modules lack and bundled CommonJS packages may ask for.
+    logLevel: 'warning',
+  });
+  return outfile;
+}
+
+function run(command, args, options = {}) {
+  return new Promise((done) => {
+    const child = spawn(command, args, { cwd: root, ...options });
+    let text = '';
+    child.stdout?.on('data', (data) => (text += data));
+    child.stderr?.on('data', (data) => (text += data));
+    child.on('error', (error) => done({ status: 127, text: String(error) }));
+    child.on('close', (status, signal) => done({ status: status ?? 128, signal, text }));
+  });
+}
+
+if (words[0] === '--program') {
+  const file = await bundle(join(root, words[1]), 'node');
+  const child = spawn(process.execPath, [file, ...words.slice(words.indexOf('--') + 1)], { cwd: root, stdio: 'inherit' });
+  // The program itself ends in order on these; this one waits for it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('close', (status) => process.exit(status ?? 1));
+} else {
+  process.exit(await runTests());
+}
+
+function testsIn(folder) {
+  const path = join(root, 'test', folder);
+  if (!existsSync(path)) return [];
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => join(path, name));
+}
+
+async function runTests() {
+  const only = words.includes('--only') ? words[words.indexOf('--only') + 1] : '';
+  const jobs = [];
+  const add = (folder, where, platform, command, environment = {}) => {
+    for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment });
+  };
+  const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
+  add('unit', 'node', 'neutral', [process.execPath]);
+  add('unit', 'runtime', 'neutral', [runtime]);
+  add('runtime', 'runtime', 'neutral', [runtime]);
+  add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
+  for (const folder of ['docs', 'ubus', 'lab']) add(folder, 'node', 'node', [process.execPath]);
+
+  const wanted = jobs.filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only));
+  const queue = [...wanted];
+  let passed = 0;
+  let failed = 0;
+  const started = Date.now();
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      const file = await bundle(job.file, job.platform);
+      const begin = Date.now();
+      const limit = full ? 1200 : 400;
+      const environment = {
+        ...process.env,
+        ...job.environment,
+        FORCE_COLOR: '0',
+        ONEIP_FULL: full ? '1' : '',
+        ONEIP_ROOT: root,
+        ONEIP_RUNTIME: job.command[0],
+      };
+      const result = await run('timeout', ['-k', '10', String(limit), ...job.command, file], { env: environment });
+      const counts = { total: count(result.text, 'Total'), passed: count(result.text, 'Passed') };
+      // A file that ended without a count, or with a failure beside full counts, has failed as one more test.
+      const broken = result.status !== 0 && counts.passed === counts.total ? 1 : 0;
+      const silent = counts.total === 0 && !broken ? 1 : 0;
+      passed += counts.passed;
+      failed += counts.total - counts.passed + broken + silent;
+      const held = result.status === 0 && !silent;
+      const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+      const name = `${relative(root, job.file)} (${job.where})`;
+      console.log(`${held ? colour(32, 'ok  ') : colour(31, 'FAIL')} ${name}  ${counts.passed}/${counts.total}  ${seconds} s`);
+      const figures = result.text.split('\n').filter((line) => line.startsWith('# '));
+      for (const line of held ? figures : result.text.split('\n')) console.log(`       ${line}`);
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  console.log(`${wanted.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function count(text, label) {
+  return [...text.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, 'gm'))].reduce((sum, found) => sum + Number(found[1]), 0);
+}
