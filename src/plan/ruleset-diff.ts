@@ -49,7 +49,10 @@ function nothing(): RulesetChange {
 function removeTable({ family }: Pick<Table, 'family'>): RulesetChange {
   // Adding first makes the deletion succeed where the table is gone already.
   const table = { family, name: TABLE };
-  return { commands: [command('add', { table }), command('delete', { table })], summary: [`- table ${family} ${TABLE}`] };
+  return {
+    commands: [command('add', { table }), command('delete', { table })],
+    summary: [`- table ${family} ${TABLE}`],
+  };
 }
 
 function replaceTable(table: Table): RulesetChange {
@@ -71,7 +74,8 @@ function diffTables(before: Table, after: Table): RulesetChange {
   const note = (sign: '+' | '~' | '-', what: string) => summary.push(`${sign} ${family} ${what}`);
 
   for (const name of without(after.counters, before.counters)) added.push(command('add', { counter: { ...at, name } }));
-  for (const name of without(before.counters, after.counters)) removed.push(command('delete', { counter: { ...at, name } }));
+  for (const name of without(before.counters, after.counters))
+    removed.push(command('delete', { counter: { ...at, name } }));
 
   const oldChains = byName(before.chains);
   for (const chain of after.chains) {
@@ -102,7 +106,8 @@ function diffTables(before: Table, after: Table): RulesetChange {
     const newElements = elementTexts(set);
     const less = [...oldElements.values()].filter((text) => !newElements.has(text));
     const more = [...newElements.values()].filter((text) => !oldElements.has(text));
-    if (less.length + more.length > 0) note(old ? '~' : '+', `${kindOf(set)} ${set.name} (+${more.length} −${less.length})`);
+    if (less.length + more.length > 0)
+      note(old ? '~' : '+', `${kindOf(set)} ${set.name} (+${more.length} −${less.length})`);
     else if (!old) note('+', `${kindOf(set)} ${set.name}`);
     if (less.length > 0) changed.push(elements('delete', family, set.name, less));
     if (more.length > 0) changed.push(elements('add', family, set.name, more));
@@ -177,7 +182,9 @@ function sameBinding(a: Chain, b: Chain): boolean {
 
 function sameRules(a: Chain, b: Chain): boolean {
   const same = (x: Rule, y: Rule | undefined) => JSON.stringify(x) === JSON.stringify(y);
-  return sameBinding(a, b) && a.rules.length === b.rules.length && a.rules.every((rule, index) => same(rule, b.rules[index]));
+  return (
+    sameBinding(a, b) && a.rules.length === b.rules.length && a.rules.every((rule, index) => same(rule, b.rules[index]))
+  );
 }
 
 function byName<T extends { readonly name: string }>(list: readonly T[]): Map<string, T> {

@@ -26,12 +26,7 @@ export function answerArp({ services }: Deployment): ArpAnswer[] {
   return [...ghosts].map(([link, addresses]) => ({
     link,
     rules: [...addresses.values()].map(({ text }) =>
-      rule(
-        'ARP for the ghost',
-        match(arp('operation'), 1),
-        match(arp('daddr ip'), text),
-        goto(chainName(link, text)),
-      ),
+      rule('ARP for the ghost', match(arp('operation'), 1), match(arp('daddr ip'), text), goto(chainName(link, text))),
     ),
     chains: [...addresses.values()].map(({ text }) => ({
       name: chainName(link, text),

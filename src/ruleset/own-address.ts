@@ -73,7 +73,10 @@ export function keepPortsFromMasquerading(deployment: Deployment, priority: numb
         rule(
           `keep the port of ${deployed.service.name}`,
           match(meta('oifname'), ghost.ownedBy),
-          match(payload('ip', 'saddr'), anonymous(...PRIVATE.flatMap((text) => parsePrefix(text) ?? []).map(prefixElement))),
+          match(
+            payload('ip', 'saddr'),
+            anonymous(...PRIVATE.flatMap((text) => parsePrefix(text) ?? []).map(prefixElement)),
+          ),
           match(meta('l4proto'), transport),
           match(
             payload('th', 'sport'),

@@ -19,7 +19,9 @@ export function serverCounter(service: string, server: string): string {
 
 /** The map with the allocation table of a service and family; one for both families where they are the same. */
 function slotMapName({ service, tables }: DeployedService, family: Family): string {
-  return tables[4] === tables[6] || !(tables[4] && tables[6]) ? `${service.name}/slot` : `${service.name}/slot${family}`;
+  return tables[4] === tables[6] || !(tables[4] && tables[6])
+    ? `${service.name}/slot`
+    : `${service.name}/slot${family}`;
 }
 
 export function slotMaps(deployed: DeployedService): SlotMap[] {

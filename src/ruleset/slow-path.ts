@@ -32,7 +32,9 @@ const ROUTER = 'router';
  */
 export function slowPath(deployment: Deployment): Table {
   const active = deployment.services.filter((deployed) => familiesOf(deployed).length > 0);
-  const families = ([4, 6] as const).filter((family) => active.some((deployed) => familiesOf(deployed).includes(family)));
+  const families = ([4, 6] as const).filter((family) =>
+    active.some((deployed) => familiesOf(deployed).includes(family)),
+  );
   const sources = [...new Set(active.flatMap((deployed) => deployed.sources))];
   const places = sources.map((link) => ({
     place: `from/${link.name}`,

@@ -27,7 +27,9 @@ export function impossibleSources(deployment: Deployment, device: string, family
   return disjoint([
     ...SPECIAL[family],
     ...elsewhere.map(({ prefix }) => prefix),
-    ...[...ours.map(({ address }) => address), ...ghosts.filter((address) => address.family === family)].map(fullLength),
+    ...[...ours.map(({ address }) => address), ...ghosts.filter((address) => address.family === family)].map(
+      fullLength,
+    ),
   ]);
 }
 

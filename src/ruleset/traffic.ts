@@ -83,4 +83,3 @@ export function aboutGhost(ghost: Ghost, family: Family, offset: number): Json {
 function hexAddress({ address }: Ghost): string {
   return `0x${[...address.bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
-
