@@ -1,0 +1,116 @@
+import type { Family } from '../../src/net/address.ts';
+import type { Burst } from './bench-lab.ts';
+import type { Contestant } from './contestants.ts';
+import { medianInterval, type MedianInterval } from './statistics.ts';
+
+/** A contestant's bursts, one a round. */
+export interface Series {
+  readonly contestant: Contestant;
+  readonly bursts: Burst[];
+}
+
+export interface Result {
+  readonly servers: number;
+  readonly series: readonly Series[];
+}
+
+/** What is wanted of a ratio of packets per second. */
+interface Wish {
+  readonly of: string;
+  readonly to: string;
+  readonly atLeast: number;
+}
+
+const wishes: readonly Wish[] = [
+  { of: 'oneip', to: 'plain', atLeast: 0.84 },
+  { of: 'oneip', to: 'dnat', atLeast: 2.8 },
+];
+
+/** `open`: the rounds differ too much to say. */
+type Verdict = 'held' | 'missed' | 'open';
+
+export interface Comparison extends MedianInterval {
+  readonly servers: number;
+  readonly of: string;
+  readonly to: string;
+  readonly wanted?: number;
+  readonly verdict?: Verdict;
+}
+
+/** An interval wider than this part of its median is too wide to conclude anything from. */
+const widestInterval = 0.1;
+
+/** Delivered packets per second, burst by burst. */
+function rates({ bursts }: Series): number[] {
+  return bursts.map(({ delivered, seconds }) => delivered / seconds);
+}
+
+/** Ratios of neighbouring bursts, so that what slows the machine for a while slows both. */
+function compare(of: Series, to: Series): MedianInterval {
+  const reference = rates(to);
+  return medianInterval(rates(of).map((rate, round) => rate / (reference[round] ?? NaN)));
+}
+
+/** Every contestant against the first, and whatever else is wished for. */
+export function comparisons({ servers, series }: Result): Comparison[] {
+  const [first, ...others] = series;
+  if (!first) return [];
+  const pairs = others.map((other) => ({ of: other, to: first }));
+  for (const wish of wishes) {
+    const of = series.find(({ contestant }) => contestant.name === wish.of);
+    const to = series.find(({ contestant }) => contestant.name === wish.to);
+    if (of && to && !pairs.some((pair) => pair.of === of && pair.to === to)) pairs.push({ of, to });
+  }
+  return pairs.map(({ of, to }) => {
+    const names = { of: of.contestant.name, to: to.contestant.name };
+    const interval = compare(of, to);
+    const wish = wishes.find((candidate) => candidate.of === names.of && candidate.to === names.to);
+    return { servers, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish) }) };
+  });
+}
+
+function judge({ low, high }: MedianInterval, { atLeast }: Wish): Verdict {
+  if (low >= atLeast) return 'held';
+  return high < atLeast ? 'missed' : 'open';
+}
+
+/** A table for people. */
+export function formatResult(result: Result, family: Family): string {
+  const rounds = result.series[0]?.bursts.length ?? 0;
+  const lines = [`${result.servers} servers, IPv${family}, ${rounds} rounds: median (95 % interval)`];
+  for (const series of result.series) {
+    const { median, low, high } = medianInterval(rates(series));
+    const { name, description } = series.contestant;
+    lines.push(
+      `  ${name.padEnd(10)} ${mega(median)} Mpps (${mega(low)}–${mega(high)})  ${description}${remarks(series)}`,
+    );
+  }
+  for (const { of, to, median, low, high, wanted, verdict } of comparisons(result)) {
+    const tooWide = (high - low) / median > widestInterval;
+    const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
+    const doubt = tooWide ? '; the rounds differ too much to conclude from the figure' : '';
+    lines.push(`  ${of} / ${to} = ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})${wish}${doubt}`);
+  }
+  return `${lines.join('\n')}\n\n`;
+}
+
+const verdictTexts: Readonly<Record<Verdict, string>> = {
+  held: 'held',
+  missed: 'MISSED',
+  open: 'cannot tell, the interval holds the limit',
+};
+
+/** Losses, and a look at whether every server has its share. */
+function remarks({ bursts }: Series): string {
+  const sent = bursts.reduce((sum, burst) => sum + burst.sent, 0);
+  const delivered = bursts.reduce((sum, burst) => sum + burst.delivered, 0);
+  const reached = new Set(
+    bursts.flatMap(({ byServer }) => byServer.flatMap((count, index) => (count > 0 ? [index] : []))),
+  );
+  const loss = 1 - delivered / sent;
+  return ` → ${reached.size} server${reached.size === 1 ? '' : 's'}${loss > 0.001 ? `, ${(loss * 100).toFixed(1)} % lost` : ''}`;
+}
+
+function mega(packetsPerSecond: number): string {
+  return (packetsPerSecond / 1e6).toFixed(3);
+}

@@ -1,0 +1,77 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Namespace } from './namespace.ts';
+import { oneipProgram } from './paths.ts';
+import type { LineProcess, Outcome } from './process.ts';
+
+/** Longest time, in milliseconds, that the daemon may take to load or change its ruleset. */
+const patience = 20_000;
+
+/** `oneip daemon`, running in a router's namespace. */
+export class Daemon {
+  readonly configFile: string;
+  readonly stateFolder: string;
+  readonly ubusSocket: string;
+  readonly #router: Namespace;
+  #process: LineProcess | undefined;
+
+  /** `folder` holds the configuration and the state, and is created. */
+  constructor(router: Namespace, folder: string) {
+    mkdirSync(folder, { recursive: true });
+    this.#router = router;
+    this.configFile = join(folder, 'oneip');
+    this.stateFolder = join(folder, 'state');
+    this.ubusSocket = join(folder, 'ubus.sock');
+  }
+
+  /** Starts the daemon with a configuration in UCI's syntax; resolves once the kernel has the first ruleset. */
+  async start(config: string): Promise<void> {
+    this.configure(config);
+    this.#process = this.#router.startWithSysfs([
+      oneipProgram,
+      'daemon',
+      ...['--config', this.configFile, '--state', this.stateFolder, '--ubus', this.ubusSocket],
+    ]);
+    await this.#process.waitFor((line) => /\boneip: ready\b/.test(line) || undefined, patience);
+  }
+
+  /** Writes a configuration and has the running daemon load it; resolves once the kernel has it. */
+  async reload(config: string): Promise<void> {
+    const running = this.process;
+    this.configure(config);
+    const reloaded = running.waitFor((line) => /\boneip: reloaded\b/.test(line) || undefined, patience);
+    running.signal('SIGHUP');
+    await reloaded;
+  }
+
+  /** Writes a configuration without telling the daemon. */
+  configure(config: string): void {
+    writeFileSync(this.configFile, config);
+  }
+
+  /** SIGTERM; resolves with the exit status. */
+  stop(): Promise<number> {
+    return this.process.stop('SIGTERM');
+  }
+
+  /** SIGKILL: what a crash looks like to the router. */
+  async crash(): Promise<void> {
+    await this.process.stop('SIGKILL');
+  }
+
+  /** Runs another subcommand of the program in the router's namespace, e.g. `['plan', '--json']`. */
+  command(argv: readonly string[]): Promise<Outcome> {
+    return this.#router.attempt([oneipProgram, ...argv]);
+  }
+
+  /** Every line that the daemon has printed since its last start. */
+  get log(): readonly string[] {
+    return this.process.log;
+  }
+
+  /** The running, or last, process. */
+  get process(): LineProcess {
+    if (!this.#process) throw new Error('the daemon has not been started');
+    return this.#process;
+  }
+}
