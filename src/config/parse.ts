@@ -1,7 +1,7 @@
 import type { Findings, Place } from './findings.ts';
 import type { ListOption, Option, OptionTable, SingleOption } from './options.ts';
 import { type UciOption, type UciSection, type UciValue, sectionLabel } from './uci.ts';
-import type { ValueType } from './value-types.ts';
+import { type ValueType, boolean } from './value-types.ts';
 import { nearest, quote } from './wording.ts';
 
 /** A value that was read. */
@@ -68,8 +68,7 @@ class SectionReader {
       const meant = nearest(name, known);
       this.#findings.warning(
         this.#place(name, values[0]?.line ?? this.#section.line),
-        'is unknown and ignored',
-        meant === undefined ? known.join(', ') : `did you mean '${meant}'?`,
+        meant === undefined ? 'is unknown and ignored' : `is unknown and ignored; did you mean '${meant}'?`,
       );
     }
   }
@@ -82,9 +81,7 @@ class SectionReader {
       case 'optional':
         return this.#single(key, option.type, given);
       case 'list':
-        if (given) return this.#list(key, option.type, given);
-        if (option.required) this.#refuse(this.#place(key, this.#section.line), 'is missing', option.type.accepted);
-        return option.default.flatMap((text) => this.#default(option.type, text) ?? []);
+        return this.#list(key, option, given);
     }
   }
 
@@ -98,13 +95,20 @@ class SectionReader {
     return this.#value(key, type, value);
   }
 
-  #list(key: string, type: ValueType<unknown>, given: UciOption): readonly Entry<unknown>[] {
-    const texts = given.list || hasLineBreak(given.values[0]) ? given.values : given.values.flatMap(splitAtBlanks);
+  #list(key: string, option: ListOption<unknown>, given: UciOption | undefined): readonly Entry<unknown>[] {
+    const { type } = option;
+    const texts = given ? listed(given) : [];
+    if (texts.length === 0) {
+      if (option.required && !this.#disabled()) {
+        this.#refuse(this.#place(key, this.#section.line), 'is missing', type.accepted);
+      }
+      return option.default.flatMap((text) => this.#default(type, text) ?? []);
+    }
     const entries = new Map<string, Entry<unknown>>();
     for (const text of texts) {
       const entry = this.#value(key, type, text);
       if (!entry) continue;
-      const identity = type.key ? type.key(entry.value) : String(entry.value);
+      const identity = type.key?.(entry.value) ?? String(entry.value);
       const earlier = entries.get(identity);
       if (earlier) this.#findings.warning(this.#place(key, text.line), `${quote(text.text)} is listed twice`);
       else entries.set(identity, entry);
@@ -129,6 +133,12 @@ class SectionReader {
     return 'value' in reading ? { value: reading.value, line: this.#section.line } : undefined;
   }
 
+  /** What is switched off may be unfinished. */
+  #disabled(): boolean {
+    const reading = boolean.read(this.#section.options.get('enabled')?.values[0]?.text ?? '');
+    return 'value' in reading && !reading.value;
+  }
+
   #refuse(place: Place, message: string, accepted: string): void {
     this.sound = false;
     this.#findings.error(place, message, accepted);
@@ -139,12 +149,17 @@ class SectionReader {
   }
 }
 
-function hasLineBreak(value: UciValue | undefined): boolean {
-  return value?.text.includes('\n') ?? false;
+function hasLineBreak(value: UciValue): boolean {
+  return value.text.includes('\n');
 }
 
-/** UCI's custom for short lists: `option port '80 443'`. */
-function splitAtBlanks(value: UciValue): UciValue[] {
-  const words = value.text.split(/[ \t]+/).filter((text) => text !== '');
-  return words.map((text) => ({ text, line: value.line }));
+/** The values of a list. UCI's custom for short ones is one option: `option port '80 443'`. */
+function listed(option: UciOption): readonly UciValue[] {
+  if (option.list || option.values.some(hasLineBreak)) return option.values;
+  return option.values.flatMap(({ text, line }) =>
+    text
+      .split(/[ \t]+/)
+      .filter((word) => word !== '')
+      .map((word) => ({ text: word, line })),
+  );
 }

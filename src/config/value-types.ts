@@ -1,5 +1,5 @@
-import { type Address, type Family, type Prefix, formatPrefix, parseAddress, parsePrefix } from '../net/address.ts';
-import { maskAddress } from '../net/address.ts';
+import { formatPrefix, maskAddress, parseAddress, parsePrefix } from '../net/address.ts';
+import type { Address, Family, Prefix } from '../net/address.ts';
 import type { PortRange, ServiceProtocol } from './model.ts';
 import { alternatives } from './wording.ts';
 
@@ -14,7 +14,7 @@ export interface ValueType<T> {
   readonly accepted: string;
   readonly read: (text: string) => Reading<T>;
   /** Equal for equal values; the value as text where absent. */
-  readonly key?: (value: T) => string;
+  key?(value: T): string;
 }
 
 /** What UCI's own scripts take for a truth value. */
@@ -49,7 +49,7 @@ export function integer(min: number, max: number, step = 1): ValueType<number> {
 }
 
 /** One word of several; `note` goes behind the list of them. */
-export function choice<T extends string>(words: readonly T[], note = ''): ValueType<T> {
+export function choice<const T extends string>(words: readonly T[], note = ''): ValueType<T> {
   return {
     name: 'word',
     accepted: `${alternatives(words)}${note}`,

@@ -1,0 +1,81 @@
+import type { Findings } from './findings.ts';
+import type { Service } from './model.ts';
+import type { serviceOptions } from './options.ts';
+import type { Entry, TypedSection } from './parse.ts';
+import { commonPorts, formatPortRange, mergePorts } from './ports.ts';
+import type { Positions } from './positions.ts';
+import { checkSectionName } from './section-name.ts';
+import { seedOfName } from './seed.ts';
+import { whyUnusable } from './unusable.ts';
+import { quote } from './wording.ts';
+
+export type ServiceSection = TypedSection<typeof serviceOptions>;
+
+/** The service that a section describes, still without servers; `undefined` where it is off, or bad (and reported). */
+export function readService(section: ServiceSection, findings: Findings, positions: Positions): Service | undefined {
+  const { values, label } = section;
+  const name = checkSectionName(section, 'service', findings);
+  const usable = checkGhosts(section, findings);
+  const portsFit = checkPorts(section, findings);
+  if (name === undefined || !section.sound || !usable || !portsFit || !values.enabled.value) return undefined;
+
+  positions.note(section.line, label);
+  for (const { value, line } of values.ghost) positions.note(line, label, 'ghost', value.text);
+  for (const { value, line } of values.source) positions.note(line, label, 'source', value);
+  positions.note(values.device.line, label, 'device');
+  const given = new Set(values.proto.flatMap(({ value }) => value));
+  return {
+    name,
+    ghosts: plain(values.ghost),
+    protocols: given.has('all') ? ['all'] : (['tcp', 'udp'] as const).filter((protocol) => given.has(protocol)),
+    ports: mergePorts(plain(values.port)),
+    sources: plain(values.source),
+    device: values.device.value,
+    hash: values.hash.value,
+    hashPrefix6: values.hash_prefix6.value,
+    allow: plain(values.allow),
+    deny: plain(values.deny),
+    slots: values.slots.value,
+    seed: values.seed?.value ?? seedOfName(name),
+    dispatch: values.dispatch.value,
+    servers: [],
+  };
+}
+
+function plain<T>(entries: readonly Entry<T>[]): T[] {
+  return entries.map(({ value }) => value);
+}
+
+function checkGhosts({ values, label }: ServiceSection, findings: Findings): boolean {
+  let usable = true;
+  for (const { value, line } of values.ghost) {
+    const reason = whyUnusable(value);
+    if (reason === undefined) continue;
+    usable = false;
+    findings.error(
+      { line, section: label, option: 'ghost' },
+      `${quote(value.text)} ${reason}`,
+      'a unicast address that clients can reach',
+    );
+  }
+  return usable;
+}
+
+function checkPorts({ values, label }: ServiceSection, findings: Findings): boolean {
+  values.port.forEach(({ value, line }, index) => {
+    const earlier = values.port.slice(0, index).find((other) => commonPorts([other.value], [value]).length > 0);
+    if (!earlier) return;
+    findings.warning(
+      { line, section: label, option: 'port' },
+      `'${formatPortRange(value)}' overlaps with '${formatPortRange(earlier.value)}' (line ${earlier.line})`,
+    );
+  });
+  const [first] = values.port;
+  if (!first || !values.proto.some(({ value }) => value.includes('all'))) return true;
+  findings.error(
+    { line: first.line, section: label, option: 'port' },
+    "does not go with proto 'all', which takes every protocol whole",
+    'proto tcp, udp or tcp+udp; or no ports',
+  );
+  return false;
+}
