@@ -34,7 +34,8 @@ function describe(moved: number, moves: ReadonlyMap<string, number>, known: bool
   const sorted = [...moves].sort((a, b) => b[1] - a[1]);
   const named = sorted.slice(0, NAMED_MOVES).map(([move, count]) => `${move} ${count}`);
   const others = sorted.length > NAMED_MOVES ? `, and ${sorted.length - NAMED_MOVES} more` : '';
-  return `${moved} slots${known ? ' move' : ''}: ${named.join(', ')}${others}`;
+  const slots = moved === 1 ? `1 slot${known ? ' moves' : ''}` : `${moved} slots${known ? ' move' : ''}`;
+  return `${slots}: ${named.join(', ')}${others}`;
 }
 
 function targetOf(map: SlotMap | undefined, slot: number): string | undefined {

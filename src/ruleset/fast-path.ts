@@ -2,14 +2,15 @@ import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { count, prefixElement } from './expression.ts';
-import { admit, clampSegments, clientSets, impossibleSet, leaveToStack } from './guard.ts';
+import { count } from './expression.ts';
+import { admit, clampSegments, clientSets, leaveToStack, sourceSet } from './guard.ts';
 import { answerArp } from './arp-answer.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
+import type { ImpossibleSources } from './source-guard.ts';
 import { familiesOf, takesAll, transports } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -50,6 +51,7 @@ export function fastPath(deployment: Deployment): Table {
       })),
     );
     const answer = arp.find((entry) => entry.link === link);
+    const impossible = impossibleSources(deployment, link.name);
     chains.push(
       {
         name: place,
@@ -58,19 +60,11 @@ export function fastPath(deployment: Deployment): Table {
         bound: { [link.name]: link.ifindex },
       },
       ...map.chains,
-      ...here.flatMap((deployed) => guardChains(place, link, deployed)),
+      ...here.flatMap((deployed) => guardChains(place, link, deployed, impossible)),
       ...(answer?.chains ?? []),
     );
     sets.push(...map.sets);
-    for (const family of new Set(here.flatMap(familiesOf))) {
-      sets.push({
-        name: impossibleSet(place, family),
-        key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
-        verdicts: false,
-        interval: true,
-        elements: impossibleSources(deployment, link.name, family).map(prefixElement),
-      });
-    }
+    for (const family of new Set(here.flatMap(familiesOf))) sets.push(sourceSet(place, family, impossible[family]));
   }
   return {
     family: 'netdev',
@@ -81,13 +75,18 @@ export function fastPath(deployment: Deployment): Table {
   };
 }
 
-function guardChains(place: string, source: LinkState, deployed: DeployedService): Chain[] {
+function guardChains(
+  place: string,
+  source: LinkState,
+  deployed: DeployedService,
+  impossible: ImpossibleSources,
+): Chain[] {
   return familiesOf(deployed).flatMap((family) =>
     trafficOf(deployed).map((traffic) => ({
       name: guardChain(place, deployed.service.name, traffic, family),
       rules: [
         ...leaveToStack(source, deployed.device, family, traffic),
-        ...admit(place, deployed, family),
+        ...admit(place, deployed, family, impossible[family]),
         ...clampSegments(source, deployed.device, family, traffic),
         rule('client to slot to server', ...dispatchByClient(deployed, family, traffic)),
       ],

@@ -2,9 +2,9 @@ import type { DeployedService, Deployment, Ghost } from '../deployment/deploymen
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
-import { prefixElement, set, verdictMap } from './expression.ts';
+import { set, verdictMap } from './expression.ts';
 import { guardChain, trafficOf } from './fast-path.ts';
-import { admit, clampSegments, clientSets, impossibleSet } from './guard.ts';
+import { admit, clampSegments, clientSets, sourceSet } from './guard.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
 import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
 import { rule } from './ruleset.ts';
@@ -40,6 +40,7 @@ export function slowPath(deployment: Deployment): Table {
     place: `from/${link.name}`,
     link,
     here: active.filter((deployed) => deployed.sources.includes(link)),
+    impossible: impossibleSources(deployment, link.name),
   }));
   const maps = places.map(({ place, here }) =>
     serviceMap(
@@ -81,7 +82,7 @@ export function slowPath(deployment: Deployment): Table {
         ),
       ],
     },
-    ...places.flatMap(({ place, link, here }, index) => [
+    ...places.flatMap(({ place, link, here, impossible }, index) => [
       {
         name: place,
         rules: [
@@ -94,7 +95,7 @@ export function slowPath(deployment: Deployment): Table {
       ...(maps[index]?.chains ?? []),
       ...here.flatMap((deployed) =>
         guardChains(place, deployed, (family, traffic) => [
-          ...admit(place, deployed, family),
+          ...admit(place, deployed, family, impossible[family]),
           ...clampSegments(link, deployed.device, family, traffic),
         ]),
       ),
@@ -130,14 +131,8 @@ export function slowPath(deployment: Deployment): Table {
       ...maps.flatMap(({ sets }) => sets),
       ...routersOwn.sets,
       ...active.flatMap((deployed) => clientSets(deployed, familiesOf(deployed))),
-      ...places.flatMap(({ place, link, here }) =>
-        [...new Set(here.flatMap(familiesOf))].map((family) => ({
-          name: impossibleSet(place, family),
-          key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
-          verdicts: false,
-          interval: true,
-          elements: impossibleSources(deployment, link.name, family).map(prefixElement),
-        })),
+      ...places.flatMap(({ place, here, impossible }) =>
+        [...new Set(here.flatMap(familiesOf))].map((family) => sourceSet(place, family, impossible[family])),
       ),
     ],
     slotMaps: active.flatMap(slotMaps),

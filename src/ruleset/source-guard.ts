@@ -13,7 +13,13 @@ const SPECIAL: Readonly<Record<Family, readonly Prefix[]>> = {
  * of the source (martians, rp_filter), so that without this anybody on the WAN could speak as a host of the LAN. A lookup in
  * the routing table (`fib`) would say it as well but cost 12 % of all packets.
  */
-export function impossibleSources(deployment: Deployment, device: string, family: Family): Prefix[] {
+export function impossibleSources(deployment: Deployment, device: string): ImpossibleSources {
+  return { 4: impossibleOf(deployment, device, 4), 6: impossibleOf(deployment, device, 6) };
+}
+
+export type ImpossibleSources = Readonly<Record<Family, readonly Prefix[]>>;
+
+function impossibleOf(deployment: Deployment, device: string, family: Family): Prefix[] {
   const { addresses } = deployment.observation.environment;
   const ours = addresses.filter((entry) => entry.address.family === family);
   const connected = ours
@@ -31,6 +37,17 @@ export function impossibleSources(deployment: Deployment, device: string, family
       fullLength,
     ),
   ]);
+}
+
+/** First octets that addresses of the prefixes can have, ascending. */
+export function firstOctets(all: readonly Prefix[]): number[] {
+  const octets = new Set<number>();
+  for (const { address, length } of all) {
+    const first = address.bytes[0] ?? 0;
+    const count = length >= 8 ? 1 : 1 << (8 - length);
+    for (let octet = first; octet < first + count; octet++) octets.add(octet);
+  }
+  return [...octets].sort((a, b) => a - b);
 }
 
 /** The prefixes without those that another one holds, sorted: an interval set takes no overlap. */
