@@ -5,7 +5,7 @@ import { commonPorts, formatPortRange } from './ports.ts';
 /** Traffic that two services claim both. */
 export interface Overlap {
   readonly ghost: Address;
-  /** `tcp port 443`, `udp ports 53, 8000-8010`, `tcp+udp, all ports`, `all protocols`. */
+  /** `tcp port 443`, `udp ports 53, 8000-8010`, `every tcp+udp port`, `every protocol`. */
   readonly traffic: string;
 }
 
@@ -22,7 +22,7 @@ function commonTraffic(some: Service, other: Service): string | undefined {
   if (protocols.length === 0) return undefined;
   const names = protocols.join('+');
   if (some.ports.length === 0 && other.ports.length === 0) {
-    return names === 'all' ? 'all protocols' : `${names}, all ports`;
+    return names === 'all' ? 'every protocol' : `every ${names} port`;
   }
   const ports =
     some.ports.length === 0

@@ -30,7 +30,7 @@ export interface TypedSection<Table extends OptionTable> {
   /** 1-based. */
   readonly line: number;
   readonly values: Values<Table>;
-  /** False where a value is wrong or missing; then `values` has the defaults in their place. */
+  /** False where a value is wrong or missing, or a statement could not be read; `values` has defaults in their place. */
   readonly sound: boolean;
 }
 
@@ -48,7 +48,7 @@ export function readSection<Table extends OptionTable>(
     label: sectionLabel(section),
     line: section.line,
     values: Object.fromEntries(values) as Values<Table>,
-    sound: reader.sound,
+    sound: reader.sound && !section.damaged,
   };
 }
 
@@ -89,7 +89,7 @@ class SectionReader {
     const [value, second] = given?.values ?? [];
     if (!value) return undefined;
     if (second) {
-      this.#refuse(this.#place(key, second.line), 'has several values', `one: ${type.accepted}`);
+      this.#refuse(this.#place(key, second.line), 'has several values', `one value: ${type.accepted}`);
       return undefined;
     }
     return this.#value(key, type, value);
@@ -99,7 +99,7 @@ class SectionReader {
     const { type } = option;
     const texts = given ? listed(given) : [];
     if (texts.length === 0) {
-      if (option.required && !this.#disabled()) {
+      if (option.required && !this.#section.damaged && !this.#disabled()) {
         this.#refuse(this.#place(key, this.#section.line), 'is missing', type.accepted);
       }
       return option.default.flatMap((text) => this.#default(type, text) ?? []);
@@ -119,7 +119,7 @@ class SectionReader {
   #value(key: string, type: ValueType<unknown>, value: UciValue): Entry<unknown> | undefined {
     const place = this.#place(key, value.line);
     if (hasLineBreak(value)) {
-      this.#refuse(place, `${quote(value.text)} runs over lines; is a quote missing?`, type.accepted);
+      this.#refuse(place, `${quote(value.text)} runs over lines, which a missing quote can cause`, type.accepted);
       return undefined;
     }
     const reading = type.read(value.text);

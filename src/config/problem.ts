@@ -7,7 +7,7 @@ export interface Problem {
   /** `service 'web'`, or `undefined` for the file as a whole. */
   readonly section?: string;
   readonly option?: string;
-  /** What is wrong: one clause, no full stop. */
+  /** What is wrong: one clause, no full stop. Where it begins with a verb, the option or else the section is its subject. */
   readonly message: string;
   /** What is accepted instead. */
   readonly accepted?: string;

@@ -1,6 +1,9 @@
 import type { Problem } from './problem.ts';
 import { count } from './wording.ts';
 
+/** Messages that begin with a verb have the option, or else the section, for their subject. */
+const predicate = /^(is|has|does|needs|takes|replaces|continues) /;
+
 /** One line: `FILE:LINE: error: service 'web': option 'port': '99999' is no port; accepted: a port 1–65535, …`. */
 export function formatProblem(problem: Problem): string {
   const { file, line, severity, section, option, message, accepted } = problem;
@@ -9,7 +12,8 @@ export function formatProblem(problem: Problem): string {
     ...(section === undefined ? [] : [section]),
     ...(option === undefined ? [] : [`option '${option}'`]),
   ];
-  return `${where.join(': ')}: ${message}${accepted === undefined ? '' : `; accepted: ${accepted}`}`;
+  const joint = where.length > 1 && predicate.test(message) ? ' ' : ': ';
+  return `${where.join(': ')}${joint}${message}${accepted === undefined ? '' : `; accepted: ${accepted}`}`;
 }
 
 /** `2 errors, 1 warning`; `no problems`. */

@@ -1,5 +1,4 @@
 import type { Findings } from './findings.ts';
-import { quote } from './wording.ts';
 
 /** Longest name of a section; it becomes part of names in nftables. */
 const longestName = 32;
@@ -15,14 +14,14 @@ export function checkSectionName(section: Named, type: string, findings: Finding
   const { name, label, line } = section;
   const place = { line, section: label };
   if (name === undefined) {
-    findings.error(place, 'has no name', `config ${type} 'NAME', with a name of letters a–z, digits and underscores`);
+    findings.error(place, 'needs a name', `config ${type} 'NAME', of letters a–z, digits and underscores`);
     return undefined;
   }
   if (/^[a-z0-9_]+$/.test(name) && name.length <= longestName) return name;
   const lower = name.toLowerCase().slice(0, longestName);
   findings.error(
     place,
-    `the name ${quote(name)} ${name.length > longestName ? 'is too long' : 'has capital letters'}`,
+    name.length > longestName ? `has a name of more than ${longestName} characters` : 'has capital letters in its name',
     `1–${longestName} letters a–z, digits and underscores, such as '${lower}'`,
   );
   return undefined;

@@ -26,6 +26,8 @@ export interface UciSection {
   readonly line: number;
   /** By name, in the order of their first appearance. */
   readonly options: ReadonlyMap<string, UciOption>;
+  /** True where a statement in it could not be read, so that nobody knows what the section was meant to say. */
+  readonly damaged: boolean;
 }
 
 export interface UciDocument {
@@ -42,12 +44,13 @@ export function sectionLabel(section: { readonly type: string; readonly name?: s
 
 interface OpenSection extends UciSection {
   readonly options: Map<string, UciOption>;
+  damaged: boolean;
 }
 
 /**
  * Reads a UCI file as libuci does, checked against it: a section that is opened twice is one, the last `option` wins,
  * `list` after `option` makes its value the first of the list, `option` after `list` replaces it, an empty `option` is
- * none. It differs where libuci gives up or loses text: a syntax error costs its statement only, a section whose
+ * none. It differs where libuci gives up or loses text: a syntax error damages its section only, a section whose
  * `config` cannot be read takes its options with it, `a;option b` is two statements although `a` is not quoted, a `;` may
  * end a line, a line may be joined before white space, and an empty item of a list is none. Never throws.
  */
@@ -76,6 +79,7 @@ class UciReader {
       } catch (error) {
         if (!(error instanceof UciSyntaxError)) throw error;
         if (opensSection(keyword)) this.#current = 'lost';
+        if (typeof this.#current !== 'string') this.#current.damaged = true;
         this.#findings.error({ line: start.line, section: this.#currentLabel() }, error.message, error.accepted);
         this.#words.resumeBelow(start);
       }
@@ -134,7 +138,7 @@ class UciReader {
       this.#current = earlier;
       return;
     }
-    this.#current = { type, ...(name === '' ? {} : { name }), line, options: new Map() };
+    this.#current = { type, ...(name === '' ? {} : { name }), line, options: new Map(), damaged: false };
     this.#sections.push(this.#current);
   }
 
@@ -176,7 +180,7 @@ class UciReader {
   #endStatement(): void {
     const excess = this.#words.word();
     if (excess === '') return;
-    throw new UciSyntaxError(`${quote(excess)} is one word too many`, 'quotes around a text with blanks');
+    throw new UciSyntaxError(`${quote(excess)} is one word too many`, 'one word, or quotes around a text with blanks');
   }
 
   #currentLabel(): string | undefined {

@@ -46,11 +46,19 @@ export function loadConfiguration(text: string, file: string): Configuration {
   const owners = new Map(
     services.flatMap(({ name, ghosts }) => ghosts.map(({ text }) => [text, label(name)] as const)),
   );
-  const servers = sections('server').flatMap(
-    (section) => readServer(readSection(serverOptions, section, findings), owners, findings, positions) ?? [],
-  );
+  const serverSections = sections('server').map((section) => readSection(serverOptions, section, findings));
+  const servers = serverSections.flatMap((section) => readServer(section, owners, findings, positions) ?? []);
   const known = sections('service').flatMap(({ name }) => name ?? []);
   for (const draft of servers) checkMembership(draft, known, findings);
+  // A service whose servers are all bad needs no message of its own.
+  const claimed = new Set(
+    serverSections.flatMap(({ values }) => (values.enabled.value ? values.service.map(({ value }) => value) : [])),
+  );
+  for (const { name } of services) {
+    if (claimed.has(name)) continue;
+    const section = label(name);
+    findings.warning(positions.place(section), 'has no server', `a server section with option service ${quote(name)}`);
+  }
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
 
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);
@@ -68,13 +76,13 @@ function warnOfUnknownTypes(sections: readonly UciSection[], findings: Findings)
     const meant = nearest(section.type, types);
     findings.warning(
       { line: section.line, section: sectionLabel(section) },
-      `section type ${quote(section.type)} is unknown, the section is ignored${meant === undefined ? '' : `; did you mean '${meant}'?`}`,
+      `is of an unknown type and ignored${meant === undefined ? '' : `; did you mean '${meant}'?`}`,
     );
   }
 }
 
 function readGlobals(found: readonly UciSection[], all: readonly UciSection[], findings: Findings): Model['globals'] {
-  const none: UciSection = { type: 'globals', line: all[0]?.line ?? 1, options: new Map() };
+  const none: UciSection = { type: 'globals', line: all[0]?.line ?? 1, options: new Map(), damaged: false };
   const [section = none, ...excess] = found;
   const { values } = readSection(globalsOptions, section, findings);
   for (const other of excess) {
@@ -140,14 +148,7 @@ function withServers(
   const section = label(service.name);
   const candidates = drafts.filter((draft) => draft.section.values.service.some(({ value }) => value === service.name));
   const servers = withoutTwins(candidates, service, findings, positions);
-  if (servers.length === 0) {
-    findings.warning(
-      positions.place(section),
-      'has no server',
-      `a server section with option service ${quote(service.name)}`,
-    );
-    return service;
-  }
+  if (servers.length === 0) return service;
   if (servers.length > maximumServers) {
     findings.error(
       positions.place(section),
@@ -175,7 +176,7 @@ function withoutTwins(
     if (taken) {
       findings.error(
         positions.place(section.label, taken.family === 4 ? 'address' : 'address6'),
-        `'${taken.text}' is ${owners.get(taken.text) ?? ''} already, in ${label(service.name)}`,
+        `'${taken.text}' is the address of ${owners.get(taken.text) ?? ''}, so that this one is left out of ${label(service.name)}`,
         'an address of its own',
       );
       return [];

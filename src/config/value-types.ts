@@ -38,8 +38,9 @@ export function integer(min: number, max: number, step = 1): ValueType<number> {
     name: 'number',
     accepted: `a whole number ${min}–${max}${step === 1 ? '' : ` in steps of ${step}`}`,
     read(text) {
+      if (/^-[1-9]\d*$/.test(text)) return { reason: 'is too small' };
       // A leading zero would mean octal to some readers and decimal to others.
-      if (!/^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,12})$/.test(text)) return { reason: 'is no whole number' };
+      if (!/^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,12})$/.test(text)) return { reason: 'is no number' };
       const value = Number(text);
       if (value < min) return { reason: 'is too small' };
       if (value > max) return { reason: 'is too large' };
@@ -103,7 +104,8 @@ function readAddress(text: string): Reading<Address> {
   if (value) return { value };
   const [bare = ''] = text.split(/[/%]/);
   if (text === bare || !parseAddress(bare)) return { reason: 'is no address' };
-  return { reason: text.includes('/') ? 'has a prefix length' : 'has a zone', accepted: `'${bare}'` };
+  if (text.includes('/')) return { reason: 'has a prefix length', accepted: `'${bare}'` };
+  return { reason: 'has a zone, as only link-local addresses have' };
 }
 
 export const prefix: ValueType<Prefix> = {
@@ -161,7 +163,7 @@ export const protocols: ValueType<readonly ServiceProtocol[]> = {
 /** A network device or a logical interface; the rules are the kernel's for names of devices (`dev_valid_name`). */
 export const device: ValueType<string> = {
   name: 'device',
-  accepted: 'a device such as eth0.2, or a logical interface such as wan; 1–15 characters without blanks, / and :',
+  accepted: 'a device such as eth0.2 or a logical interface such as wan, at most 15 characters',
   read(text) {
     if (text === 'lo') return { reason: 'is the loopback device, which leads to nobody' };
     const valid = /^[!-~]{1,15}$/.test(text) && !/[/:]/.test(text) && text !== '.' && text !== '..';

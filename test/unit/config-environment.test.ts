@@ -1,0 +1,294 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkEnvironment } from '../../src/config/check-environment.ts';
+import {
+  type Environment,
+  type InterfaceAddress,
+  type LinkState,
+  type Listener,
+  resolveDevice,
+} from '../../src/config/environment.ts';
+import { formatProblem } from '../../src/config/report.ts';
+import { loadConfiguration } from '../../src/config/validate.ts';
+import { type Address, parseAddress } from '../../src/net/address.ts';
+
+function address(text: string): Address {
+  const address = parseAddress(text);
+  if (!address) throw new Error(text);
+  return address;
+}
+
+/** `br-lan 192.168.1.1/24`, `wg0 10.0.0.1/32 peer 10.9.0.0`. */
+function interfaceAddress(text: string): InterfaceAddress {
+  const [device = '', prefix = '', , peer] = text.split(' ');
+  const [own = '', length] = prefix.split('/');
+  return {
+    device,
+    address: address(own),
+    prefixLength: Number(length),
+    ...(peer === undefined ? {} : { peer: address(peer) }),
+  };
+}
+
+function link(name: string, ifindex: number, more: Partial<LinkState> = {}): LinkState {
+  return { name, ifindex, mtu: 1500, up: true, hardware: `02:00:00:00:00:0${ifindex}`, ...more };
+}
+
+/** A home router: PPPoE on eth0, a bridge with one port. */
+function router(more: { links?: LinkState[]; addresses?: string[]; listeners?: Listener[] } = {}): Environment {
+  const ppp = { name: 'pppoe-wan', ifindex: 4, mtu: 1492, up: true };
+  const links = [link('eth0', 1), link('br-lan', 2, { kind: 'bridge' }), link('lan1', 3, { masterIndex: 2 }), ppp];
+  const addresses = [
+    'br-lan 192.168.1.1/24',
+    'br-lan 192.168.2.1/24',
+    'br-lan fe80::1/64',
+    'br-lan 2001:db8:1::1/64',
+    'pppoe-wan 203.0.113.7/32 peer 198.51.100.1',
+    'lo 127.0.0.1/8',
+  ];
+  return {
+    links: new Map([...links, ...(more.links ?? [])].map((link) => [link.name, link])),
+    addresses: [...addresses, ...(more.addresses ?? [])].map(interfaceAddress),
+    interfaces: new Map([
+      ['wan', 'pppoe-wan'],
+      ['lan', 'br-lan'],
+      ['guest', 'br-guest'],
+    ]),
+    listeners: more.listeners ?? [],
+  };
+}
+
+interface Case {
+  readonly title: string;
+  /** Lines in the service; default: one ghost address that is nobody's. */
+  readonly service?: string;
+  readonly server?: string;
+  readonly environment?: Environment;
+  readonly problems: readonly string[];
+  readonly refused?: readonly string[];
+}
+
+const any = (protocol: 'tcp' | 'udp', port: number): Listener => ({ protocol, address: 'any', port });
+
+const cases: readonly Case[] = [
+  { title: 'nothing to say', problems: [] },
+  {
+    title: 'a logical interface for the servers',
+    service: "list ghost '192.0.2.1'; option device 'lan'",
+    problems: [],
+  },
+  { title: 'an IPv4 ghost address inside a connected subnet', service: "list ghost '192.168.1.100'", problems: [] },
+  {
+    title: "the router's own address without ports",
+    service: "list ghost '192.0.2.1'; list ghost '203.0.113.7'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '203.0.113.7' is this router's own address, of which a service cannot take every port; accepted: option 'port' with the ports of the service, or another ghost address",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: "the router's own address with every protocol",
+    service: "list ghost '203.0.113.7'; option proto 'all'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '203.0.113.7' is this router's own address, of which a service cannot take every port; accepted: option 'port' with the ports of the service, or another ghost address",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: "the router's own address with ports",
+    service: "list ghost '203.0.113.7'; option port '80'",
+    environment: router({ listeners: [any('udp', 80), any('tcp', 81)] }),
+    problems: [],
+  },
+  {
+    title: 'the router itself listens on every address',
+    service: "list ghost '203.0.113.7'; option proto 'tcp+udp'; option port '53 80-90'",
+    environment: router({
+      listeners: [
+        any('tcp', 80),
+        { protocol: 'udp', address: address('203.0.113.7'), port: 53 },
+        { protocol: 'udp', address: address('192.168.1.1'), port: 85 },
+        any('tcp', 91),
+      ],
+    }),
+    problems: [
+      "oneip:2: warning: service 'web': option 'ghost': this router itself listens on tcp port 80 of '203.0.113.7', where clients will get the service instead",
+      "oneip:2: warning: service 'web': option 'ghost': this router itself listens on udp port 53 of '203.0.113.7', where clients will get the service instead",
+    ],
+  },
+  {
+    title: 'listeners do not matter to a ghost address of its own',
+    service: "list ghost '192.0.2.1'; option port '80'",
+    environment: router({ listeners: [any('tcp', 80)] }),
+    problems: [],
+  },
+  {
+    title: 'the only address of the router where the servers are',
+    service: "list ghost '2001:db8:1::1'; option port '80'",
+    server: "option address6 '2001:db8:1::11'",
+    environment: { ...router(), addresses: ['br-lan 2001:db8:1::1/64'].map(interfaceAddress) },
+    problems: [
+      "oneip:2: warning: service 'web': option 'ghost': '2001:db8:1::1' is this router's only IPv6 address on 'br-lan', and servers that carry it cannot use it as their gateway; accepted: a second address for one of both purposes",
+    ],
+  },
+  {
+    title: 'one of two addresses of the router where the servers are',
+    service: "list ghost '192.168.1.1'; option port '80'",
+    problems: [],
+  },
+  {
+    title: 'a broadcast address',
+    service: "list ghost '192.168.1.255'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '192.168.1.255' is the broadcast address of 192.168.1.0/24 on 'br-lan'; accepted: an address that a host could have",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'a network address',
+    service: "list ghost '192.168.1.0'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '192.168.1.0' is the network address of 192.168.1.0/24 on 'br-lan'; accepted: an address that a host could have",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'both addresses of a link of two are hosts (RFC 3021)',
+    service: "list ghost '192.0.2.1'",
+    environment: router({ links: [link('eth1', 7)], addresses: ['eth1 192.0.2.0/31'] }),
+    problems: [],
+  },
+  {
+    title: 'devices that are not there',
+    service: "list ghost '192.0.2.1'; option source 'wan guest wan6 eth9'; option device 'br-dmz'",
+    problems: [
+      "oneip:2: warning: service 'web': option 'source': 'guest' is on device 'br-guest', which is not there at the moment",
+      "oneip:2: warning: service 'web': option 'source': 'wan6' is neither a logical interface that is up nor a device at the moment",
+      "oneip:2: warning: service 'web': option 'source': 'eth9' is neither a logical interface that is up nor a device at the moment",
+      "oneip:2: warning: service 'web': option 'device': 'br-dmz' is neither a logical interface that is up nor a device at the moment",
+    ],
+  },
+  {
+    title: 'a device that is down',
+    environment: router({ links: [link('br-lan', 2, { kind: 'bridge', up: false })] }),
+    problems: ["oneip:1: warning: service 'web': option 'device': 'br-lan' is down at the moment"],
+  },
+  {
+    title: 'a port of a bridge',
+    service: "list ghost '192.0.2.1'; option source 'lan1'",
+    problems: [
+      "oneip:2: warning: service 'web': option 'source': 'lan1' is a port of the bridge 'br-lan' and has no packets of its own; accepted: 'br-lan'",
+    ],
+  },
+  {
+    title: 'a device in a VRF is no port of a bridge',
+    service: "list ghost '192.0.2.1'; option source 'eth5'",
+    environment: router({ links: [link('red', 8, { kind: 'vrf' }), link('eth5', 9, { masterIndex: 8 })] }),
+    problems: [],
+  },
+  {
+    title: 'servers behind a device without Ethernet header',
+    service: "list ghost '192.0.2.1'; option device 'wan'",
+    server: "option address '198.51.100.1'",
+    problems: [
+      "oneip:2: warning: service 'web': option 'device': 'pppoe-wan' has no Ethernet header, so its one peer would get every packet, whichever server was picked; accepted: a device with Ethernet headers",
+    ],
+  },
+  {
+    title: 'a server in no subnet of the device',
+    server: "option address '10.0.0.5'",
+    problems: [
+      "oneip:6: warning: server 'one': option 'address': '10.0.0.5' is not on 'br-lan', which has 192.168.1.0/24, 192.168.2.0/24: nobody there answers for it; accepted: an address in a subnet of the device on which the service has its servers",
+    ],
+  },
+  {
+    title: 'a server on a device without addresses',
+    service: "list ghost '192.0.2.1'; option device 'eth0'",
+    problems: [
+      "oneip:6: warning: server 'one': option 'address': '192.168.1.11' is out of reach, since 'eth0' has no IPv4 address at the moment; accepted: an address in a subnet of the device on which the service has its servers",
+    ],
+  },
+  {
+    title: 'a family without ghost address does not matter',
+    server: "option address '192.168.2.11'; option address6 '2001:db8:9::11'",
+    problems: [],
+  },
+  {
+    title: 'an IPv6 server elsewhere',
+    service: "list ghost '2001:db8::1'",
+    server: "option address6 '2001:db8:9::11'",
+    problems: [
+      "oneip:6: warning: server 'one': option 'address6': '2001:db8:9::11' is not on 'br-lan', which has 2001:db8:1::/64: nobody there answers for it; accepted: an address in a subnet of the device on which the service has its servers",
+    ],
+  },
+  {
+    title: "a server with the router's own address",
+    server: "option address '192.168.1.1'",
+    problems: [
+      "oneip:6: warning: server 'one': option 'address': '192.168.1.1' is this router's own address, so that clients given to this server are lost; accepted: the server's own address",
+    ],
+  },
+  {
+    title: 'a server with a broadcast address',
+    server: "option address '192.168.1.255'",
+    problems: [
+      "oneip:6: warning: server 'one': option 'address': '192.168.1.255' is the broadcast address of 192.168.1.0/24 on 'br-lan', so that clients given to this server are lost; accepted: the server's own address",
+    ],
+  },
+];
+
+for (const { title, service, server, environment, problems, refused } of cases) {
+  test(`environment: ${title}`, () => {
+    const uci = `config service 'web'
+	${service ?? "list ghost '192.0.2.1'"}
+
+config server 'one'
+	option service 'web'
+	${server ?? "option address '192.168.1.11'"}
+`;
+    const loaded = loadConfiguration(uci, 'oneip');
+    assert.equal(loaded.problems, []);
+    const check = checkEnvironment(loaded.model, environment ?? router(), loaded.positions);
+    assert.equal(check.problems.map(formatProblem), problems);
+    assert.equal([...check.refused], refused ?? []);
+  });
+}
+
+test('environment: a server that several services share is complained of once', () => {
+  const uci = `config service 'web'
+	list ghost '192.0.2.1'
+
+config service 'dns'
+	list ghost '192.0.2.2'
+
+config server 'one'
+	option service 'web dns'
+	option address '10.0.0.5'
+`;
+  const { model, positions } = loadConfiguration(uci, 'oneip');
+  assert.is(checkEnvironment(model, router(), positions).problems.length, 1);
+});
+
+test('environment: only the services at fault are refused', () => {
+  const uci = `config service 'web'
+	list ghost '192.0.2.1'
+
+config service 'own'
+	list ghost '203.0.113.7'
+
+config server 'one'
+	option service 'web own'
+	option address '192.168.1.11'
+`;
+  const { model, positions } = loadConfiguration(uci, 'oneip');
+  assert.equal([...checkEnvironment(model, router(), positions).refused], ['own']);
+});
+
+test('environment: a logical interface comes before a device of the same name', () => {
+  const environment = router({ links: [link('lan', 9)] });
+  assert.is(resolveDevice(environment, 'lan'), 'br-lan');
+  assert.is(resolveDevice(environment, 'br-lan'), 'br-lan');
+  assert.is(resolveDevice(environment, 'eth9'), 'eth9');
+});
+
+test.run();
