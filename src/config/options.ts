@@ -67,7 +67,7 @@ function list<T>(
 const reserved = 65536;
 
 export const globalsOptions = {
-  enabled: single(boolean, '1', 'Switches everything off without touching the services.'),
+  enabled: single(boolean, '1', '`0` switches everything off and leaves the services as they are written.'),
   mark_base: single(
     integer(1, 2 ** 32 - reserved),
     '0x6f690000',
@@ -86,7 +86,7 @@ export const globalsOptions = {
 } as const;
 
 export const serviceOptions = {
-  enabled: single(boolean, '1', 'Switches this service off. Its values are checked all the same.'),
+  enabled: single(boolean, '1', '`0` switches this service off. Its values are checked all the same.'),
   ghost: list(address, {
     required: true,
     absent: 'required',
@@ -139,7 +139,7 @@ export const serviceOptions = {
 } as const;
 
 export const serverOptions = {
-  enabled: single(boolean, '1', 'Switches this server off, as if the section were not there.'),
+  enabled: single(boolean, '1', '`0` switches this server off, as if the section were not there.'),
   service: list(reference, { absent: 'no service', summary: 'Names of the services that the server takes part in.' }),
   address: optional(addressOf(4, 'address6'), 'no IPv4 clients', 'Its own (primary) IPv4 address.'),
   address6: optional(
