@@ -1,0 +1,147 @@
+import { checkEnvironment } from '../config/check-environment.ts';
+import { formatProblem, hasErrors } from '../config/report.ts';
+import { loadConfiguration } from '../config/validate.ts';
+import type { Configuration } from '../config/validate.ts';
+import type { Model, Service } from '../config/model.ts';
+import { deploy, numberServers } from '../deployment/deployment.ts';
+import type { Observation, SlotTables } from '../deployment/deployment.ts';
+import { formatSnapshot } from '../deployment/snapshot.ts';
+import { wantedNetwork } from '../network/wanted.ts';
+import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
+import { buildRuleset } from '../ruleset/build.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Router } from './router.ts';
+
+export interface ControllerOptions {
+  readonly router: Router;
+  /** One line for the log. */
+  readonly log: (line: string) => void;
+  /** Slot tables of a service; computed in slices between events. */
+  readonly allocate: (service: Service) => Promise<SlotTables>;
+}
+
+/**
+ * Keeps the kernel as the configuration wants it. Every event, whatever it is, leads to the same reconciliation: look at the
+ * router, compute what it should hold, and apply the difference. Reconciliations do not overlap; those asked for meanwhile
+ * become one.
+ */
+export class Controller {
+  readonly #router: Router;
+  readonly #log: (line: string) => void;
+  readonly #allocate: ControllerOptions['allocate'];
+  #configuration: Configuration | undefined;
+  #text = '';
+  /** What the kernel holds of ours; `undefined` = not known, so that the next load replaces it. */
+  #loaded: Ruleset | undefined;
+  #numbers: ReadonlyMap<string, number>;
+  #remembered = '';
+  #complaints: ReadonlySet<string> = new Set();
+  #running: Promise<void> | undefined;
+  #again: Promise<void> | undefined;
+
+  /** `numbers`: those of an earlier run, so that marks of packets under way keep their meaning. */
+  constructor(options: ControllerOptions, numbers: ReadonlyMap<string, number>) {
+    this.#router = options.router;
+    this.#log = options.log;
+    this.#allocate = options.allocate;
+    this.#numbers = numbers;
+  }
+
+  /**
+   * Takes a configuration. At the start bad sections are left out and the rest runs; later one with errors is refused as a
+   * whole, so that a slip of the pen takes no running service away. False: refused. Throws where the kernel refuses.
+   */
+  async configure(text: string, file: string): Promise<boolean> {
+    const configuration = loadConfiguration(text, file);
+    for (const problem of configuration.problems) this.#log(formatProblem(problem));
+    const running = this.#configuration !== undefined;
+    if (running && hasErrors(configuration.problems)) return false;
+    const before = { configuration: this.#configuration, text: this.#text };
+    this.#configuration = configuration;
+    this.#text = text;
+    try {
+      await this.reconcile();
+    } catch (error) {
+      this.#configuration = before.configuration;
+      this.#text = before.text;
+      throw error;
+    }
+    return true;
+  }
+
+  /** Somebody else has touched our tables: what they hold is not known any more. */
+  distrust(): void {
+    this.#loaded = undefined;
+  }
+
+  /** Resolves when the kernel holds what is wanted as of now; rejects with the reason where it does not take it. */
+  async reconcile(): Promise<void> {
+    if (!this.#running) {
+      this.#running = this.#reconcile().finally(() => (this.#running = undefined));
+      return this.#running;
+    }
+    const next = (): Promise<void> => {
+      this.#again = undefined;
+      return this.reconcile();
+    };
+    this.#again ??= this.#running.then(next, next);
+    return this.#again;
+  }
+
+  async #reconcile(): Promise<void> {
+    if (!this.#configuration) return;
+    const { model, positions } = this.#configuration;
+    const observation = onlyServers(await this.#router.observe(), model);
+    const { problems, refused } = checkEnvironment(model, observation.environment, positions);
+    this.#complain(problems.map(formatProblem));
+    const services = model.services.filter(({ name }) => !refused.has(name));
+    const tables = new Map<string, SlotTables>();
+    for (const service of services) tables.set(service.name, await this.#allocate(service));
+
+    this.#numbers = numberServers(model, observation.environment, this.#numbers);
+    const deployment = deploy({ ...model, services }, observation, this.#numbers, ({ name }) => tables.get(name) ?? {});
+    const ruleset = buildRuleset(deployment);
+    const network = wantedNetwork(deployment);
+    for (const line of await this.#router.establish(network)) this.#log(line);
+    this.#load(ruleset);
+    for (const line of await this.#router.prune(network)) this.#log(line);
+
+    const snapshot = formatSnapshot({ configuration: this.#text, numbers: this.#numbers, observation });
+    if (snapshot === this.#remembered) return;
+    this.#router.remember(snapshot);
+    this.#remembered = snapshot;
+  }
+
+  #load(ruleset: Ruleset): void {
+    const known = this.#loaded;
+    const { commands } = known ? diffRulesets(known, ruleset) : replaceRuleset(ruleset);
+    if (commands.length > 0) {
+      try {
+        this.#router.load(transaction(commands));
+      } catch (error) {
+        if (!known) throw error;
+        // The kernel takes chains away with their device, so what is loaded may be less than we think; a whole load tells.
+        this.#router.load(transaction(replaceRuleset(ruleset).commands));
+      }
+    }
+    this.#loaded = ruleset;
+  }
+
+  /** Each complaint once, until it has gone and come back. */
+  #complain(lines: readonly string[]): void {
+    for (const line of lines) if (!this.#complaints.has(line)) this.#log(line);
+    this.#complaints = new Set(lines);
+  }
+}
+
+/** Of the neighbours only the servers matter; the others come and go all day. */
+function onlyServers(observation: Observation, { services }: Model): Observation {
+  const addresses = services.flatMap(({ servers }) => servers.flatMap(({ address, address6 }) => [address, address6]));
+  const hardware = new Map(
+    addresses.flatMap((address) => {
+      const found = address && observation.hardware.get(address.text);
+      return found === undefined ? [] : [[address?.text ?? '', found] as const];
+    }),
+  );
+  return { ...observation, hardware };
+}

@@ -1,0 +1,19 @@
+import type { Observation } from '../deployment/deployment.ts';
+import type { NetworkState } from '../network/state.ts';
+
+/** The router as the controller sees it; `src/host/router.ts` is the real one. */
+export interface Router {
+  /** Links, addresses, neighbours and filters as they are now. */
+  observe(): Promise<Observation>;
+  /**
+   * Makes what is wanted outside nftables and is not there. What no longer is wanted stays for `prune`, since packets may
+   * still need it until the ruleset has changed. Tells what was done, a line each. Throws with the kernel's reason.
+   */
+  establish(wanted: NetworkState): Promise<string[]>;
+  /** Takes away what we made and no longer want, and restores what was there before. */
+  prune(wanted: NetworkState): Promise<string[]>;
+  /** Loads one libnftables transaction; throws with nft's reason, and then nothing has changed. */
+  load(transaction: string): void;
+  /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */
+  remember(snapshot: string): void;
+}

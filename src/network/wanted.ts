@@ -1,0 +1,119 @@
+import type { DeployedServer, DeployedService, Deployment } from '../deployment/deployment.ts';
+import type { LinkState } from '../config/environment.ts';
+import { serverAddress } from '../config/model.ts';
+import type { Family } from '../net/address.ts';
+import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
+import type { NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+
+/** The routing table `main` (RT_TABLE_MAIN). */
+const MAIN_TABLE = 254;
+
+/** Every bit of a mark counts: packets that others have marked are none of ours. */
+const WHOLE_MARK = 0xffffffff;
+
+/**
+ * What a deployment needs beside nftables: the slow path's policy routing, routes for the ghosts, the servers' neighbour
+ * entries kept fresh, answers to neighbour solicitations for ghosts, and the few sysctls without which it fails silently.
+ */
+export function wantedNetwork(deployment: Deployment): NetworkState {
+  const parts = deployment.services.flatMap((deployed) =>
+    familiesOf(deployed).map((family) => wantedOf(deployment, deployed, family)),
+  );
+  return {
+    routes: unique(
+      parts.flatMap(({ routes }) => routes),
+      ({ family, table, destination }) => `${family} ${table} ${JSON.stringify(destination)}`,
+    ),
+    // A server of two services may need its rule before and behind `local`; before serves both.
+    rules: unique(
+      parts.flatMap(({ rules }) => rules).sort((a, b) => a.priority - b.priority),
+      ({ family, mark }) => `${family} ${mark}`,
+    ),
+    neighbours: unique(
+      parts.flatMap(({ neighbours }) => neighbours),
+      ({ address, device, kind }) => `${address.text} ${device} ${kind}`,
+    ),
+    sysctls: unique(
+      parts.flatMap(({ sysctls }) => sysctls),
+      ({ key }) => key,
+    ),
+  };
+}
+
+function wantedOf(deployment: Deployment, deployed: DeployedService, family: Family): NetworkState {
+  const { device, sources, servers } = deployed;
+  const ghosts = ghostsOf(deployed, family);
+  const reachable = servers.filter((server) => serverAddress(server, family));
+  const foreign = ghosts.filter(({ ownedBy }) => ownedBy === undefined);
+  const owned = foreign.length < ghosts.length;
+  const answering = foreign.flatMap(({ address, answeredOn }) => answeredOn.map((link) => ({ address, link })));
+  return {
+    routes: [
+      ...foreign.map(({ address }): RouteEntry => {
+        const destination = { address, length: address.bytes.length * 8 };
+        return { family, table: MAIN_TABLE, destination, device: device.name, ifindex: device.ifindex };
+      }),
+      ...reachable.flatMap((server) => serverRoute(deployment, device, server, family)),
+    ],
+    rules: reachable.map(({ number }): RuleEntry => {
+      const mark = (deployment.markBase + number) >>> 0;
+      const priority = owned ? 0 : deployment.rulePriority;
+      return { family, priority, mark, mask: WHOLE_MARK, table: deployment.tableBase + number };
+    }),
+    neighbours: [
+      ...reachable.flatMap((server) => neighbour(device, server, family)),
+      ...(family === 6
+        ? answering.map(({ address, link }): NeighbourEntry => ({
+            family,
+            address,
+            device: link.name,
+            ifindex: link.ifindex,
+            kind: 'proxy',
+          }))
+        : []),
+    ],
+    sysctls: [
+      ...(family === 4 ? forwarding([device, ...sources]) : []),
+      ...(family === 4 && owned ? ownAddress(deployment, device) : []),
+      ...(family === 6 ? answering.flatMap(({ link }) => proxyDiscovery(link)) : []),
+    ],
+  };
+}
+
+function serverRoute(deployment: Deployment, device: LinkState, server: DeployedServer, family: Family): RouteEntry[] {
+  const via = serverAddress(server, family);
+  if (!via) return [];
+  const table = deployment.tableBase + server.number;
+  return [{ family, table, destination: 'default', via, onlink: true, device: device.name, ifindex: device.ifindex }];
+}
+
+function neighbour(device: LinkState, server: DeployedServer, family: Family): NeighbourEntry[] {
+  const address = serverAddress(server, family);
+  if (!address) return [];
+  return [{ family, address, device: device.name, ifindex: device.ifindex, kind: 'managed' }];
+}
+
+function forwarding(links: readonly LinkState[]): SysctlEntry[] {
+  return links.map(({ name }) => ({ key: `net/ipv4/conf/${name}/forwarding`, value: '1' }));
+}
+
+/** Replies come from the servers' link with the router's own address as source (fib_validate_source in net/ipv4). */
+function ownAddress({ observation }: Deployment, { name }: LinkState): SysctlEntry[] {
+  const accept = { key: `net/ipv4/conf/${name}/accept_local`, value: '1' };
+  const loose = { key: `net/ipv4/conf/${name}/rp_filter`, value: '2' };
+  return observation.strictReversePath.has(name) ? [accept, loose] : [accept];
+}
+
+/** The kernel answers solicitations for proxy entries only where it is told to, and after a random delay otherwise (RFC 4861 §7.2.8). */
+function proxyDiscovery({ name }: LinkState): SysctlEntry[] {
+  return [
+    { key: `net/ipv6/conf/${name}/proxy_ndp`, value: '1' },
+    { key: `net/ipv6/neigh/${name}/proxy_delay`, value: '0' },
+  ];
+}
+
+function unique<T>(list: readonly T[], keyOf: (entry: T) => string): T[] {
+  const seen = new Map<string, T>();
+  for (const entry of list) if (!seen.has(keyOf(entry))) seen.set(keyOf(entry), entry);
+  return [...seen.values()];
+}
