@@ -42,8 +42,12 @@ export function sectionLabel(section: { readonly type: string; readonly name?: s
   return section.name === undefined ? `unnamed ${section.type}` : `${section.type} ${quote(section.name)}`;
 }
 
+interface OpenOption extends UciOption {
+  readonly values: UciValue[];
+}
+
 interface OpenSection extends UciSection {
-  readonly options: Map<string, UciOption>;
+  readonly options: Map<string, OpenOption>;
   damaged: boolean;
 }
 
@@ -62,6 +66,7 @@ class UciReader {
   readonly #words: UciWords;
   readonly #findings: Findings;
   readonly #sections: OpenSection[] = [];
+  readonly #byName = new Map<string, OpenSection>();
   /** `lost`: inside a section whose `config` was bad. */
   #current: OpenSection | 'none' | 'lost' = 'none';
 
@@ -123,7 +128,7 @@ class UciReader {
     if (name !== '') checkName(name, 'section name');
     this.#endStatement();
 
-    const earlier = name === '' ? undefined : this.#sections.find((section) => section.name === name);
+    const earlier = this.#byName.get(name);
     if (earlier && earlier.type !== type) {
       throw new UciSyntaxError(
         `the name ${quote(name)} belongs to a section of type ${quote(earlier.type)} (line ${earlier.line})`,
@@ -140,6 +145,7 @@ class UciReader {
     }
     this.#current = { type, ...(name === '' ? {} : { name }), line, options: new Map(), damaged: false };
     this.#sections.push(this.#current);
+    if (name !== '') this.#byName.set(name, this.#current);
   }
 
   #option(line: number, list: boolean): void {
@@ -162,6 +168,10 @@ class UciReader {
       return;
     }
     const earlier = this.#current.options.get(name);
+    if (list && earlier?.list) {
+      earlier.values.push(value);
+      return;
+    }
     if (list) {
       this.#current.options.set(name, { name, list, values: [...(earlier?.values ?? []), value] });
       return;

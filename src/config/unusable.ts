@@ -1,24 +1,26 @@
-import { type Address, parsePrefix, prefixHolds } from '../net/address.ts';
+import type { Address } from '../net/address.ts';
 
-/** Addresses that are nobody's to serve or to be served at (RFC 6890), the narrower prefix first. */
-const unusable = [
-  ['0.0.0.0', 'is the unspecified address'],
-  ['0.0.0.0/8', 'is no address of a host (0.0.0.0/8)'],
-  ['127.0.0.0/8', 'is a loopback address'],
-  ['169.254.0.0/16', 'is a link-local address'],
-  ['224.0.0.0/4', 'is a multicast address'],
-  ['255.255.255.255', 'is the broadcast address'],
-  ['::', 'is the unspecified address'],
-  ['::1', 'is the loopback address'],
-  ['::ffff:0:0/96', 'is an IPv4-mapped address'],
-  ['fe80::/10', 'is a link-local address'],
-  ['ff00::/8', 'is a multicast address'],
-].flatMap(([text = '', reason = '']) => {
-  const prefix = parsePrefix(text);
-  return prefix ? [{ prefix, reason }] : [];
-});
-
-/** Why an address can be neither a ghost address nor a server's; `undefined` where it can. */
+/** Why an address can be neither a ghost address nor a server's (RFC 6890); `undefined` where it can. */
 export function whyUnusable(address: Address): string | undefined {
-  return unusable.find(({ prefix }) => prefixHolds(prefix, address))?.reason;
+  const reason = address.family === 4 ? whyUnusable4(address) : whyUnusable6(address);
+  return reason && `is ${reason}`;
+}
+
+function whyUnusable4({ text, bytes }: Address): string | undefined {
+  const [first = 0, second = 0] = bytes;
+  if (text === '0.0.0.0') return 'the unspecified address';
+  if (text === '255.255.255.255') return 'the broadcast address';
+  if (first === 0) return 'no address of a host (0.0.0.0/8)';
+  if (first === 127) return 'a loopback address';
+  if (first === 169 && second === 254) return 'a link-local address';
+  return (first & 0xf0) === 0xe0 ? 'a multicast address' : undefined;
+}
+
+function whyUnusable6({ text, bytes }: Address): string | undefined {
+  const [first = 0, second = 0] = bytes;
+  if (text === '::') return 'the unspecified address';
+  if (text === '::1') return 'the loopback address';
+  if (bytes.subarray(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 0xff))) return 'an IPv4-mapped address';
+  if (first === 0xfe && (second & 0xc0) === 0x80) return 'a link-local address';
+  return first === 0xff ? 'a multicast address' : undefined;
 }
