@@ -78,7 +78,7 @@ async function runTests() {
   add('unit', 'runtime', 'neutral', [runtime]);
   add('runtime', 'runtime', 'neutral', [runtime]);
   add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
-  for (const folder of ['docs', 'ubus', 'lab']) add(folder, 'node', 'node', [process.execPath]);
+  for (const folder of ['golden', 'docs', 'ubus', 'lab']) add(folder, 'node', 'node', [process.execPath]);
 
   const wanted = jobs.filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only));
   const queue = [...wanted];

@@ -1,0 +1,33 @@
+import type { Json } from '../../src/ruleset/expression.ts';
+import type { Ruleset, SlotMap, Table } from '../../src/ruleset/ruleset.ts';
+
+/** A ruleset as text that a person can review in a diff. */
+export function printRuleset({ tables }: Ruleset): string {
+  return tables.map(printTable).join('\n');
+}
+
+function printTable({ family, chains, sets, slotMaps, counters }: Table): string {
+  const lines = [`table ${family} oneip`];
+  for (const { name, key, verdicts, interval, elements } of sets) {
+    lines.push(`  ${verdicts ? 'map' : 'set'} ${name} (${[key].flat().join(' . ')}${interval ? ', interval' : ''})`);
+    for (const element of elements) lines.push(`    ${short(element)}`);
+  }
+  for (const map of slotMaps) lines.push(`  map ${map.name}: ${shares(map)}`);
+  lines.push(`  counters ${counters.join(' ')}`);
+  for (const { name, hook, rules } of chains) {
+    const where = hook ? ` (${hook.type} ${hook.hook} ${hook.device ?? ''} ${hook.priority})` : '';
+    lines.push(`  chain ${name}${where.replace('  ', ' ')}`);
+    for (const { purpose, statements } of rules)
+      lines.push(`    # ${purpose}`, ...statements.map((s) => `      ${short(s)}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function shares({ slots, targets }: SlotMap): string {
+  const count = (index: number) => slots.filter((owner) => owner === index).length;
+  return targets.map((target, index) => `${target} ${count(index)}`).join(', ');
+}
+
+function short(value: Json): string {
+  return JSON.stringify(value).replaceAll('"', '');
+}
