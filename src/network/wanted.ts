@@ -3,7 +3,8 @@ import type { LinkState } from '../config/environment.ts';
 import { serverAddress } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
-import type { NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+import { BEFORE_LOCAL, neighbourKey, routeKey } from './state.ts';
+import type { DeviceReference, NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /** The routing table `main` (RT_TABLE_MAIN). */
 const MAIN_TABLE = 254;
@@ -22,7 +23,7 @@ export function wantedNetwork(deployment: Deployment): NetworkState {
   return {
     routes: unique(
       parts.flatMap(({ routes }) => routes),
-      ({ family, table, destination }) => `${family} ${table} ${JSON.stringify(destination)}`,
+      routeKey,
     ),
     // A server of two services may need its rule before and behind `local`; before serves both.
     rules: unique(
@@ -31,7 +32,7 @@ export function wantedNetwork(deployment: Deployment): NetworkState {
     ),
     neighbours: unique(
       parts.flatMap(({ neighbours }) => neighbours),
-      ({ address, device, kind }) => `${address.text} ${device} ${kind}`,
+      neighbourKey,
     ),
     sysctls: unique(
       parts.flatMap(({ sysctls }) => sysctls),
@@ -51,13 +52,13 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
     routes: [
       ...foreign.map(({ address }): RouteEntry => {
         const destination = { address, length: address.bytes.length * 8 };
-        return { family, table: MAIN_TABLE, destination, device: device.name, ifindex: device.ifindex };
+        return { family, table: MAIN_TABLE, destination, type: 'unicast', device: reference(device) };
       }),
       ...reachable.flatMap((server) => serverRoute(deployment, device, server, family)),
     ],
     rules: reachable.map(({ number }): RuleEntry => {
       const mark = (deployment.markBase + number) >>> 0;
-      const priority = owned ? 0 : deployment.rulePriority;
+      const priority = owned ? BEFORE_LOCAL : deployment.rulePriority;
       return { family, priority, mark, mask: WHOLE_MARK, table: deployment.tableBase + number };
     }),
     neighbours: [
@@ -84,13 +85,13 @@ function serverRoute(deployment: Deployment, device: LinkState, server: Deployed
   const via = serverAddress(server, family);
   if (!via) return [];
   const table = deployment.tableBase + server.number;
-  return [{ family, table, destination: 'default', via, onlink: true, device: device.name, ifindex: device.ifindex }];
+  return [{ family, table, destination: 'default', type: 'unicast', via, onlink: true, device: reference(device) }];
 }
 
 function neighbour(device: LinkState, server: DeployedServer, family: Family): NeighbourEntry[] {
   const address = serverAddress(server, family);
   if (!address) return [];
-  return [{ family, address, device: device.name, ifindex: device.ifindex, kind: 'managed' }];
+  return [{ family, address, device: reference(device), kind: 'managed' }];
 }
 
 function forwarding(links: readonly LinkState[]): SysctlEntry[] {
@@ -110,6 +111,10 @@ function proxyDiscovery({ name }: LinkState): SysctlEntry[] {
     { key: `net/ipv6/conf/${name}/proxy_ndp`, value: '1' },
     { key: `net/ipv6/neigh/${name}/proxy_delay`, value: '0' },
   ];
+}
+
+function reference({ name, ifindex }: LinkState): DeviceReference {
+  return { name, ifindex };
 }
 
 function unique<T>(list: readonly T[], keyOf: (entry: T) => string): T[] {
