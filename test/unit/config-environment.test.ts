@@ -126,7 +126,10 @@ const cases: readonly Case[] = [
     title: 'the only address of the router where the servers are',
     service: "list ghost '2001:db8:1::1'; option port '80'",
     server: "option address6 '2001:db8:1::11'",
-    environment: { ...router(), addresses: ['br-lan 2001:db8:1::1/64'].map(interfaceAddress) },
+    environment: {
+      ...router(),
+      addresses: ['br-lan 2001:db8:1::1/64', 'eth0 2001:db8::2/64', 'br-lan 192.168.1.1/24'].map(interfaceAddress),
+    },
     problems: [
       "oneip:2: warning: service 'web': option 'ghost': '2001:db8:1::1' is this router's only IPv6 address on 'br-lan', and servers that carry it cannot use it as their gateway; accepted: a second address for one of both purposes",
     ],
@@ -151,6 +154,21 @@ const cases: readonly Case[] = [
       "oneip:2: error: service 'web': option 'ghost': '192.168.1.0' is the network address of 192.168.1.0/24 on 'br-lan'; accepted: an address that a host could have",
     ],
     refused: ['web'],
+  },
+  {
+    title: 'the broadcast address of the smallest subnet that has one',
+    service: "list ghost '192.0.2.3'",
+    environment: router({ links: [link('eth1', 7)], addresses: ['eth1 192.0.2.1/30'] }),
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '192.0.2.3' is the broadcast address of 192.0.2.0/30 on 'eth1'; accepted: an address that a host could have",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'the first address of an IPv6 subnet is one like others',
+    service: "list ghost '2001:db8:1::'",
+    server: "option address6 '2001:db8:1::11'",
+    problems: [],
   },
   {
     title: 'both addresses of a link of two are hosts (RFC 3021)',
