@@ -1,0 +1,96 @@
+import type { LinkState } from '../config/environment.ts';
+import type { Address } from '../net/address.ts';
+import { AF_UNSPEC, addressOf, familyOf } from './family.ts';
+import type { NetlinkMessage } from './message.ts';
+import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
+import { hardwareText } from './text.ts';
+
+// Devices and their addresses (rtnetlink(7), include/uapi/linux/if_link.h and if_addr.h).
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+/** Multicast groups that tell of changes. */
+export const RTNLGRP_LINK = 1;
+export const RTNLGRP_IPV4_IFADDR = 5;
+export const RTNLGRP_IPV6_IFADDR = 9;
+
+const IFINFOMSG = 16;
+const IFADDRMSG = 8;
+const IFF_UP = 1;
+const ARPHRD_ETHER = 1;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_EXT_MASK = 29;
+const IFLA_INFO_KIND = 1;
+const RTEXT_FILTER_SKIP_STATS = 8;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+
+/** An address of the router, its device by number. */
+export interface AddressState {
+  readonly ifindex: number;
+  readonly address: Address;
+  /** 0–32 or 0–128; of `peer`, where there is one. */
+  readonly prefixLength: number;
+  readonly peer?: Address;
+}
+
+/** Payload of a dump of all links, without their statistics. */
+export function encodeLinkDump(littleEndian: boolean): Uint8Array {
+  return new PayloadWriter(littleEndian)
+    .bytes(new Uint8Array(IFINFOMSG))
+    .attributeU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    .finish();
+}
+
+/** Payload of a dump of the addresses of all families. */
+export function encodeAddressDump(): Uint8Array {
+  return new Uint8Array(IFADDRMSG);
+}
+
+/**
+ * Reads RTM_NEWLINK or RTM_DELLINK; `undefined` for messages of one family only: a bridge tells with RTM_DELLINK of family
+ * AF_BRIDGE that a device has left it, which is still there.
+ */
+export function decodeLink({ payload }: NetlinkMessage, littleEndian: boolean): LinkState | undefined {
+  if (payload.length < IFINFOMSG || payload[0] !== AF_UNSPEC) return undefined;
+  const view = viewOf(payload);
+  const attributes = decodeAttributes(payload, IFINFOMSG, littleEndian);
+  const name = attributes.text(IFLA_IFNAME);
+  if (name === undefined) return undefined;
+  const hardware = attributes.bytes(IFLA_ADDRESS);
+  const kind = attributes.nested(IFLA_LINKINFO)?.text(IFLA_INFO_KIND);
+  const masterIndex = attributes.u32(IFLA_MASTER);
+  return {
+    name,
+    ifindex: view.getInt32(4, littleEndian),
+    mtu: attributes.u32(IFLA_MTU) ?? 0,
+    up: (view.getUint32(8, littleEndian) & IFF_UP) !== 0,
+    ...(hardware && view.getUint16(2, littleEndian) === ARPHRD_ETHER && { hardware: hardwareText(hardware) }),
+    ...(kind !== undefined && { kind }),
+    ...(masterIndex !== undefined && { masterIndex }),
+  };
+}
+
+/** Reads RTM_NEWADDR or RTM_DELADDR; `undefined` for families other than IPv4 and IPv6. */
+export function decodeAddress({ payload }: NetlinkMessage, littleEndian: boolean): AddressState | undefined {
+  if (payload.length < IFADDRMSG || !familyOf(payload[0] ?? 0)) return undefined;
+  const attributes = decodeAttributes(payload, IFADDRMSG, littleEndian);
+  // IFA_ADDRESS is the peer's on point-to-point links, else the same; IPv6 leaves IFA_LOCAL out where there is no peer.
+  const prefixAddress = addressOf(attributes.bytes(IFA_ADDRESS));
+  const address = addressOf(attributes.bytes(IFA_LOCAL)) ?? prefixAddress;
+  if (!address) return undefined;
+  return {
+    ifindex: viewOf(payload).getUint32(4, littleEndian),
+    address,
+    prefixLength: payload[1] ?? 0,
+    ...(prefixAddress && prefixAddress.text !== address.text && { peer: prefixAddress }),
+  };
+}

@@ -1,0 +1,50 @@
+import type { NetlinkMessage } from './message.ts';
+import { decodeAttributes } from './message.ts';
+
+// What nftables tells over netlink (include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h). Every commit has a generation
+// number, and is told to the group NFNLGRP_NFTABLES object by object, closed by one NFT_MSG_NEWGEN.
+
+export const NFNLGRP_NFTABLES = 7;
+export const NFNL_SUBSYS_NFTABLES = 10;
+export const NFT_MSG_DELTABLE = 2;
+export const NFT_MSG_NEWGEN = 15;
+export const NFT_MSG_GETGEN = 16;
+
+/** struct nfgenmsg: family, version, resource id in network order. */
+export const NFGENMSG = 4;
+const NFTA_GEN_ID = 1;
+/** First attribute of tables, chains, rules, sets, elements, objects and flowtables alike. */
+const NFTA_TABLE = 1;
+
+/** One object that was created, changed or deleted. */
+export interface NftablesEvent {
+  /** NFT_MSG_*. */
+  readonly message: number;
+  /** NFPROTO_*: 1 inet, 2 ip, 3 arp, 5 netdev, 7 bridge, 10 ip6. */
+  readonly family: number;
+  readonly table: string;
+}
+
+/** Message type of an nftables request. */
+export function nftablesType(message: number): number {
+  return (NFNL_SUBSYS_NFTABLES << 8) | message;
+}
+
+/** Payload of NFT_MSG_GETGEN. */
+export function encodeGenerationRequest(): Uint8Array {
+  return new Uint8Array(NFGENMSG);
+}
+
+/** Reads NFT_MSG_NEWGEN: the number of the last commit; `undefined` where the message is none. */
+export function decodeGeneration({ type, payload }: NetlinkMessage, littleEndian: boolean): number | undefined {
+  if (type !== nftablesType(NFT_MSG_NEWGEN)) return undefined;
+  return decodeAttributes(payload, NFGENMSG, littleEndian).be32(NFTA_GEN_ID);
+}
+
+/** Reads the change of an object; `undefined` for NFT_MSG_NEWGEN and what is no nftables message. */
+export function decodeNftablesEvent(message: NetlinkMessage, littleEndian: boolean): NftablesEvent | undefined {
+  const { type, payload } = message;
+  if (type >> 8 !== NFNL_SUBSYS_NFTABLES || (type & 0xff) === NFT_MSG_NEWGEN) return undefined;
+  const table = decodeAttributes(payload, NFGENMSG, littleEndian).text(NFTA_TABLE);
+  return table === undefined ? undefined : { message: type & 0xff, family: payload[0] ?? 0, table };
+}

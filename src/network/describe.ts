@@ -1,0 +1,52 @@
+import { formatPrefix } from '../net/address.ts';
+import type { Family } from '../net/address.ts';
+import type { NetworkChange } from './diff.ts';
+import type { NeighbourEntry, RouteEntry, RuleEntry } from './state.ts';
+
+/** A change as the command that would do it by hand (`ip` and `sysctl`), on one line. */
+export function describeNetworkChange(change: NetworkChange): string {
+  switch (change.kind) {
+    case 'sysctl':
+      return `sysctl -w ${change.key}=${change.value}  # ${change.action === 'set' ? 'was' : 'as it was before us; now'} ${change.before}`;
+    case 'route':
+      return `${ip(change.entry.family)} route ${change.action} ${routeWords(change.entry)}`;
+    case 'rule':
+      return `${ip(change.entry.family)} rule ${change.action} ${ruleWords(change.entry)}`;
+    case 'local-rule': {
+      const command = ip(change.family);
+      return `${command} rule add pref 0 lookup local; ${command} rule del pref 0 lookup local  # behind ours`;
+    }
+    case 'neighbour':
+      return `${ip(change.entry.family)} neigh ${change.action} ${neighbourWords(change.entry)}`;
+  }
+}
+
+function ip(family: Family): string {
+  return family === 4 ? 'ip' : 'ip -6';
+}
+
+function routeWords(route: RouteEntry): string {
+  const { destination, type = 'unicast', device, via, table, metric } = route;
+  return [
+    ...(type === 'unicast' ? [] : [type]),
+    destination === 'default' ? 'default' : formatPrefix(destination),
+    ...(via ? [`via ${via.text}`] : []),
+    ...(device ? [`dev ${device}`] : []),
+    ...(via && route.onlink ? ['onlink'] : []),
+    ...(metric === undefined ? [] : [`metric ${metric}`]),
+    `table ${table === 254 ? 'main' : table}`,
+  ].join(' ');
+}
+
+function ruleWords({ priority, mark, mask, table }: RuleEntry): string {
+  const words = mask === 0xffffffff ? hex(mark) : `${hex(mark)}/${hex(mask)}`;
+  return `pref ${priority} fwmark ${words} lookup ${table}`;
+}
+
+function neighbourWords({ address, device, kind }: NeighbourEntry): string {
+  return kind === 'proxy' ? `proxy ${address.text} dev ${device}` : `${address.text} dev ${device} managed`;
+}
+
+function hex(value: number): string {
+  return `0x${(value >>> 0).toString(16)}`;
+}

@@ -1,0 +1,86 @@
+import type { Address, Family, Prefix } from '../net/address.ts';
+
+/** RTPROT_* number that routes, rules and neighbour entries of ours carry, so that they are known again after a crash. */
+export const ROUTE_PROTOCOL = 111;
+
+/** A policy routing rule of this priority stands before the kernel's `from all lookup local`, which has the same. */
+export const BEFORE_LOCAL = 0;
+
+/** What the router's network shall have, or has, of ours outside nftables. The order within the lists means nothing. */
+export interface NetworkState {
+  readonly routes: readonly RouteEntry[];
+  readonly rules: readonly RuleEntry[];
+  readonly neighbours: readonly NeighbourEntry[];
+  readonly sysctls: readonly SysctlEntry[];
+}
+
+export interface RouteEntry {
+  readonly family: Family;
+  /** Routing table, 1–4294967295; 254 is `main`. */
+  readonly table: number;
+  readonly destination: Prefix | 'default';
+  /** Default `unicast`, which goes out by a device; `blackhole` drops silently, `unreachable` answers with ICMP. */
+  readonly type?: 'unicast' | 'blackhole' | 'unreachable';
+  /** Name and number of the device of a unicast route; the number tells two devices apart that had one name in turn. */
+  readonly device?: string;
+  readonly ifindex?: number;
+  /** Next hop; absent: the destination is on the link itself. */
+  readonly via?: Address;
+  /** The next hop counts as on the link, whatever addresses the router has there. */
+  readonly onlink?: boolean;
+  /** Absent: the kernel's default (0 for IPv4, 1024 for IPv6). */
+  readonly metric?: number;
+}
+
+/** Packets with a firewall mark are routed by a table. */
+export interface RuleEntry {
+  readonly family: Family;
+  /** Preference, `BEFORE_LOCAL` or 1–32765. */
+  readonly priority: number;
+  /** A packet is taken where `packet & mask === mark`. */
+  readonly mark: number;
+  readonly mask: number;
+  readonly table: number;
+  /** In what was read: it stands behind the kernel's local rule although its priority is `BEFORE_LOCAL`. */
+  readonly behindLocal?: boolean;
+}
+
+/** An entry of the neighbour table. */
+export interface NeighbourEntry {
+  readonly family: Family;
+  readonly address: Address;
+  readonly device: string;
+  readonly ifindex: number;
+  /** `managed`: the kernel keeps it resolved by itself; `proxy`: the router answers for the address. */
+  readonly kind: 'managed' | 'proxy';
+}
+
+export interface SysctlEntry {
+  /** Path below `/proc/sys`: `net/ipv4/conf/br-lan/accept_local`. */
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Nothing of ours. */
+export const EMPTY_NETWORK: NetworkState = { routes: [], rules: [], neighbours: [], sysctls: [] };
+
+/** What the kernel knows a route by: two with equal keys cannot stand side by side. */
+export function routeKey(route: RouteEntry): string {
+  const { family, table, destination } = route;
+  const prefix = destination === 'default' ? 'default' : `${destination.address.text}/${destination.length}`;
+  return `${family} ${table} ${prefix} ${route.metric ?? (family === 6 ? 1024 : 0)}`;
+}
+
+/** Where a route leads to. */
+export function routeTarget(route: RouteEntry): string {
+  const { type = 'unicast', ifindex, via, onlink } = route;
+  return `${type} ${ifindex ?? ''} ${via?.text ?? ''} ${onlink && via ? 'onlink' : ''}`;
+}
+
+export function ruleKey({ family, priority, mark, mask, table }: RuleEntry): string {
+  return `${family} ${priority} ${mark}/${mask} ${table}`;
+}
+
+export function neighbourKey({ address, ifindex, kind }: NeighbourEntry): string {
+  return `${kind} ${ifindex} ${address.text}`;
+}
