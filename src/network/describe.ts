@@ -31,7 +31,7 @@ function routeWords(route: RouteEntry): string {
     ...(type === 'unicast' ? [] : [type]),
     destination === 'default' ? 'default' : formatPrefix(destination),
     ...(via ? [`via ${via.text}`] : []),
-    ...(device ? [`dev ${device}`] : []),
+    ...(device ? [`dev ${device.name}`] : []),
     ...(via && route.onlink ? ['onlink'] : []),
     ...(metric === undefined ? [] : [`metric ${metric}`]),
     `table ${table === 254 ? 'main' : table}`,
@@ -44,7 +44,7 @@ function ruleWords({ priority, mark, mask, table }: RuleEntry): string {
 }
 
 function neighbourWords({ address, device, kind }: NeighbourEntry): string {
-  return kind === 'proxy' ? `proxy ${address.text} dev ${device}` : `${address.text} dev ${device} managed`;
+  return kind === 'proxy' ? `proxy ${address.text} dev ${device.name}` : `${address.text} dev ${device.name} managed`;
 }
 
 function hex(value: number): string {

@@ -14,6 +14,12 @@ export interface NetworkState {
   readonly sysctls: readonly SysctlEntry[];
 }
 
+/** A device at a moment: the number tells two apart that had the same name one after the other. */
+export interface DeviceReference {
+  readonly name: string;
+  readonly ifindex: number;
+}
+
 export interface RouteEntry {
   readonly family: Family;
   /** Routing table, 1–4294967295; 254 is `main`. */
@@ -21,9 +27,8 @@ export interface RouteEntry {
   readonly destination: Prefix | 'default';
   /** Default `unicast`, which goes out by a device; `blackhole` drops silently, `unreachable` answers with ICMP. */
   readonly type?: 'unicast' | 'blackhole' | 'unreachable';
-  /** Name and number of the device of a unicast route; the number tells two devices apart that had one name in turn. */
-  readonly device?: string;
-  readonly ifindex?: number;
+  /** Present where the route is unicast. */
+  readonly device?: DeviceReference;
   /** Next hop; absent: the destination is on the link itself. */
   readonly via?: Address;
   /** The next hop counts as on the link, whatever addresses the router has there. */
@@ -49,8 +54,7 @@ export interface RuleEntry {
 export interface NeighbourEntry {
   readonly family: Family;
   readonly address: Address;
-  readonly device: string;
-  readonly ifindex: number;
+  readonly device: DeviceReference;
   /** `managed`: the kernel keeps it resolved by itself; `proxy`: the router answers for the address. */
   readonly kind: 'managed' | 'proxy';
 }
@@ -73,14 +77,14 @@ export function routeKey(route: RouteEntry): string {
 
 /** Where a route leads to. */
 export function routeTarget(route: RouteEntry): string {
-  const { type = 'unicast', ifindex, via, onlink } = route;
-  return `${type} ${ifindex ?? ''} ${via?.text ?? ''} ${onlink && via ? 'onlink' : ''}`;
+  const { type = 'unicast', device, via, onlink } = route;
+  return `${type} ${device?.ifindex ?? ''} ${via?.text ?? ''} ${onlink && via ? 'onlink' : ''}`;
 }
 
 export function ruleKey({ family, priority, mark, mask, table }: RuleEntry): string {
   return `${family} ${priority} ${mark}/${mask} ${table}`;
 }
 
-export function neighbourKey({ address, ifindex, kind }: NeighbourEntry): string {
-  return `${kind} ${ifindex} ${address.text}`;
+export function neighbourKey({ address, device, kind }: NeighbourEntry): string {
+  return `${kind} ${device.ifindex} ${address.text}`;
 }

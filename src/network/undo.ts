@@ -1,6 +1,6 @@
 import { parseAddress, parsePrefix, formatPrefix } from '../net/address.ts';
 import type { Family } from '../net/address.ts';
-import type { NeighbourEntry, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+import type { DeviceReference, NeighbourEntry, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /**
  * What was changed, with what it takes to undo it. Routes, rules and neighbour entries that others made before us are not in
@@ -71,10 +71,10 @@ function fromJson(value: unknown): Undo {
     const form = fields['kind'];
     if (form !== 'managed' && form !== 'proxy') throw new Error(`a neighbour of kind ${String(form)}`);
     const address = required(parseAddress(text(fields['address'])), 'address');
-    const device = text(fields['device']);
+    const device = deviceFrom(fields['device']);
     return {
       kind,
-      entry: { family, address, device, ifindex: count(fields['ifindex']), kind: form },
+      entry: { family, address, device, kind: form },
       adopted: rest['adopted'] === true,
     };
   }
@@ -83,7 +83,7 @@ function fromJson(value: unknown): Undo {
 }
 
 function routeFrom(family: Family, fields: Record<string, unknown>): RouteEntry {
-  const { table, destination, type = 'unicast', device, ifindex, via, onlink, metric } = fields;
+  const { table, destination, type = 'unicast', device, via, onlink, metric } = fields;
   if (type !== 'unicast' && type !== 'blackhole' && type !== 'unreachable') {
     throw new Error(`a route of type ${String(type)}`);
   }
@@ -92,12 +92,16 @@ function routeFrom(family: Family, fields: Record<string, unknown>): RouteEntry 
     table: count(table),
     destination: destination === 'default' ? destination : required(parsePrefix(text(destination)), 'destination'),
     type,
-    ...(device !== undefined && { device: text(device) }),
-    ...(ifindex !== undefined && { ifindex: count(ifindex) }),
+    ...(device !== undefined && { device: deviceFrom(device) }),
     ...(via !== undefined && { via: required(parseAddress(text(via)), 'next hop') }),
     ...(onlink === true && { onlink }),
     ...(metric !== undefined && { metric: count(metric) }),
   };
+}
+
+function deviceFrom(value: unknown): DeviceReference {
+  const { name, ifindex } = object(value);
+  return { name: text(name), ifindex: count(ifindex) };
 }
 
 function familyFrom(value: unknown): Family {
