@@ -1,9 +1,8 @@
-import { checkEnvironment } from '../config/check-environment.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
 import type { Model, Service } from '../config/model.ts';
-import { deploy, numberServers } from '../deployment/deployment.ts';
+import { activate } from '../deployment/activate.ts';
 import type { Observation, SlotTables } from '../deployment/deployment.ts';
 import { formatSnapshot } from '../deployment/snapshot.ts';
 import { wantedNetwork } from '../network/wanted.ts';
@@ -90,20 +89,18 @@ export class Controller {
 
   async #reconcile(): Promise<void> {
     if (!this.#configuration) return;
-    const { model, positions } = this.#configuration;
+    const { model } = this.#configuration;
     const observation = onlyServers(await this.#router.observe(), model);
-    const { problems, refused } = checkEnvironment(model, observation.environment, positions);
-    this.#complain(problems.map(formatProblem));
-    const services = model.services.filter(({ name }) => !refused.has(name));
     const tables = new Map<string, SlotTables>();
-    for (const service of services) tables.set(service.name, await this.#allocate(service));
+    for (const service of model.services) tables.set(service.name, await this.#allocate(service));
+    const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
+    const { deployment, numbers, problems } = activate(this.#configuration, observation, this.#numbers, tablesOf);
+    this.#complain(problems.map(formatProblem));
+    this.#numbers = numbers;
 
-    this.#numbers = numberServers(model, observation.environment, this.#numbers);
-    const deployment = deploy({ ...model, services }, observation, this.#numbers, ({ name }) => tables.get(name) ?? {});
-    const ruleset = buildRuleset(deployment);
     const network = wantedNetwork(deployment);
     for (const line of await this.#router.establish(network)) this.#log(line);
-    this.#load(ruleset);
+    this.#load(buildRuleset(deployment));
     for (const line of await this.#router.prune(network)) this.#log(line);
 
     const snapshot = formatSnapshot({ configuration: this.#text, numbers: this.#numbers, observation });

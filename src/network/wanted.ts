@@ -4,7 +4,7 @@ import { serverAddress } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
 import { BEFORE_LOCAL, neighbourKey, routeKey } from './state.ts';
-import type { DeviceReference, NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+import type { NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /** The routing table `main` (RT_TABLE_MAIN). */
 const MAIN_TABLE = 254;
@@ -52,7 +52,7 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
     routes: [
       ...foreign.map(({ address }): RouteEntry => {
         const destination = { address, length: address.bytes.length * 8 };
-        return { family, table: MAIN_TABLE, destination, type: 'unicast', device: reference(device) };
+        return { family, table: MAIN_TABLE, destination, ...on(device) };
       }),
       ...reachable.flatMap((server) => serverRoute(deployment, device, server, family)),
     ],
@@ -67,8 +67,7 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
         ? answering.map(({ address, link }): NeighbourEntry => ({
             family,
             address,
-            device: link.name,
-            ifindex: link.ifindex,
+            ...on(link),
             kind: 'proxy',
           }))
         : []),
@@ -85,13 +84,13 @@ function serverRoute(deployment: Deployment, device: LinkState, server: Deployed
   const via = serverAddress(server, family);
   if (!via) return [];
   const table = deployment.tableBase + server.number;
-  return [{ family, table, destination: 'default', type: 'unicast', via, onlink: true, device: reference(device) }];
+  return [{ family, table, destination: 'default', via, onlink: true, ...on(device) }];
 }
 
 function neighbour(device: LinkState, server: DeployedServer, family: Family): NeighbourEntry[] {
   const address = serverAddress(server, family);
   if (!address) return [];
-  return [{ family, address, device: reference(device), kind: 'managed' }];
+  return [{ family, address, ...on(device), kind: 'managed' }];
 }
 
 function forwarding(links: readonly LinkState[]): SysctlEntry[] {
@@ -113,8 +112,8 @@ function proxyDiscovery({ name }: LinkState): SysctlEntry[] {
   ];
 }
 
-function reference({ name, ifindex }: LinkState): DeviceReference {
-  return { name, ifindex };
+function on({ name, ifindex }: LinkState): { device: string; ifindex: number } {
+  return { device: name, ifindex };
 }
 
 function unique<T>(list: readonly T[], keyOf: (entry: T) => string): T[] {
