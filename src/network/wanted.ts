@@ -4,7 +4,7 @@ import { serverAddress } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
 import { BEFORE_LOCAL, neighbourKey, routeKey } from './state.ts';
-import type { NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+import type { DeviceReference, NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /** The routing table `main` (RT_TABLE_MAIN). */
 const MAIN_TABLE = 254;
@@ -112,8 +112,8 @@ function proxyDiscovery({ name }: LinkState): SysctlEntry[] {
   ];
 }
 
-function on({ name, ifindex }: LinkState): { device: string; ifindex: number } {
-  return { device: name, ifindex };
+function on({ name, ifindex }: LinkState): { device: DeviceReference } {
+  return { device: { name, ifindex } };
 }
 
 function unique<T>(list: readonly T[], keyOf: (entry: T) => string): T[] {
