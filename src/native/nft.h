@@ -1,0 +1,10 @@
+/* libnftables, found at run time. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef ONEIP_NFT_H
+#define ONEIP_NFT_H
+
+#include "host.h"
+
+int nft_exports(JSContext *ctx, JSModuleDef *module);
+int nft_init(JSContext *ctx, JSModuleDef *module);
+
+#endif
