@@ -46,16 +46,16 @@ declare module 'oneip:runtime' {
   export function kill(pid: number, signal: string | 0): void;
 
   export interface SpawnOptions {
-    /** Written to the child's standard input, which is then closed. */
+    /** Written to the child's standard input, which is then closed; default: the input is empty. */
     input?: string | Uint8Array;
     /** Whole environment; default: ours. */
     env?: Readonly<Record<string, string>>;
     cwd?: string;
-    /** Milliseconds until the child gets SIGKILL; 0 = none. */
+    /** Milliseconds until the child, and what it started, gets SIGKILL; 0 = none. Outputs are then waited for no longer. */
     timeout?: number;
     /** Bytes kept of each output (the rest is read and dropped); default 1 MiB. */
     outputLimit?: number;
-    /** True: the child writes to our own standard output and error; nothing is captured. */
+    /** True: the child reads our own standard input and writes to our own outputs; nothing is captured. */
     inherit?: boolean;
   }
   export interface SpawnResult {
@@ -68,6 +68,7 @@ declare module 'oneip:runtime' {
   }
   export interface Process {
     readonly pid: number;
+    /** Throws ESRCH once the child has ended. */
     kill(signal: string): void;
   }
   /** Starts `argv[0]` (looked up in PATH). `done` is called once, when the child has ended and its outputs are closed. A program that is not there throws ENOENT. */
@@ -75,11 +76,17 @@ declare module 'oneip:runtime' {
 
   export type SocketDomain = 'unix' | 'inet' | 'inet6' | 'netlink' | 'packet';
   export type SocketType = 'stream' | 'dgram' | 'raw' | 'seqpacket';
+  /** A path that begins with NUL is a name in the abstract namespace, see unix(7); an empty one is no name. */
   export type SocketAddress =
     | { readonly path: string }
     | { readonly address: string; readonly port: number; readonly scopeId?: number }
     | { readonly nlPid: number; readonly nlGroups: number }
-    | { readonly ifindex: number; readonly protocol: number; readonly hardware?: Uint8Array; readonly packetType?: number };
+    | {
+        readonly ifindex: number;
+        readonly protocol: number;
+        readonly hardware?: Uint8Array;
+        readonly packetType?: number;
+      };
   export interface Received {
     readonly data: Uint8Array;
     /** Sender, where the socket is not connected. */
@@ -104,14 +111,23 @@ declare module 'oneip:runtime' {
     /** `null` where nothing waits; on a stream, empty data means that the peer has closed. */
     receive(size: number): Received | null;
     shutdown(how: 'read' | 'write' | 'both'): void;
-    /** `name`: 'SO_RCVBUF' | 'SO_RCVBUFFORCE' | 'SO_SNDBUF' | 'SO_REUSEADDR' | 'SO_BROADCAST' | 'SO_MARK' | 'SO_BINDTODEVICE' | 'SO_ERROR' | 'SO_PRIORITY' | 'IP_TTL' | 'IP_HDRINCL' | 'IP_FREEBIND' | 'IP_TRANSPARENT' | 'IP_MTU_DISCOVER' | 'IP_RECVERR' | 'IP_MULTICAST_IF' | 'IP_MULTICAST_TTL' | 'IP_MULTICAST_LOOP' | 'IPV6_V6ONLY' | 'IPV6_UNICAST_HOPS' | 'IPV6_FREEBIND' | 'IPV6_TRANSPARENT' | 'IPV6_CHECKSUM' | 'TCP_NODELAY' | 'PACKET_IGNORE_OUTGOING' | 'NETLINK_ADD_MEMBERSHIP' | 'NETLINK_DROP_MEMBERSHIP' | 'NETLINK_EXT_ACK' | 'NETLINK_CAP_ACK' | 'NETLINK_GET_STRICT_CHK' | 'NETLINK_NO_ENOBUFS' | … ; a string only for SO_BINDTODEVICE. */
+    /** Own address, e.g. the port or nlPid that the kernel chose. */
+    localAddress(): SocketAddress;
+    /** The peer's; throws ENOTCONN where there is none. */
+    peerAddress(): SocketAddress;
+    /**
+     * Sets an option named as in C (`src/native/socket_option.c` lists them): those of socket(7), ip(7), ipv6(7), tcp(7),
+     * packet(7) and netlink(7) that a router needs, e.g. 'SO_RCVBUF', 'SO_MARK', 'IP_TTL', 'IPV6_V6ONLY',
+     * 'NETLINK_ADD_MEMBERSHIP'. `value`: a string only for 'SO_BINDTODEVICE'; bytes for an option that takes a struct.
+     */
     setOption(name: string, value: number | string | Uint8Array): void;
+    /** Value of an option that is an `int`. */
     getOption(name: string): number;
     /** Joins a multicast group on a device: IPv4 or IPv6 address. */
     joinGroup(address: string, ifindex: number): void;
     /** Classic BPF filter as an array of [code, jt, jf, k]; empty = detach. */
     setFilter(program: readonly (readonly [number, number, number, number])[]): void;
-    /** Level-triggered; `null` stops. */
+    /** Level-triggered; `null` stops. An error or a hang-up counts as both readable and writable. */
     onReadable(callback: (() => void) | null): void;
     onWritable(callback: (() => void) | null): void;
     /** Idempotent; every later call on the socket throws EBADF. */
@@ -133,6 +149,7 @@ declare module 'oneip:runtime' {
   export function replaceFile(path: string, data: string | Uint8Array, mode?: number): void;
   export function removeFile(path: string): void;
   export function makeDirectory(path: string, mode?: number): void;
+  /** Names in order of their bytes, without `.` and `..`. */
   export function readDirectory(path: string): string[];
   export function readLink(path: string): string;
   /** `null` where nothing is there. Does not follow a symlink in the last place. */
@@ -147,6 +164,7 @@ declare module 'oneip:runtime' {
   /** Exclusive lock of a file (created as needed), held until the process ends; false where another process holds it. */
   export function lockFile(path: string): boolean;
 
+  /** Lone surrogates become U+FFFD. */
   export function encodeUtf8(text: string): Uint8Array;
   /** Malformed sequences become U+FFFD. */
   export function decodeUtf8(bytes: Uint8Array): string;
@@ -163,8 +181,11 @@ declare module 'oneip:runtime' {
     readonly error: string;
   }
   export const nft: {
-    /** Runs one transaction, or list command, given as libnftables JSON (libnftables-json(5)). Throws where libnftables cannot be loaded. */
-    run(json: string): NftResult;
+    /**
+     * Runs one transaction, or list command, given as libnftables JSON (libnftables-json(5)). `terse`: lists no elements of
+     * sets and maps. Throws where libnftables cannot be loaded.
+     */
+    run(json: string, terse?: boolean): NftResult;
     /** True once libnftables could be loaded (tries to). */
     available(): boolean;
   };

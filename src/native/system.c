@@ -94,8 +94,6 @@ static JSValue interface_index(JSContext *ctx, JSValueConst this_val, int argc, 
 }
 
 static const JSCFunctionListEntry system_functions[] = {
-	JS_PROP_STRING_DEF("version", ONEIP_VERSION, JS_PROP_C_W_E),
-	JS_PROP_BOOL_DEF("littleEndian", __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, JS_PROP_C_W_E),
 	JS_CFUNC_DEF("exit", 1, exit_process),
 	JS_CFUNC_DEF("getenv", 1, get_environment_variable),
 	JS_CFUNC_DEF("monotonic", 0, monotonic),
@@ -104,7 +102,7 @@ static const JSCFunctionListEntry system_functions[] = {
 	JS_CFUNC_DEF("interfaceIndex", 1, interface_index),
 };
 
-static const char *const system_values[] = { "engineVersion", "scriptPath", "pid", "args" };
+static const char *const system_values[] = { "version", "engineVersion", "littleEndian", "scriptPath", "pid", "args" };
 
 int system_exports(JSContext *ctx, JSModuleDef *module)
 {
@@ -144,7 +142,9 @@ int system_init(JSContext *ctx, JSModuleDef *module)
 {
 	struct host *host = host_of(ctx);
 
-	if (set_export(ctx, module, "engineVersion", JS_NewString(ctx, JS_GetVersion())) < 0 ||
+	if (set_export(ctx, module, "version", JS_NewString(ctx, ONEIP_VERSION)) < 0 ||
+	    set_export(ctx, module, "littleEndian", JS_NewBool(ctx, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)) < 0 ||
+	    set_export(ctx, module, "engineVersion", JS_NewString(ctx, JS_GetVersion())) < 0 ||
 	    set_export(ctx, module, "scriptPath", JS_NewString(ctx, host->script_path)) < 0 ||
 	    set_export(ctx, module, "pid", JS_NewInt32(ctx, getpid())) < 0 ||
 	    set_export(ctx, module, "args", new_arguments(ctx, host)) < 0)
