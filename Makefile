@@ -32,6 +32,7 @@ sanitized: setup $(BUILD)/quickjs/quickjs.c
 $(BUNDLE): $(SOURCES) src/build/bundle.mjs package.json package-lock.json
 	@mkdir -p $(@D)
 	@node src/build/bundle.mjs src/main.ts $@ $(VERSION)
+	@printf 'oneip.js: %s bytes, %s compressed\n' "$$(wc -c <$@)" "$$(gzip -9c $@ | wc -c)"
 
 $(BUILD)/bin/oneip: src/build/launcher.sh
 	@mkdir -p $(@D)

@@ -1,6 +1,5 @@
 import { resolveDevice } from '../config/environment.ts';
 import type { Environment, LinkState } from '../config/environment.ts';
-import { serverAddress } from '../config/model.ts';
 import type { Model, Server, Service } from '../config/model.ts';
 import type { Address, Family } from '../net/address.ts';
 import { devicesThatAnswer } from './ghost.ts';
@@ -82,13 +81,6 @@ export function numberServers(
     numbers.set(key, next);
   }
   return numbers;
-}
-
-/** The members of a service that take part in a family's allocation table: those with an address of that family. */
-export function membersOf(service: Service, family: Family): { name: string; weight: number }[] {
-  return service.servers
-    .filter((server) => serverAddress(server, family))
-    .map(({ name, weight }) => ({ name, weight }));
 }
 
 /**

@@ -1,0 +1,50 @@
+import { allocateInSlices } from '../allocation/table.ts';
+import type { Member } from '../allocation/table.ts';
+import { serverAddress } from '../config/model.ts';
+import type { Service } from '../config/model.ts';
+import type { Family } from '../net/address.ts';
+import { NO_SERVER } from './deployment.ts';
+import type { SlotTables } from './deployment.ts';
+
+const FAMILIES = [4, 6] as const;
+
+/**
+ * Computes the tables of a service in slices: every `yield` is a place where others may run. Families whose members are the
+ * same share one table, so that a client of both is served by one server where its hash allows.
+ */
+export function* slotTablesInSlices(service: Service): Generator<undefined, SlotTables> {
+  const families = FAMILIES.filter((family) => service.ghosts.some((ghost) => ghost.family === family));
+  const tables: Partial<Record<Family, Uint16Array>> = {};
+  const known = new Map<string, Uint16Array>();
+  for (const family of families) {
+    const { members, indices } = membersOf(service, family);
+    if (members.length === 0) continue;
+    const key = indices.join(' ');
+    let table = known.get(key);
+    if (!table) {
+      const owners = yield* allocateInSlices(members, new Set(), service.slots, service.seed);
+      table = owners.map((owner) => indices[owner] ?? NO_SERVER);
+      known.set(key, table);
+    }
+    tables[family] = table;
+  }
+  return tables;
+}
+
+/** The same at once. */
+export function slotTables(service: Service): SlotTables {
+  const work = slotTablesInSlices(service);
+  let step = work.next();
+  while (!step.done) step = work.next();
+  return step.value;
+}
+
+/** Servers with an address of the family, and where they stand in the service. */
+function membersOf({ servers }: Service, family: Family): { members: Member[]; indices: number[] } {
+  const indices = servers.flatMap((server, index) => (serverAddress(server, family) ? [index] : []));
+  const members = indices.flatMap((index) => {
+    const server = servers[index];
+    return server ? [{ name: server.name, weight: server.weight }] : [];
+  });
+  return { members, indices };
+}

@@ -1,0 +1,25 @@
+import { args, exit, writeOutput } from 'oneip:runtime';
+
+/** Words behind the program's name. */
+export function commandLine(): readonly string[] {
+  return args;
+}
+
+/** Writes to standard output. A reader that has gone away (`oneip plan | head`) is no error. */
+export function print(text: string): void {
+  try {
+    writeOutput(1, text);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EPIPE') throw error;
+    exit(0);
+  }
+}
+
+/** Writes to standard error. */
+export function printError(text: string): void {
+  writeOutput(2, text);
+}
+
+export function endProcess(status: number): never {
+  return exit(status);
+}

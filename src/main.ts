@@ -1,0 +1,50 @@
+import { COMMANDS, helpText, parseArguments } from './cli/arguments.ts';
+import type { Invocation } from './cli/arguments.ts';
+import { runCheck, runCleanup, runPlan, runSimulate } from './cli/commands.ts';
+import { runDaemon } from './daemon/daemon.ts';
+import { commandLine, endProcess, print, printError } from './host/console.ts';
+
+declare const ONEIP_VERSION: string;
+
+const USAGE_ERROR = 2;
+
+async function main(words: readonly string[]): Promise<number> {
+  const invocation = parseArguments(words);
+  if (typeof invocation === 'string') {
+    printError(`oneip: ${invocation}; 'oneip --help' shows what there is\n`);
+    return USAGE_ERROR;
+  }
+  if (invocation.flags.has('version')) {
+    print(`oneip ${ONEIP_VERSION}\n`);
+    return 0;
+  }
+  if (invocation.flags.has('help')) {
+    print(helpText(invocation.command));
+    return 0;
+  }
+  return run(invocation);
+}
+
+async function run(invocation: Invocation): Promise<number> {
+  switch (invocation.command) {
+    case 'daemon':
+      return runDaemon(invocation);
+    case 'check':
+      return runCheck(invocation);
+    case 'plan':
+      return runPlan(invocation);
+    case 'simulate':
+      return runSimulate(invocation);
+    case 'cleanup':
+      return runCleanup(invocation);
+    default:
+      throw new Error(`'${invocation.command}' is none of ${COMMANDS.map(({ name }) => name).join(', ')}`);
+  }
+}
+
+try {
+  endProcess(await main(commandLine()));
+} catch (error) {
+  printError(`oneip: ${error instanceof Error ? error.message : String(error)}\n`);
+  endProcess(1);
+}
