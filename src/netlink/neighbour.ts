@@ -80,10 +80,11 @@ export function encodeManaged(key: NeighbourKey, protocol: number, littleEndian:
 
 /**
  * Payload of RTM_NEWNEIGH that does what a packet would do: starts resolution where the entry is not fresh. It clears
- * NTF_EXT_MANAGED and NTF_EXT_LEARNED and leaves state and MAC alone, so it also gives an entry back.
+ * NTF_EXT_MANAGED, leaves state and MAC alone, and sets or clears NTF_EXT_LEARNED.
  */
-export function encodeUse(key: NeighbourKey, littleEndian: boolean): Uint8Array {
-  return header(addressFamily(key.family), key.ifindex, NUD_NONE, NTF_USE, littleEndian)
+export function encodeUse(key: NeighbourKey, externallyLearned: boolean, littleEndian: boolean): Uint8Array {
+  const flags = NTF_USE | (externallyLearned ? NTF_EXT_LEARNED : 0);
+  return header(addressFamily(key.family), key.ifindex, NUD_NONE, flags, littleEndian)
     .attribute(NDA_DST, key.address.bytes)
     .finish();
 }

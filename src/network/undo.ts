@@ -1,10 +1,11 @@
-import { parseAddress, parsePrefix, formatPrefix } from '../net/address.ts';
-import type { Family } from '../net/address.ts';
-import type { DeviceReference, NeighbourEntry, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
+import { parseAddress } from '../net/address.ts';
+import type { Address } from '../net/address.ts';
+import type { NetworkChange } from './diff.ts';
+import type { SysctlEntry } from './state.ts';
 
 /**
- * What was changed, with what it takes to undo it. Routes, rules and neighbour entries that others made before us are not in
- * it.
+ * What it takes to undo a change where the kernel does not show it. Routes, rules and neighbour entries of ours carry
+ * `ROUTE_PROTOCOL`, so that they are found without a journal.
  */
 export type Undo =
   | {
@@ -14,118 +15,93 @@ export type Undo =
       /** Values that we have written, or were about to write, since it had the original one. */
       readonly ours: readonly string[];
     }
-  | { readonly kind: 'route'; readonly entry: RouteEntry }
-  | { readonly kind: 'rule'; readonly entry: RuleEntry }
   | {
-      readonly kind: 'neighbour';
-      readonly entry: NeighbourEntry;
-      /** It was there before, learned by the kernel: it is given back, not deleted. */
-      readonly adopted: boolean;
+      /** A neighbour entry that the kernel had learned before we had it managed: it is given back, not deleted. */
+      readonly kind: 'adopted';
+      readonly address: Address;
+      readonly ifindex: number;
     };
 
 const VERSION = 1;
 
+/**
+ * The journal as it must stand before a sysctl gets a new value. A value of ours never counts as the original one, but what
+ * somebody else has written in the meantime does.
+ */
+export function recordSysctl(undo: readonly Undo[], change: NetworkChange & { kind: 'sysctl' }): Undo[] {
+  const { key, value, before } = change;
+  const known = undo.find((entry) => entry.kind === 'sysctl' && entry.key === key);
+  const rest = undo.filter((entry) => entry !== known);
+  if (known?.kind === 'sysctl' && known.ours.includes(before)) {
+    return [...rest, { ...known, ours: [...new Set([...known.ours, value])] }];
+  }
+  return [...rest, { kind: 'sysctl', key, original: before, ours: [value] }];
+}
+
+/** The journal once a sysctl has its original value back, or is left as somebody else has set it. */
+export function forgetSysctl(undo: readonly Undo[], key: string): Undo[] {
+  return undo.filter((entry) => entry.kind !== 'sysctl' || entry.key !== key);
+}
+
+/** The journal with, or without, an entry that was adopted. */
+export function recordAdopted(undo: readonly Undo[], address: Address, ifindex: number): Undo[] {
+  return [...forgetAdopted(undo, address, ifindex), { kind: 'adopted', address, ifindex }];
+}
+
+export function forgetAdopted(undo: readonly Undo[], address: Address, ifindex: number): Undo[] {
+  return undo.filter((entry) => !isAdopted(entry, address, ifindex));
+}
+
+export function wasAdopted(undo: readonly Undo[], address: Address, ifindex: number): boolean {
+  return undo.some((entry) => isAdopted(entry, address, ifindex));
+}
+
+/**
+ * The values that sysctls had before we changed them, of those that still have a value of ours. The others are somebody
+ * else's now, or belong to a device that went and came back.
+ */
+export function originalSysctls(undo: readonly Undo[], current: readonly SysctlEntry[]): SysctlEntry[] {
+  const values = new Map(current.map(({ key, value }) => [key, value]));
+  return undo.flatMap((entry) => {
+    if (entry.kind !== 'sysctl' || !entry.ours.includes(values.get(entry.key) ?? '')) return [];
+    return [{ key: entry.key, value: entry.original }];
+  });
+}
+
 /** The journal as text. */
 export function encodeUndo(undo: readonly Undo[]): string {
-  return `${JSON.stringify({ version: VERSION, undo: undo.map(toJson) })}\n`;
+  const entries = undo.map((entry) => (entry.kind === 'adopted' ? { ...entry, address: entry.address.text } : entry));
+  return `${JSON.stringify({ version: VERSION, undo: entries })}\n`;
 }
 
 /** Reads what `encodeUndo` wrote; throws an `Error` that says what is wrong with it. */
 export function decodeUndo(text: string): Undo[] {
-  const file = object(JSON.parse(text));
-  if (file['version'] !== VERSION) throw new Error(`version ${String(file['version'])}, not ${VERSION}`);
-  if (!Array.isArray(file['undo'])) throw new Error('no list of changes');
-  return file['undo'].map(fromJson);
+  const file = JSON.parse(text) as { version?: unknown; undo?: unknown } | null;
+  if (file?.version !== VERSION) throw new Error(`its version is not ${VERSION}`);
+  if (!Array.isArray(file.undo)) throw new Error('it has no list of changes');
+  return file.undo.map(decodeEntry);
 }
 
-/** The values that sysctls had before we changed them. */
-export function originalSysctls(undo: readonly Undo[]): SysctlEntry[] {
-  return undo.flatMap((entry) => (entry.kind === 'sysctl' ? [{ key: entry.key, value: entry.original }] : []));
-}
-
-function toJson(undo: Undo): unknown {
-  if (undo.kind === 'sysctl' || undo.kind === 'rule') return undo;
-  if (undo.kind === 'neighbour') return { ...undo, entry: { ...undo.entry, address: undo.entry.address.text } };
-  const { destination, via, ...rest } = undo.entry;
-  const prefix = destination === 'default' ? destination : formatPrefix(destination);
-  return { kind: undo.kind, entry: { ...rest, destination: prefix, ...(via && { via: via.text }) } };
-}
-
-function fromJson(value: unknown): Undo {
-  const { kind, entry, ...rest } = object(value);
-  if (kind === 'sysctl') {
-    const { key, original, ours } = rest;
-    if (!Array.isArray(ours)) throw new Error('a sysctl without our values');
-    return { kind, key: text(key), original: text(original), ours: ours.map(text) };
+function decodeEntry(value: unknown): Undo {
+  const entry = value as Record<string, unknown> | null;
+  if (entry?.['kind'] === 'sysctl') {
+    const { key, original, ours } = entry;
+    if (isText(key) && isText(original) && Array.isArray(ours) && ours.every(isText)) {
+      return { kind: 'sysctl', key, original, ours };
+    }
   }
-  const fields = object(entry);
-  const family = familyFrom(fields['family']);
-  if (kind === 'rule') {
-    const { priority, mark, mask, table } = fields;
-    return {
-      kind,
-      entry: { family, priority: count(priority), mark: count(mark), mask: count(mask), table: count(table) },
-    };
+  if (entry?.['kind'] === 'adopted') {
+    const address = isText(entry['address']) ? parseAddress(entry['address']) : undefined;
+    const ifindex = entry['ifindex'];
+    if (address && typeof ifindex === 'number') return { kind: 'adopted', address, ifindex };
   }
-  if (kind === 'neighbour') {
-    const form = fields['kind'];
-    if (form !== 'managed' && form !== 'proxy') throw new Error(`a neighbour of kind ${String(form)}`);
-    const address = required(parseAddress(text(fields['address'])), 'address');
-    const device = deviceFrom(fields['device']);
-    return {
-      kind,
-      entry: { family, address, device, kind: form },
-      adopted: rest['adopted'] === true,
-    };
-  }
-  if (kind === 'route') return { kind, entry: routeFrom(family, fields) };
-  throw new Error(`a change of kind ${String(kind)}`);
+  throw new Error(`it holds ${JSON.stringify(value)}`);
 }
 
-function routeFrom(family: Family, fields: Record<string, unknown>): RouteEntry {
-  const { table, destination, type = 'unicast', device, via, onlink, metric } = fields;
-  if (type !== 'unicast' && type !== 'blackhole' && type !== 'unreachable') {
-    throw new Error(`a route of type ${String(type)}`);
-  }
-  return {
-    family,
-    table: count(table),
-    destination: destination === 'default' ? destination : required(parsePrefix(text(destination)), 'destination'),
-    type,
-    ...(device !== undefined && { device: deviceFrom(device) }),
-    ...(via !== undefined && { via: required(parseAddress(text(via)), 'next hop') }),
-    ...(onlink === true && { onlink }),
-    ...(metric !== undefined && { metric: count(metric) }),
-  };
+function isAdopted(entry: Undo, address: Address, ifindex: number): boolean {
+  return entry.kind === 'adopted' && entry.ifindex === ifindex && entry.address.text === address.text;
 }
 
-function deviceFrom(value: unknown): DeviceReference {
-  const { name, ifindex } = object(value);
-  return { name: text(name), ifindex: count(ifindex) };
-}
-
-function familyFrom(value: unknown): Family {
-  if (value !== 4 && value !== 6) throw new Error(`a family ${String(value)}`);
-  return value;
-}
-
-function object(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error('something that is no object');
-  return value as Record<string, unknown>;
-}
-
-function text(value: unknown): string {
-  if (typeof value !== 'string') throw new Error(`${String(value)} where a text belongs`);
-  return value;
-}
-
-function count(value: unknown): number {
-  if (!Number.isInteger(value) || Number(value) < 0) throw new Error(`${String(value)} where a number belongs`);
-  return Number(value);
-}
-
-function required<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new Error(`a ${what} that cannot be read`);
-  return value;
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }

@@ -1,0 +1,175 @@
+import { type Environment, type Listener } from '../config/environment.ts';
+import { describeNetworkChange } from '../network/describe.ts';
+import { type NetworkChange, diffNetworkState, isRemoval } from '../network/diff.ts';
+import { EMPTY_NETWORK, type NetworkState, ROUTE_PROTOCOL } from '../network/state.ts';
+import {
+  forgetAdopted,
+  forgetSysctl,
+  originalSysctls,
+  recordAdopted,
+  recordSysctl,
+  wasAdopted,
+} from '../network/undo.ts';
+import type { Journal } from './journal.ts';
+import { NETLINK_ROUTE, NetlinkChannel } from './netlink-channel.ts';
+import { type Adoption, applyChange, removeSurplusLocal, refreshNeighbour } from './network-change.ts';
+import { readNetworkState } from './network-state.ts';
+import { readEnvironment, readNeighbours } from './rtnetlink.ts';
+import { readSysctl } from './sysctl.ts';
+
+/** A change that could not be made. */
+export interface NetworkFailure {
+  readonly change: NetworkChange;
+  /** The change as a command, and the kernel's reason. */
+  readonly message: string;
+}
+
+/** What a call has done; the changes behind a failed one were tried too. */
+export interface NetworkOutcome {
+  readonly done: readonly NetworkChange[];
+  readonly failures: readonly NetworkFailure[];
+}
+
+/** The router's network outside nftables: reads it, brings it to a wanted state, and puts it back as it was. */
+export class Network {
+  readonly channel = new NetlinkChannel(NETLINK_ROUTE);
+  readonly #journal: Journal;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** The router as a configuration is checked against it. */
+  readEnvironment(interfaces?: ReadonlyMap<string, string>, listeners?: readonly Listener[]): Environment {
+    return readEnvironment(this.channel, interfaces, listeners);
+  }
+
+  /** MAC address by address of the neighbours that packets can be sent to now. */
+  readHardware(): Map<string, string> {
+    const hosts = readNeighbours(this.channel, 'hosts');
+    return new Map(
+      hosts.flatMap(({ address, hardware }) => (hardware === undefined ? [] : [[address.text, hardware]])),
+    );
+  }
+
+  /**
+   * Of these devices, those on which strict reverse path filtering (RFC 3704 §2.2) is in force, but for what we have changed
+   * about it: the larger of `all` and the device's own value is 1.
+   */
+  readStrictReversePath(devices: Iterable<string>): Set<string> {
+    const all = this.#foundSysctl('net/ipv4/conf/all/rp_filter');
+    const isStrict = (name: string) => Math.max(all, this.#foundSysctl(`net/ipv4/conf/${name}/rp_filter`)) === 1;
+    return new Set([...devices].filter(isStrict));
+  }
+
+  /** What would have to be changed, in order. Changes nothing. */
+  plan(wanted: NetworkState): NetworkChange[] {
+    const undo = this.#journal.entries;
+    const current = readNetworkState(this.channel, wanted, undo);
+    return diffNetworkState(current, wanted, originalSysctls(undo, current.sysctls));
+  }
+
+  /** Makes and alters what is wanted; takes nothing away. Without a difference nothing is written. */
+  establish(wanted: NetworkState): NetworkOutcome {
+    return this.#apply(this.plan(wanted).filter((change) => !isRemoval(change)));
+  }
+
+  /** Takes away what is ours and not wanted, and gives sysctls that are wanted no more their original values. */
+  prune(wanted: NetworkState): NetworkOutcome {
+    const outcome = this.#apply(this.plan(wanted).filter(isRemoval));
+    this.#forgetForeignSysctls(wanted);
+    return outcome;
+  }
+
+  /** Puts everything back as it was before us, whoever of us made it; the journal is gone then, unless something failed. */
+  restore(): NetworkOutcome {
+    const outcome = this.prune(EMPTY_NETWORK);
+    for (const family of [4, 6] as const) removeSurplusLocal(this.channel, family);
+    if (outcome.failures.length === 0) this.#journal.write([]);
+    return outcome;
+  }
+
+  /**
+   * For kernels before 5.16, which do not manage neighbour entries by themselves: refreshes the wanted ones as packets would
+   * and tells how many those were. 0 = the kernel does it all.
+   */
+  refreshNeighbours({ neighbours }: NetworkState): number {
+    const kept = readNeighbours(this.channel, 'hosts').filter(({ managed, permanent }) => managed || permanent);
+    const keys = new Set(kept.map(({ ifindex, address }) => `${ifindex} ${address.text}`));
+    const stale = neighbours.filter(
+      ({ kind, device, address }) => kind === 'managed' && !keys.has(`${device.ifindex} ${address.text}`),
+    );
+    for (const entry of stale) refreshNeighbour(this.channel, entry);
+    return stale.length;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.channel.close();
+  }
+
+  #apply(changes: readonly NetworkChange[]): NetworkOutcome {
+    if (changes.length === 0) return { done: [], failures: [] };
+    this.#recordBefore(changes);
+    const done: NetworkChange[] = [];
+    const failures: NetworkFailure[] = [];
+    for (const change of changes) {
+      try {
+        applyChange(this.channel, change, this.#adoption(change));
+        done.push(change);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        failures.push({ change, message: `${describeNetworkChange(change)}: ${reason}` });
+      }
+    }
+    this.#forgetUndone(done);
+    return { done, failures };
+  }
+
+  #adoption(change: NetworkChange): Adoption {
+    if (change.kind !== 'neighbour') return 'created';
+    const { address, device } = change.entry;
+    return wasAdopted(this.#journal.entries, address, device.ifindex) ? 'adopted' : 'created';
+  }
+
+  #recordBefore(changes: readonly NetworkChange[]): void {
+    let undo = this.#journal.entries;
+    const adding = changes.some((change) => change.kind === 'neighbour' && change.action === 'add');
+    const hosts = adding ? readNeighbours(this.channel, 'hosts') : [];
+    for (const change of changes) {
+      if (change.kind === 'sysctl' && change.action === 'set') undo = recordSysctl(undo, change);
+      if (change.kind !== 'neighbour' || change.action !== 'add' || change.entry.kind !== 'managed') continue;
+      const { address, device } = change.entry;
+      const learned = hosts.find((host) => host.ifindex === device.ifindex && host.address.text === address.text);
+      if (learned && learned.protocol !== ROUTE_PROTOCOL) undo = recordAdopted(undo, address, device.ifindex);
+      else undo = forgetAdopted(undo, address, device.ifindex);
+    }
+    this.#journal.write([...undo]);
+  }
+
+  #forgetUndone(done: readonly NetworkChange[]): void {
+    let undo = this.#journal.entries;
+    for (const change of done) {
+      if (change.kind === 'sysctl' && change.action === 'restore') undo = forgetSysctl(undo, change.key);
+      if (change.kind !== 'neighbour' || change.action !== 'delete') continue;
+      undo = forgetAdopted(undo, change.entry.address, change.entry.device.ifindex);
+    }
+    this.#journal.write(undo);
+  }
+
+  /** Sysctls that are not wanted and not as we set them: somebody else has them now, or their device has gone. */
+  #forgetForeignSysctls({ sysctls }: NetworkState): void {
+    const wanted = new Set(sysctls.map(({ key }) => key));
+    const kept = this.#journal.entries.filter(
+      (entry) => entry.kind !== 'sysctl' || wanted.has(entry.key) || entry.ours.includes(readSysctl(entry.key) ?? ''),
+    );
+    this.#journal.write(kept);
+  }
+
+  #foundSysctl(key: string): number {
+    const value = readSysctl(key);
+    const entry = this.#journal.entries.find((undo) => undo.kind === 'sysctl' && undo.key === key);
+    const ours = entry?.kind === 'sysctl' && value !== undefined && entry.ours.includes(value);
+    return Number((ours ? entry.original : value) ?? 0);
+  }
+}
