@@ -162,7 +162,6 @@ class EnvironmentChecker {
 
   /** What keeps an IPv4 address from being a host's on a subnet of ours (RFC 1122 §3.2.1.3). */
   #whyReserved(address: Address): string | undefined {
-    if (address.family === 6) return undefined;
     for (const own of this.#environment.addresses) {
       if (own.address.family === 6 || own.prefixLength > 30) continue;
       const subnet = connectedPrefix(own);

@@ -163,6 +163,14 @@ test('model: every spelling of a truth value', () => {
   for (const text of ['0', 'off', 'false', 'no', 'disabled']) assert.is(enabled(text), false, text);
 });
 
+test('model: the first and the last port', () => {
+  const ports = model(minimal.replace('\n\n', "\n\toption port '1 65535'\n\n")).services[0]?.ports;
+  assert.equal(
+    ports?.map(({ first }) => first),
+    [1, 65535],
+  );
+});
+
 test('model: a service that is off is not there, its ghost address is free for others', () => {
   const uci = minimal.replace(
     "config service 'web'",

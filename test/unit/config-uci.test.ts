@@ -101,7 +101,8 @@ const texts: readonly [title: string, text: string, document: Plain][] = [
   ['any other type', `config wifi-iface b`, [['wifi-iface', 'b', []]]],
   ['no newline at the end', `config a b\noption x 'one'`, one('x', 'one')],
   ['nothing', ``, []],
-  ['blanks', ` \t\r\n\n;\\\n`, []],
+  ['blanks', ` \t\r\v\f\n\n;\\\n`, []],
+  ['blanks between words', `config\ta\fb\noption\vx \t\r1`, one('x', '1')],
 ];
 
 /** A section `a b` with the given options. */

@@ -16,6 +16,12 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'service',
+    line: "list port '65536'",
+    problem:
+      "oneip:3: error: service 'web': option 'port': '65536' is no port; accepted: a port 1–65535, or a range such as 8000-8010",
+  },
+  {
+    section: 'service',
     line: "list port 'http'",
     problem:
       "oneip:3: error: service 'web': option 'port': 'http' is no port; accepted: a port 1–65535, or a range such as 8000-8010",
@@ -71,6 +77,12 @@ export const valueCases: readonly ValueCase[] = [
     line: "list ghost 'example.org'",
     problem:
       "oneip:3: error: service 'web': option 'ghost': 'example.org' is no address; accepted: an IPv4 or IPv6 address",
+  },
+  {
+    section: 'service',
+    line: "list ghost 'example.org/24'",
+    problem:
+      "oneip:3: error: service 'web': option 'ghost': 'example.org/24' is no address; accepted: an IPv4 or IPv6 address",
   },
   {
     section: 'service',
