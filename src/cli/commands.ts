@@ -1,5 +1,5 @@
 import { activate } from '../deployment/activate.ts';
-import type { Deployment } from '../deployment/deployment.ts';
+import type { Deployment, Observation } from '../deployment/deployment.ts';
 import { slotTables } from '../deployment/slot-tables.ts';
 import { parseSnapshot } from '../deployment/snapshot.ts';
 import type { Snapshot } from '../deployment/snapshot.ts';
@@ -23,7 +23,7 @@ const WRONG_USAGE = 2;
 /** `oneip check [FILE]` */
 export async function runCheck(invocation: Invocation): Promise<number> {
   const file = invocation.operands[0] ?? optionValue(invocation, 'config');
-  const { environment } = await observeOnce(optionValue(invocation, 'ubus'));
+  const { environment } = await observe(invocation);
   const { output, status } = check(readText(file), file, environment, invocation.flags.has('json'));
   print(output);
   return status;
@@ -33,7 +33,7 @@ export async function runCheck(invocation: Invocation): Promise<number> {
 export async function runPlan(invocation: Invocation): Promise<number> {
   const file = invocation.operands[0] ?? optionValue(invocation, 'config');
   const snapshot = readSnapshot(invocation);
-  const observation = await observeOnce(optionValue(invocation, 'ubus'));
+  const observation = await observe(invocation);
   const configuration = loadConfiguration(readText(file), file);
   const { deployment, problems } = activate(configuration, observation, snapshot?.numbers ?? new Map(), slotTables);
   const all = [...configuration.problems, ...problems];
@@ -88,6 +88,10 @@ export async function runSimulate(invocation: Invocation): Promise<number> {
 export async function runCleanup(invocation: Invocation): Promise<number> {
   for (const line of await cleanUp(optionValue(invocation, 'state'))) print(`${line}\n`);
   return 0;
+}
+
+function observe(invocation: Invocation): Promise<Observation> {
+  return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'));
 }
 
 function readPort(text: string | undefined): number | null | undefined {

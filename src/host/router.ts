@@ -1,0 +1,225 @@
+import { fileStatus, removeFile, setTimer } from 'oneip:runtime';
+import type { Timer } from 'oneip:runtime';
+import type { Router } from '../daemon/router.ts';
+import type { Observation } from '../deployment/deployment.ts';
+import { describeNetworkChange } from '../network/describe.ts';
+import { EMPTY_NETWORK } from '../network/state.ts';
+import type { NetworkState, SysctlEntry } from '../network/state.ts';
+import type { Neighbour } from '../netlink/neighbour.ts';
+import type { NftablesEvent } from '../netlink/nftables.ts';
+import { TABLE } from '../ruleset/ruleset.ts';
+import type { LinkState } from '../config/environment.ts';
+import { removeRuleset, transaction } from '../plan/ruleset-diff.ts';
+import { UbusClient } from '../ubus/client.ts';
+import { writeText } from './files.ts';
+import { Journal } from './journal.ts';
+import { LogicalInterfaces } from './logical-interfaces.ts';
+import { Network } from './network.ts';
+import type { NetworkOutcome } from './network.ts';
+import { NetworkWatch } from './network-watch.ts';
+import { nftRun, throwIfRefused } from './nft.ts';
+import { TableWatch } from './nft-events.ts';
+import { readListeners } from './listeners.ts';
+import { readSysctl } from './sysctl.ts';
+import { connectUnix } from './ubus-transport.ts';
+
+/** Milliseconds between pokes at neighbour entries, where the kernel needs them: less than its own `base_reachable_time`. */
+const REFRESH_INTERVAL = 10_000;
+/** More changes of the network than this are logged as numbers. */
+const TOLD_ONE_BY_ONE = 6;
+/** Milliseconds that netifd may take to tell its interfaces before we start without. */
+const NETIFD_PATIENCE = 1000;
+
+export interface RouterListener {
+  /** One line for the log. */
+  readonly log: (line: string) => void;
+  /** Something about the router is not as it was. */
+  readonly changed: () => void;
+  /** Our tables may not be what we loaded, for the reason given. */
+  readonly distrusted: (reason: string) => void;
+}
+
+/** The router that we run on. */
+export class HostRouter implements Router {
+  readonly #state: string;
+  readonly #listener: RouterListener;
+  readonly #network: Network;
+  readonly #ubus: UbusClient;
+  readonly #ubusPath: string;
+  readonly #interfaces: LogicalInterfaces;
+  #watches: { close(): void }[] = [];
+  #tables: TableWatch | undefined;
+  /** What was last seen and wanted: an event that tells nothing new is none. */
+  #observed: Observation | undefined;
+  #wanted: NetworkState = EMPTY_NETWORK;
+  #refresh: Timer | undefined;
+
+  constructor(state: string, ubus: string, listener: RouterListener) {
+    this.#state = state;
+    this.#listener = listener;
+    this.#network = new Network(new Journal(`${state}/undo.json`, listener.log));
+    this.#ubusPath = ubus;
+    this.#ubus = new UbusClient({ open: connectUnix(ubus), setTimer, report: listener.log });
+    this.#interfaces = new LogicalInterfaces(this.#ubus, setTimer, () => listener.changed());
+  }
+
+  /** Begins to follow the router. Where there is a bus, waits a moment for netifd's interfaces. */
+  async open(): Promise<void> {
+    this.#tables = new TableWatch(TABLE, ({ events, unheard }) =>
+      this.#listener.distrusted(unheard ? 'the ruleset may have been changed' : describeEvents(events)),
+    );
+    const { changed } = this.#listener;
+    const network = new NetworkWatch(
+      {
+        link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
+        address: changed,
+        neighbour: (neighbour, gone) => void (this.#isNewNeighbour(neighbour, gone) && changed()),
+        rule: changed,
+        route: changed,
+        lost: changed,
+      },
+      () => this.#network.channel.port,
+    );
+    this.#watches = [this.#tables, network];
+    this.#ubus.connect();
+    if (fileStatus(this.#ubusPath) !== null) await settled(this.#ubus.whenReady(), NETIFD_PATIENCE);
+  }
+
+  observe(): Promise<Observation> {
+    this.#observed = observeBy(this.#network, this.#interfaces.devices);
+    return Promise.resolve(this.#observed);
+  }
+
+  establish(wanted: NetworkState): Promise<string[]> {
+    this.#wanted = wanted;
+    return Promise.resolve(report(this.#network.establish(wanted)));
+  }
+
+  prune(wanted: NetworkState): Promise<string[]> {
+    const lines = report(this.#network.prune(wanted));
+    this.#keepFresh();
+    return Promise.resolve(lines);
+  }
+
+  load(commands: string): void {
+    const run = () => nftRun(commands);
+    throwIfRefused(this.#tables ? this.#tables.transaction(run) : run());
+  }
+
+  remember(snapshot: string): void {
+    try {
+      writeText(`${this.#state}/applied.json`, snapshot);
+    } catch (error) {
+      this.#listener.log(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Puts the router back as it was and stops following it. */
+  close(): Promise<string[]> {
+    this.#refresh?.cancel();
+    for (const watch of this.#watches) watch.close();
+    this.#interfaces.close();
+    this.#ubus.close();
+    const lines = leave(this.#state, this.#network);
+    this.#network.close();
+    return Promise.resolve(lines);
+  }
+
+  /** Links tell much that is not our business: counters of bridges, carrier, Wi-Fi. */
+  #isNewLink(link: LinkState, gone: boolean): boolean {
+    const known = this.#observed?.environment.links.get(link.name);
+    return gone || JSON.stringify(known) !== JSON.stringify(link);
+  }
+
+  /** Of neighbours we follow those that we want, and of these the MAC address. */
+  #isNewNeighbour({ address, hardware }: Neighbour, gone: boolean): boolean {
+    if (!this.#wanted.neighbours.some((wanted) => wanted.address.text === address.text)) return false;
+    return gone || (hardware !== undefined && hardware !== this.#observed?.hardware.get(address.text));
+  }
+
+  /** Kernels before 5.16 do not keep neighbour entries fresh by themselves. */
+  #keepFresh(): void {
+    this.#refresh?.cancel();
+    if (this.#network.refreshNeighbours(this.#wanted) === 0) return;
+    this.#refresh = setTimer(() => this.#keepFresh(), REFRESH_INTERVAL);
+  }
+}
+
+function describeEvents(events: readonly NftablesEvent[]): string {
+  const families = [...new Set(events.map(({ family }) => family))].join(', ');
+  return `somebody else has changed our tables (${families})`;
+}
+
+/** The router as it is, for a command that looks once. */
+export async function observeOnce(ubus: string, state: string): Promise<Observation> {
+  const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
+  const client = new UbusClient({ open: connectUnix(ubus), setTimer });
+  const interfaces = new LogicalInterfaces(client, setTimer, () => undefined);
+  try {
+    if (fileStatus(ubus) !== null) {
+      client.connect();
+      await settled(client.whenReady(), NETIFD_PATIENCE);
+    }
+    return observeBy(network, interfaces.devices);
+  } finally {
+    interfaces.close();
+    client.close();
+    network.close();
+  }
+}
+
+/** Undoes what a daemon has left behind in a state directory. Tells what, a line each. */
+export function cleanUp(state: string): Promise<string[]> {
+  const lines: string[] = [];
+  const network = new Network(new Journal(`${state}/undo.json`, (line) => lines.push(line)));
+  try {
+    lines.push(...leave(state, network));
+  } finally {
+    network.close();
+  }
+  return Promise.resolve(lines);
+}
+
+export function readSysctls(keys: readonly string[]): SysctlEntry[] {
+  return keys.flatMap((key) => {
+    const value = readSysctl(key);
+    return value === undefined ? [] : [{ key, value }];
+  });
+}
+
+function observeBy(network: Network, interfaces: ReadonlyMap<string, string>): Observation {
+  const environment = network.readEnvironment(interfaces, readListeners());
+  return {
+    environment,
+    hardware: network.readHardware(),
+    strictReversePath: network.readStrictReversePath(environment.links.keys()),
+  };
+}
+
+function leave(state: string, network: Network): string[] {
+  const { commands, summary } = removeRuleset();
+  throwIfRefused(nftRun(transaction(commands)));
+  const lines = [...summary, ...report(network.restore())];
+  const snapshot = `${state}/applied.json`;
+  if (fileStatus(snapshot) !== null) removeFile(snapshot);
+  return lines;
+}
+
+function report({ done, failures }: NetworkOutcome): string[] {
+  if (failures.length > 0) throw new Error(failures.map(({ message }) => message).join('; '));
+  if (done.length <= TOLD_ONE_BY_ONE) return done.map(describeNetworkChange);
+  const kinds = new Map<string, number>();
+  for (const { kind } of done) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  return [`network: ${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')}`];
+}
+
+/** Resolves with the promise, or after so many milliseconds. */
+function settled(promise: Promise<void>, patience: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimer(resolve, patience);
+    void promise.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
