@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -141,11 +142,19 @@ static int run(struct host *host, const struct options *options)
 	return status;
 }
 
-/* A pipe or socket of ours must not become descriptor 0, 1 or 2. */
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+/* A pipe or socket of ours must not become descriptor 0, 1 or 2, and children get nothing that we were not meant to have. */
 static bool open_standard_streams(void)
 {
 	int fd;
 
+#ifdef SYS_close_range
+	/* Before Linux 5.11 there is no such flag: then they keep them. */
+	(void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+#endif
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO);

@@ -1,0 +1,156 @@
+import { monotonic, setTimer } from 'oneip:runtime';
+import type { Timer } from 'oneip:runtime';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { removeScratch, runScript } from './support/script.ts';
+import { refusesAllBut } from './support/throws.ts';
+import { sleep } from './support/turns.ts';
+
+test('a thousand timers fire in the order in which they are due, and none early', async () => {
+  const fired: number[] = [];
+  const begin = monotonic();
+  const early: number[] = [];
+  // Ten delays, in no order, far enough apart for all timers to be set meanwhile.
+  for (let i = 0; i < 1000; i++) {
+    const delay = (((i * 7919) % 1000) % 10) * 30;
+    setTimer(() => {
+      fired.push(delay);
+      if (monotonic() - begin < delay) early.push(delay);
+    }, delay);
+  }
+  await sleep(300);
+  assert.is(fired.length, 1000);
+  assert.equal(
+    fired,
+    [...fired].sort((a, b) => a - b),
+  );
+  assert.equal(early, []);
+});
+
+test('timers of the same delay fire in the order in which they were set', async () => {
+  const fired: number[] = [];
+  for (let i = 0; i < 1000; i++) setTimer(() => fired.push(i), 10);
+  await sleep(50);
+  assert.equal(
+    fired,
+    Array.from({ length: 1000 }, (_, i) => i),
+  );
+});
+
+test('of a thousand timers, exactly those not cancelled fire', async () => {
+  const timers: Timer[] = [];
+  const fired: number[] = [];
+  for (let i = 0; i < 1000; i++) timers.push(setTimer(() => fired.push(i), ((i * 7919) % 1000) / 20));
+  for (let i = 0; i < 1000; i++) if (i % 3 !== 0) timers[i]?.cancel();
+  await sleep(120);
+  assert.equal(
+    fired.sort((a, b) => a - b),
+    Array.from({ length: 334 }, (_, i) => i * 3),
+  );
+});
+
+test('a timer may cancel those that are due with it, and itself, more than once', async () => {
+  const fired: string[] = [];
+  let second: Timer | undefined = undefined;
+  const first: Timer = setTimer(() => {
+    fired.push('first');
+    first.cancel();
+    first.cancel();
+    second?.cancel();
+  }, 5);
+  second = setTimer(() => fired.push('second'), 5);
+  await sleep(30);
+  assert.equal(fired, ['first']);
+});
+
+test('a repeated timer goes on until it is cancelled, also from within', async () => {
+  let count = 0;
+  const timer = setTimer(
+    () => {
+      if (++count === 5) timer.cancel();
+    },
+    2,
+    true,
+  );
+  await sleep(60);
+  assert.is(count, 5);
+});
+
+test('a repeated timer does not make up for the turns that it missed', async () => {
+  let count = 0;
+  const timer = setTimer(() => count++, 5, true);
+  const begin = monotonic();
+  while (monotonic() - begin < 50);
+  await sleep(3);
+  timer.cancel();
+  assert.ok(count <= 2, `${count} turns at once`);
+});
+
+test('a delay of 0 is the next turn of the loop: what is ready is not starved', async () => {
+  let turns = 0;
+  let over = false;
+  const next = (): void => {
+    turns++;
+    if (!over) setTimer(next, 0);
+  };
+  next();
+  await sleep(20);
+  over = true;
+  assert.ok(turns > 10);
+});
+
+test('wrong arguments', () => {
+  refusesAllBut(['function'], (value) => setTimer(value, 1));
+  refusesAllBut(['number'], (value) => setTimer(() => undefined, value));
+  refusesAllBut(['boolean', 'undefined'], (value) => setTimer(() => undefined, 1, value).cancel());
+  for (const delay of [-1, NaN, Infinity, 2 ** 31]) {
+    assert.throws(
+      () => setTimer(() => undefined, delay),
+      (error: unknown) => error instanceof RangeError,
+    );
+  }
+  const timer = setTimer(() => undefined, 0);
+  const cancel = timer.cancel;
+  refusesAllBut([], (value) => cancel.call(value));
+  timer.cancel();
+});
+
+test('setTimeout() and setInterval() pass arguments on and take any delay', async () => {
+  const seen: unknown[] = [];
+  setTimeout((...values: unknown[]) => seen.push(values), 1, 1, { two: 2 });
+  setTimeout(() => seen.push('nan'), NaN);
+  const interval = setInterval(
+    (text: string) => {
+      seen.push(text);
+      clearInterval(interval);
+    },
+    3,
+    'interval',
+  );
+  const cleared = setTimeout(() => seen.push('cleared'), 1);
+  clearTimeout(cleared);
+  clearTimeout(cleared);
+  clearTimeout(undefined);
+  (clearTimeout as (value: unknown) => void)('nonsense');
+  await sleep(20);
+  assert.equal(seen, ['nan', [1, { two: 2 }], 'interval']);
+});
+
+test('performance.now() goes on', async () => {
+  const begin = performance.now();
+  await sleep(10);
+  const elapsed = performance.now() - begin;
+  assert.ok(elapsed >= 9 && elapsed < 1000, `${elapsed} ms`);
+});
+
+test('a pending timer keeps the process alive, a cancelled one does not', async () => {
+  const outcome = await runScript(`
+    r.setTimer(() => console.log('late'), 30);
+    r.setTimer(() => console.log('never'), 60000).cancel();
+    setInterval(() => {}, 60000).cancel();`);
+  assert.is(outcome.status, 0);
+  assert.is(outcome.stdout, 'late\n');
+});
+
+test.after(removeScratch);
+test.run();
