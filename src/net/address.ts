@@ -20,8 +20,11 @@ export interface Prefix {
 
 /** Reads an address; `undefined` where the text is none. IPv4 takes four decimal parts only, IPv6 no zone. */
 export function parseAddress(text: string): Address | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return addressFromBytes(ipaddr.IPv4.parse(text).toByteArray());
-  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  if (!text.includes(':')) {
+    if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined;
+    return addressFromBytes(ipaddr.IPv4.parse(text).toByteArray());
+  }
+  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   return addressFromBytes(ipaddr.IPv6.parse(text).toByteArray());
 }
 
@@ -47,17 +50,20 @@ export function parsePrefix(text: string): Prefix | undefined {
 
 /** The prefix of the given length that holds the address. */
 export function maskAddress(address: Address, length: number): Prefix {
-  const bytes = address.bytes.map((byte, index) => {
-    const kept = Math.min(8, Math.max(0, length - index * 8));
-    return byte & (0xff00 >> kept) & 0xff;
-  });
-  return { address: addressFromBytes(bytes), length };
+  return { address: addressFromBytes(address.bytes.map((byte, index) => byte & maskByte(length, index))), length };
+}
+
+/** The given byte of a mask with so many leading ones. */
+function maskByte(length: number, index: number): number {
+  const kept = Math.min(8, Math.max(0, length - index * 8));
+  return (0xff00 >> kept) & 0xff;
 }
 
 /** True where the address lies in the prefix. */
 export function prefixHolds(prefix: Prefix, address: Address): boolean {
+  const { bytes } = prefix.address;
   if (prefix.address.family !== address.family) return false;
-  return maskAddress(address, prefix.length).address.text === prefix.address.text;
+  return bytes.every((byte, index) => ((byte ^ (address.bytes[index] ?? 0)) & maskByte(prefix.length, index)) === 0);
 }
 
 /** `ADDRESS/LENGTH`. */
