@@ -69,6 +69,10 @@ export class Daemon {
     return this.process.log;
   }
 
+  get started(): boolean {
+    return this.#process !== undefined;
+  }
+
   /** The running, or last, process. */
   get process(): LineProcess {
     if (!this.#process) throw new Error('the daemon has not been started');

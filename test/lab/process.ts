@@ -53,6 +53,7 @@ export class LineProcess {
   readonly ended: Promise<number>;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiters = new Set<Waiter>();
+  readonly #listeners: ((line: string) => void)[] = [];
   #endStatus: number | undefined;
 
   constructor(argv: readonly string[]) {
@@ -94,6 +95,11 @@ export class LineProcess {
 
   signal(name: NodeJS.Signals): void {
     if (this.running) this.#child.kill(name);
+  }
+
+  /** Calls back for every line printed from now on. */
+  onLine(listener: (line: string) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Resolves with what `match` finds in a line printed from now on; rejects when the program ends, or after `timeout` milliseconds. */
@@ -147,6 +153,7 @@ export class LineProcess {
 
   #take(line: string): void {
     this.log.push(line);
+    for (const listener of this.#listeners) listener(line);
     for (const waiter of this.#waiters) if (waiter.offer(line)) this.#waiters.delete(waiter);
   }
 }

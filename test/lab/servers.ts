@@ -1,0 +1,84 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tool } from './paths.ts';
+import type { LineProcess } from './process.ts';
+import type { Server, Topology } from './topology.ts';
+
+/** Bytes of the file that servers offer as `/download`, and that uploads are made of: 2 MB. */
+export const transferSize = 2_000_000;
+
+/** TCP and UDP ports on which every server answers lines and datagrams with its name; see `echo-server.c`. */
+export const echoPort = 7000;
+export const echoRange = { first: 7100, last: 7109 } as const;
+export const httpPort = 80;
+
+/** The programs that run on one server. */
+export interface ServerPrograms {
+  readonly server: Server;
+  readonly echo: LineProcess;
+  readonly nginx: LineProcess;
+  /** Where nginx keeps what has been uploaded to `/upload/NAME`, as `upload/NAME`. */
+  readonly root: string;
+}
+
+/** Starts the servers' programs, on every server or those given; resolves when all of them listen. */
+export function startServers(
+  topology: Topology,
+  servers: readonly Server[] = topology.servers,
+): Promise<ServerPrograms[]> {
+  return Promise.all(servers.map((server) => startServer(topology, server)));
+}
+
+async function startServer(topology: Topology, server: Server): Promise<ServerPrograms> {
+  const folder = join(topology.folder, server.name);
+  const root = join(folder, 'root');
+  mkdirSync(join(root, 'upload'), { recursive: true });
+  writeFileSync(join(root, 'download'), transferText());
+  writeFileSync(join(folder, 'nginx.conf'), nginxConfig(server.name, folder));
+  const { namespace } = server;
+  const echo = namespace.start([
+    tool('echo-server'),
+    server.name,
+    String(echoPort),
+    `${echoRange.first}-${echoRange.last}`,
+  ]);
+  const nginx = namespace.start(['nginx', '-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]);
+  await Promise.all([
+    echo.waitFor((line) => line === 'ready' || undefined),
+    // nginx has opened its ports when it says, at this level of logging, which event method it uses.
+    nginx.waitFor((line) => line.includes('start worker process') || line.includes('using the "epoll"') || undefined),
+  ]);
+  return { server, echo, nginx, root };
+}
+
+/** Text of `transferSize` bytes whose every line differs, so that bytes out of place are noticed. */
+export function transferText(): string {
+  const lines = Array.from({ length: transferSize / 10 }, (_, index) => `${String(index).padStart(9, '0')}\n`);
+  return lines.join('');
+}
+
+function nginxConfig(name: string, folder: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `
+daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+error_log stderr notice;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  default_type text/plain;
+  client_max_body_size 64m;
+${temporary.map((kind) => `  ${kind}_temp_path ${folder}/${kind};\n`).join('')}
+  server {
+    listen ${httpPort} reuseport backlog=4096;
+    listen [::]:${httpPort} reuseport backlog=4096;
+    root ${folder}/root;
+    add_header X-Server ${name} always;
+    add_header X-Client $remote_addr always;
+    location = / { return 200 "${name}\\n"; }
+    location /upload/ { dav_methods PUT; }
+  }
+}
+`;
+}
