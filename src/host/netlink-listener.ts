@@ -30,7 +30,7 @@ export class NetlinkListener {
     this.#lost = lost;
     this.#socket = new Socket('netlink', 'raw', protocol);
     this.#socket.bind({ nlPid: 0, nlGroups: 0 });
-    this.#socket.setOption('SO_RCVBUFFORCE', RECEIVE_BUFFER);
+    enlargeBuffer(this.#socket);
     if (filter.length > 0) this.#socket.setFilter(filter);
     this.#socket.onReadable(() => {
       this.#read();
@@ -66,5 +66,14 @@ export class NetlinkListener {
     }
     if (messages.length > 0) this.#take(messages);
     if (lost) this.#lost();
+  }
+}
+
+/** Only the host's root may go beyond `net.core.rmem_max`; in a container the default has to do. */
+function enlargeBuffer(socket: Socket): void {
+  try {
+    socket.setOption('SO_RCVBUFFORCE', RECEIVE_BUFFER);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EPERM') throw error;
   }
 }

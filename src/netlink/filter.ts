@@ -1,5 +1,5 @@
+import { encodeUtf8 } from '../net/utf8.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
-import { bytesFromText } from './text.ts';
 
 // Classic BPF programs that netlink sockets run on what is multicast to them (`sk_filter` in `do_one_broadcast`): what they
 // drop wakes nobody and cannot overflow the socket.
@@ -62,7 +62,7 @@ export function tableFilter(table: string, littleEndian: boolean): BpfInstructio
 
 /** Accepts where the message at X is about the table. */
 function acceptTable(table: string): BpfInstruction[] {
-  const name = [...bytesFromText(table), 0];
+  const name = [...encodeUtf8(table), 0];
   const comparisons: (readonly [load: number, offset: number, expected: number])[] = [];
   for (let index = 0; index < name.length;) {
     const size = name.length - index >= 4 ? 4 : name.length - index >= 2 ? 2 : 1;
