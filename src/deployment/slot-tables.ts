@@ -12,7 +12,7 @@ const FAMILIES = [4, 6] as const;
  * Computes the tables of a service in slices: every `yield` is a place where others may run. Families whose members are the
  * same share one table, so that a client of both is served by one server where its hash allows.
  */
-export function* slotTablesInSlices(service: Service): Generator<undefined, SlotTables> {
+export function* slotTablesInSlices(service: Service): Generator<void, SlotTables> {
   const families = FAMILIES.filter((family) => service.ghosts.some((ghost) => ghost.family === family));
   const tables: Partial<Record<Family, Uint16Array>> = {};
   const known = new Map<string, Uint16Array>();
