@@ -45,10 +45,22 @@ static JSValue error_text(JSContext *ctx, JSValueConst error)
 	return text;
 }
 
+/* String() takes a symbol, conversion to a string does not. */
+static JSValue symbol_text(JSContext *ctx, JSValueConst symbol)
+{
+	JSAtom name = JS_NewAtom(ctx, "toString");
+	JSValue text = name == 0 ? JS_EXCEPTION : JS_Invoke(ctx, symbol, name, 0, NULL);
+
+	JS_FreeAtom(ctx, name);
+	return text;
+}
+
 static JSValue printed(JSContext *ctx, JSValueConst value)
 {
 	JSValue json;
 
+	if (JS_IsSymbol(value))
+		return symbol_text(ctx, value);
 	if (JS_IsError(value))
 		return error_text(ctx, value);
 	if (!JS_IsObject(value) || JS_IsFunction(ctx, value))
@@ -67,7 +79,7 @@ static JSValue console_write(JSContext *ctx, JSValueConst this_val, int argc, JS
 {
 	(void)this_val;
 	for (int i = 0; i < argc; i++) {
-		JSValue text = JS_IsSymbol(argv[i]) ? JS_NewString(ctx, "Symbol()") : printed(ctx, argv[i]);
+		JSValue text = printed(ctx, argv[i]);
 		size_t length;
 		const char *bytes;
 		int result;

@@ -23,8 +23,14 @@ static void discard_exception(JSContext *ctx)
 /* Prints a value as String() does; a value that throws when asked for its text must not hide that there was an error. */
 static void print_value(JSContext *ctx, JSValueConst value)
 {
-	const char *text = JS_ToCString(ctx, value);
+	const char *text;
 
+	if (JS_IsNull(value)) {
+		/* What the engine throws where there is no memory for an error. */
+		print("null (out of memory?)");
+		return;
+	}
+	text = JS_ToCString(ctx, value);
 	if (!text) {
 		discard_exception(ctx);
 		print("[a value that cannot be converted to text]");

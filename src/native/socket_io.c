@@ -146,7 +146,7 @@ static JSValue socket_receive(JSContext *ctx, JSValueConst this_val, int argc, J
 	}
 	vector = (struct iovec){ .iov_base = buffer, .iov_len = (size_t)size };
 	do
-		count = recvmsg(socket->watch.fd, &message, MSG_CMSG_CLOEXEC);
+		count = recvmsg(socket->watch.fd, &message, 0);
 	while (count < 0 && errno == EINTR);
 	if (count < 0) {
 		int error = errno;
