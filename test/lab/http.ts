@@ -44,7 +44,7 @@ export async function httpGet(
 /** Downloads 2 MB; resolves with the server's name, rejects unless every byte has arrived. */
 export async function download(namespace: Namespace, source: string, address: string): Promise<string> {
   const result = await httpGet(namespace, source, url(address, '/download'));
-  if (result.curl !== 0 || result.status !== 200 || digest(result.body) !== digest(transferText())) {
+  if (result.curl !== 0 || result.status !== 200 || digest(result.body) !== digest(transferText)) {
     throw new Error(
       `download from ${address} by ${source}: curl ${result.curl}, HTTP ${result.status}, ${result.body.length} bytes`,
     );
@@ -65,13 +65,13 @@ export async function upload(
   uploads += 1;
   const name = `upload/${uploads}`;
   const file = join(topology.folder, 'upload.txt');
-  writeFileSync(file, transferText());
+  writeFileSync(file, transferText);
   const result = await httpGet(namespace, source, url(address, `/${name}`), '--upload-file', file);
   const owner = programs.find(({ server }) => server.name === result.server);
   if (result.curl !== 0 || result.status !== 201 || !owner) {
     throw new Error(`upload to ${address} by ${source}: curl ${result.curl}, HTTP ${result.status}`);
   }
-  if (digest(readFileSync(join(owner.root, name), 'utf8')) !== digest(transferText())) {
+  if (digest(readFileSync(join(owner.root, name), 'utf8')) !== digest(transferText)) {
     throw new Error(`upload to ${address} by ${source}: ${owner.server.name} has other bytes than were sent`);
   }
   return result.server;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attempt, LineProcess, run, type Outcome } from './process.ts';
@@ -79,15 +79,25 @@ export async function addNamespaces(names: readonly string[]): Promise<void> {
 /** Ends every process in the namespaces of a prefix, deletes these and the lab's files. Synchronous, for use while the process ends. */
 export function removeLab(prefix: string): void {
   const names = namespaceNames().filter((name) => name.startsWith(`${prefix}-`));
-  for (const name of names) {
-    for (const pid of execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).split('\n')) {
-      if (pid !== '') endProcess(Number(pid));
-    }
-  }
+  endProcessesIn(names);
   if (names.length > 0) {
     execFileSync('ip', ['-force', '-batch', '-'], { input: names.map((name) => `netns del ${name}\n`).join('') });
   }
   rmSync(labFolder(prefix), { recursive: true, force: true });
+}
+
+/** One walk through /proc for all of them, which `ip netns pids` would repeat for each. */
+function endProcessesIn(names: readonly string[]): void {
+  const inodes = new Set(names.map((name) => statSync(`${namespaceFolder}/${name}`).ino));
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      const [, inode] = /^net:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/ns/net`)) ?? [];
+      if (inodes.has(Number(inode))) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It ended while we looked.
+    }
+  }
 }
 
 /** Removes what labs of processes that are no more have left behind. */
@@ -102,12 +112,4 @@ export function sweepDeadLabs(): void {
 
 function namespaceNames(): string[] {
   return existsSync(namespaceFolder) ? readdirSync(namespaceFolder) : [];
-}
-
-function endProcess(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended between the listing and now.
-  }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tool } from './paths.ts';
 import type { LineProcess } from './process.ts';
@@ -6,6 +6,12 @@ import type { Server, Topology } from './topology.ts';
 
 /** Bytes of the file that servers offer as `/download`, and that uploads are made of: 2 MB. */
 export const transferSize = 2_000_000;
+
+/** Text of `transferSize` bytes whose every line differs, so that bytes out of place are noticed. */
+export const transferText = Array.from(
+  { length: transferSize / 10 },
+  (_, index) => `${String(index).padStart(9, '0')}\n`,
+).join('');
 
 /** TCP and UDP ports on which every server answers lines and datagrams with its name; see `echo-server.c`. */
 export const echoPort = 7000;
@@ -21,19 +27,18 @@ export interface ServerPrograms {
   readonly root: string;
 }
 
-/** Starts the servers' programs, on every server or those given; resolves when all of them listen. */
-export function startServers(
-  topology: Topology,
-  servers: readonly Server[] = topology.servers,
-): Promise<ServerPrograms[]> {
-  return Promise.all(servers.map((server) => startServer(topology, server)));
+/** Starts every server's programs; resolves when all of them listen. */
+export function startServers(topology: Topology): Promise<ServerPrograms[]> {
+  mkdirSync(topology.folder, { recursive: true });
+  writeFileSync(join(topology.folder, 'download'), transferText);
+  return Promise.all(topology.servers.map((server) => startServer(topology, server)));
 }
 
 async function startServer(topology: Topology, server: Server): Promise<ServerPrograms> {
   const folder = join(topology.folder, server.name);
   const root = join(folder, 'root');
   mkdirSync(join(root, 'upload'), { recursive: true });
-  writeFileSync(join(root, 'download'), transferText());
+  linkSync(join(topology.folder, 'download'), join(root, 'download'));
   writeFileSync(join(folder, 'nginx.conf'), nginxConfig(server.name, folder));
   const { namespace } = server;
   const echo = namespace.start([
@@ -46,15 +51,9 @@ async function startServer(topology: Topology, server: Server): Promise<ServerPr
   await Promise.all([
     echo.waitFor((line) => line === 'ready' || undefined),
     // nginx has opened its ports when it says, at this level of logging, which event method it uses.
-    nginx.waitFor((line) => line.includes('start worker process') || line.includes('using the "epoll"') || undefined),
+    nginx.waitFor((line) => line.includes('using the "epoll"') || undefined),
   ]);
   return { server, echo, nginx, root };
-}
-
-/** Text of `transferSize` bytes whose every line differs, so that bytes out of place are noticed. */
-export function transferText(): string {
-  const lines = Array.from({ length: transferSize / 10 }, (_, index) => `${String(index).padStart(9, '0')}\n`);
-  return lines.join('');
 }
 
 function nginxConfig(name: string, folder: string): string {

@@ -25,6 +25,13 @@ const patience = 3_000;
 
 type Listener = (event: 'open' | 'heard' | 'broken', text: string) => void;
 
+export interface ConversationOptions {
+  /** 0, the default: any that is free. */
+  readonly sourcePort?: number;
+  /** Milliseconds until an attempt to connect counts as failed. */
+  readonly patience?: number;
+}
+
 /** Many TCP connections and UDP sockets from many addresses of one namespace; see `traffic-client.c`. */
 export class TrafficClient {
   readonly #process: LineProcess;
@@ -41,14 +48,14 @@ export class TrafficClient {
     });
   }
 
-  /** Opens a TCP connection; resolves when it is open or broken. `sourcePort` 0 = any. */
-  tcp(source: string, destination: string, port: number, sourcePort = 0): Promise<Conversation> {
-    return this.#open('tcp', source, destination, port, sourcePort);
+  /** Opens a TCP connection; resolves when it is open, broken, or silent for too long. */
+  tcp(source: string, destination: string, port: number, options?: ConversationOptions): Promise<Conversation> {
+    return this.#open('tcp', source, destination, port, options);
   }
 
   /** Opens a connected UDP socket. */
-  udp(source: string, destination: string, port: number, sourcePort = 0): Promise<Conversation> {
-    return this.#open('udp', source, destination, port, sourcePort);
+  udp(source: string, destination: string, port: number, options?: ConversationOptions): Promise<Conversation> {
+    return this.#open('udp', source, destination, port, options);
   }
 
   async #open(
@@ -56,11 +63,13 @@ export class TrafficClient {
     source: string,
     destination: string,
     port: number,
-    sourcePort: number,
+    { sourcePort = 0, patience: limit = patience }: ConversationOptions = {},
   ): Promise<Conversation> {
     const id = this.#count;
     this.#count += 1;
-    const conversation = new Conversation(source, (command) => this.#process.send(command.replace('ID', String(id))));
+    const conversation = new Conversation(source, limit, (command) =>
+      this.#process.send(command.replace('ID', String(id))),
+    );
     this.#listeners.set(id, (event, text) => conversation.take(event, text));
     this.#process.send(`${protocol} ${id} ${source} ${sourcePort} ${destination} ${port}`);
     await conversation.opened;
@@ -86,11 +95,11 @@ export class Conversation {
   readonly #waiting = new Map<string, (result: Answer | Failure) => void>();
   #questions = 0;
 
-  constructor(source: string, command: (command: string) => void) {
+  constructor(source: string, limit: number, command: (command: string) => void) {
     this.source = source;
     this.#command = command;
     this.opened = new Promise((resolve) => {
-      const timer = setTimeout(resolve, patience);
+      const timer = setTimeout(resolve, limit);
       this.#settleOpened = () => {
         clearTimeout(timer);
         resolve();
