@@ -6,9 +6,11 @@ import {
   RTM_NEWNEIGH,
   encodeManaged,
   encodeNeighbourKey,
+  encodeProbe,
   encodeProxy,
   encodeUse,
 } from '../netlink/neighbour.ts';
+import type { Neighbour } from '../netlink/neighbour.ts';
 import { DEFAULT_METRIC6, RTM_DELROUTE, RTM_NEWROUTE, encodeRoute } from '../netlink/route.ts';
 import type { Route } from '../netlink/route.ts';
 import { RTM_DELRULE, RTM_NEWRULE, encodeRule, looksUpLocal } from '../netlink/rule.ts';
@@ -119,6 +121,13 @@ function deleteNeighbour(channel: NetlinkChannel, entry: NeighbourEntry, adoptio
 /** Has an entry that the kernel does not manage refreshed, as a packet would. */
 export function refreshNeighbour(channel: NetlinkChannel, entry: NeighbourEntry): void {
   channel.request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, encodeUse(neighbourOf(entry), true, littleEndian));
+}
+
+/** Has a managed entry asked now whether its MAC still holds, or resolved now where it has none. */
+export function verifyNeighbour(channel: NetlinkChannel, { family, address, ifindex, valid }: Neighbour): void {
+  const key = { family, address, ifindex };
+  if (valid) channel.request(RTM_NEWNEIGH, NLM_F_REPLACE, encodeProbe(key, littleEndian));
+  channel.request(RTM_NEWNEIGH, NLM_F_REPLACE, encodeManaged(key, 0, littleEndian));
 }
 
 function neighbourOf({ family, address, device }: NeighbourEntry) {

@@ -12,7 +12,7 @@ import {
 } from '../network/undo.ts';
 import type { Journal } from './journal.ts';
 import { NETLINK_ROUTE, NetlinkChannel } from './netlink-channel.ts';
-import { type Adoption, applyChange, removeSurplusLocal, refreshNeighbour } from './network-change.ts';
+import { type Adoption, applyChange, removeSurplusLocal, refreshNeighbour, verifyNeighbour } from './network-change.ts';
 import { readNetworkState } from './network-state.ts';
 import { readEnvironment, readNeighbours } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
@@ -101,6 +101,17 @@ export class Network {
     );
     for (const entry of stale) refreshNeighbour(this.channel, entry);
     return stale.length;
+  }
+
+  /**
+   * Asks the wanted neighbours now whether their MAC still holds. The kernel by itself takes up to a minute to notice that
+   * a host has another one and is silent; after this it takes 3 s, or 5 s where it has to ask by broadcast.
+   */
+  verifyNeighbours({ neighbours }: NetworkState): void {
+    const wanted = new Set(neighbours.map(({ device, address }) => `${device.ifindex} ${address.text}`));
+    for (const host of readNeighbours(this.channel, 'hosts')) {
+      if (host.managed && wanted.has(`${host.ifindex} ${host.address.text}`)) verifyNeighbour(this.channel, host);
+    }
   }
 
   /** Idempotent. */

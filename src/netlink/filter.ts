@@ -31,10 +31,10 @@ const RTM_PROTOCOL_OFFSET = MESSAGE_HEADER + 5;
 /** The table's name: behind struct nfgenmsg and the header of the first attribute, in every nftables notification. */
 const TABLE_NAME_OFFSET = MESSAGE_HEADER + 8;
 /**
- * Messages that are looked at in a datagram; one with more is let through. nftables packs what a commit tells into buffers of
- * a page, and no message has less than 40 bytes.
+ * Messages that are looked at in a datagram; one with more is let through. Kernels before 6.7 give a socket 20 KiB for its
+ * filter (net.core.optmem_max), in which 96 turns did not fit.
  */
-const MESSAGES = 96;
+const MESSAGES = 24;
 
 /** Lets every rtnetlink message through but those of routes that another protocol has made: a BGP router's are many. */
 export function routeProtocolFilter(protocol: number, littleEndian: boolean): BpfInstruction[] {

@@ -21,6 +21,7 @@ const NTF_PROXY = 0x08;
 const NTF_EXT_LEARNED = 0x10;
 const NTF_EXT_MANAGED = 0x01;
 const NUD_NONE = 0;
+const NUD_PROBE = 0x10;
 const NUD_PERMANENT = 0x80;
 /** States in which the kernel sends packets to `hardware`: reachable, stale, delay, probe, noarp, permanent. */
 const NUD_VALID = 0xde;
@@ -85,6 +86,16 @@ export function encodeManaged(key: NeighbourKey, protocol: number, littleEndian:
 export function encodeUse(key: NeighbourKey, externallyLearned: boolean, littleEndian: boolean): Uint8Array {
   const flags = NTF_USE | (externallyLearned ? NTF_EXT_LEARNED : 0);
   return header(addressFamily(key.family), key.ifindex, NUD_NONE, flags, littleEndian)
+    .attribute(NDA_DST, key.address.bytes)
+    .finish();
+}
+
+/**
+ * Payload of RTM_NEWNEIGH that has a resolved entry asked now whether its MAC still holds. It clears NTF_EXT_MANAGED: the
+ * kernel takes a state only for entries that it does not manage (`__neigh_update`).
+ */
+export function encodeProbe(key: NeighbourKey, littleEndian: boolean): Uint8Array {
+  return header(addressFamily(key.family), key.ifindex, NUD_PROBE, NTF_EXT_LEARNED, littleEndian)
     .attribute(NDA_DST, key.address.bytes)
     .finish();
 }

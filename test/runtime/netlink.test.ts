@@ -7,7 +7,7 @@ import { NetworkWatch, type NetworkObserver } from '../../src/host/network-watch
 import { readEnvironment, readLinks, readNeighbours, readRoutes, readRules } from '../../src/host/rtnetlink.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE, type Route, encodeRoute } from '../../src/netlink/route.ts';
 import { parseAddress } from '../../src/net/address.ts';
-import { addHost, enterNamespace, shell } from './support/namespace.ts';
+import { addHost, enterNamespace, ipBatch, shell } from './support/namespace.ts';
 import { sleep, until } from './support/turns.ts';
 
 await enterNamespace();
@@ -40,13 +40,13 @@ test('links and addresses as `ip` shows them', async () => {
     ['10.9.0.1 -/24', '192.0.2.1 192.0.2.2/32'],
   );
   channel.close();
-  host.remove();
-  await shell('ip link del br-lan; ip link del v0; ip link del tun0');
+  await host.remove();
+  await shell('ip link del br-lan; ip link del tun0');
 });
 
 test('a dump of thousands of objects is whole, and of one table where asked', async () => {
   const lines = Array.from({ length: 5000 }, (_, n) => `route add 10.${n >> 8}.${n & 255}.0/24 dev lo table 77`);
-  await shell(`ip -batch - <<'EOF'\n${lines.join('\n')}\nEOF`);
+  await ipBatch(lines);
   const channel = new NetlinkChannel(NETLINK_ROUTE);
   const begin = monotonic();
   assert.is(readRoutes(channel, 4, { table: 77 }).length, 5000);
@@ -124,7 +124,7 @@ test('changes by others are heard, each as what it is', async () => {
   await expect('ip link set v0 down', '+ link v0');
   await expect('ip link del v0', '- link v0');
   watch.close();
-  host.remove();
+  await host.remove();
 });
 
 test('a device that joins and leaves a bridge is not taken for gone', async () => {
@@ -136,8 +136,7 @@ test('a device that joins and leaves a bridge is not taken for gone', async () =
   await until(() => lines.includes('- link br0'), 'br0 gone');
   assert.not(lines.includes('- link v0'));
   watch.close();
-  host.remove();
-  await shell('ip link del v0');
+  await host.remove();
 });
 
 test('what a channel of ours has changed is not told', async () => {
@@ -159,7 +158,7 @@ test('a flood of routes by others is not received at all', async () => {
   const { lines, observer } = listen();
   const watch = new NetworkWatch(observer);
   const routes = Array.from({ length: 20000 }, (_, n) => `route add 10.${n >> 8}.${n & 255}.0/24 dev lo table 77`);
-  await shell(`ip -batch - <<'EOF'\n${routes.join('\n')}\nEOF\nip route flush table 77`);
+  await ipBatch([...routes, 'route flush table 77']);
   await sleep(50);
   assert.equal(lines, []);
   watch.close();
@@ -168,14 +167,10 @@ test('a flood of routes by others is not received at all', async () => {
 test('events that find no room are told as lost', async () => {
   const { lines, observer } = listen();
   const watch = new NetworkWatch(observer);
-  const rules = Array.from({ length: 300 }, (_, n) => `rule add fwmark ${n + 1} lookup 9`).join('\n');
-  const removal = rules.replaceAll('add', 'del');
-  // Nothing is read while this waits for the commands without turning the loop: so they are done by a child, and it sleeps.
-  const done = shell(`for i in 1 2 3 4 5 6 7 8; do ip -batch - <<'EOF'\n${rules}\n${removal}\nEOF\ndone`);
-  const end = monotonic() + 4000;
-  while (monotonic() < end && !lines.includes('lost')) {
-    // Busy on purpose.
-  }
+  const rules = Array.from({ length: 8000 }, (_, n) => `rule ${n % 2 ? 'del' : 'add'} fwmark ${n >> 1} lookup 9`);
+  const done = ipBatch(rules);
+  // While the loop does not turn, nothing is read.
+  for (const begin = monotonic(); monotonic() < begin + 1500;);
   await done;
   await until(() => lines.includes('lost'), 'lost');
   watch.close();
