@@ -12,10 +12,12 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum { LARGEST = 65536 };
@@ -50,7 +52,8 @@ int main(int argc, char **argv)
 	static char line[2 * LARGEST + 2];
 	static uint8_t frame[LARGEST];
 	struct sockaddr_ll address = { .sll_family = AF_PACKET };
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	struct ifreq request = { 0 };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), has_ethernet;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: inject DEVICE\n");
@@ -61,13 +64,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "inject: %s: %s\n", argv[1], strerror(errno));
 		return 1;
 	}
+	memcpy(request.ifr_name, argv[1], strnlen(argv[1], IFNAMSIZ - 1));
+	has_ethernet = !ioctl(fd, SIOCGIFHWADDR, &request) && request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin)) {
 		size_t length = read_hex(line, frame);
 
-		/* A packet socket without protocol cannot tell a device without link-layer header what it carries. */
-		address.sll_protocol = htons(length && frame[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+		/* A device without link-layer header must be told what it carries; others see for themselves. */
+		if (!has_ethernet)
+			address.sll_protocol = htons(frame[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
 		if (!length)
 			puts("failed EINVAL");
 		else if (sendto(fd, frame, length, 0, (struct sockaddr *)&address, sizeof address) < 0)

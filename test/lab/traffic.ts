@@ -25,13 +25,6 @@ const patience = 3_000;
 
 type Listener = (event: 'open' | 'heard' | 'broken', text: string) => void;
 
-export interface ConversationOptions {
-  /** 0, the default: any that is free. */
-  readonly sourcePort?: number;
-  /** Milliseconds until an attempt to connect counts as failed. */
-  readonly patience?: number;
-}
-
 /** Many TCP connections and UDP sockets from many addresses of one namespace; see `traffic-client.c`. */
 export class TrafficClient {
   readonly #process: LineProcess;
@@ -48,14 +41,14 @@ export class TrafficClient {
     });
   }
 
-  /** Opens a TCP connection; resolves when it is open, broken, or silent for too long. */
-  tcp(source: string, destination: string, port: number, options?: ConversationOptions): Promise<Conversation> {
-    return this.#open('tcp', source, destination, port, options);
+  /** Opens a TCP connection; resolves when it is open, broken, or silent for `limit` milliseconds. `sourcePort` 0 = any. */
+  tcp(source: string, destination: string, port: number, sourcePort = 0, limit = patience): Promise<Conversation> {
+    return this.#open('tcp', source, destination, port, sourcePort, limit);
   }
 
   /** Opens a connected UDP socket. */
-  udp(source: string, destination: string, port: number, options?: ConversationOptions): Promise<Conversation> {
-    return this.#open('udp', source, destination, port, options);
+  udp(source: string, destination: string, port: number, sourcePort = 0): Promise<Conversation> {
+    return this.#open('udp', source, destination, port, sourcePort, patience);
   }
 
   async #open(
@@ -63,7 +56,8 @@ export class TrafficClient {
     source: string,
     destination: string,
     port: number,
-    { sourcePort = 0, patience: limit = patience }: ConversationOptions = {},
+    sourcePort: number,
+    limit: number,
   ): Promise<Conversation> {
     const id = this.#count;
     this.#count += 1;

@@ -28,6 +28,11 @@ function defaultRoutes(gateway: Pair): string[] {
   return families.map((family) => `route add default via ${gateway[family]}`);
 }
 
+/** Link-local addresses that can be used at once; the kernel leaves detection out only where both settings say so. */
+function withoutDad(device: string): Record<string, number> {
+  return { 'net.ipv6.conf.all.accept_dad': 0, [`net.ipv6.conf.${device}.accept_dad`]: 0 };
+}
+
 /** Settings of a box that routes. They come before its devices, which inherit `default`. */
 function routerSettings({ options }: Topology): Record<string, number> {
   const reversePath = options.strictReversePath ? 1 : 0;
@@ -36,7 +41,7 @@ function routerSettings({ options }: Topology): Record<string, number> {
     'net.ipv6.conf.all.forwarding': 1,
     'net.ipv4.conf.all.rp_filter': reversePath,
     'net.ipv4.conf.default.rp_filter': reversePath,
-    'net.ipv6.conf.default.accept_dad': 0,
+    ...withoutDad('default'),
     // As on OpenWrt: frames that a bridge forwards are none of the IP hooks' business.
     'net.bridge.bridge-nf-call-iptables': 0,
     'net.bridge.bridge-nf-call-ip6tables': 0,
@@ -108,7 +113,7 @@ export async function wireHosts(topology: Topology): Promise<void> {
 
 async function wireHost(topology: Topology, host: Namespace, own: Pair, gateway: Pair, many?: Pair): Promise<void> {
   // Programs that know nothing of IPV6_FREEBIND (curl, ping) may then use any client's address too.
-  await host.sysctl({ 'net.ipv6.ip_nonlocal_bind': 1, 'net.ipv6.conf.default.accept_dad': 0, ...hostSettings });
+  await host.sysctl({ 'net.ipv6.ip_nonlocal_bind': 1, ...withoutDad('eth0'), ...hostSettings });
   await host.ip([
     'link set lo up',
     'link set eth0 up',
@@ -133,7 +138,7 @@ export async function wireServers(topology: Topology): Promise<void> {
       await namespace.sysctl({
         'net.ipv4.conf.all.arp_ignore': 1,
         'net.ipv4.conf.all.arp_announce': 2,
-        'net.ipv6.conf.default.accept_dad': 0,
+        ...withoutDad('eth0'),
         ...hostSettings,
       });
       await namespace.ip([
