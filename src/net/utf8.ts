@@ -4,20 +4,33 @@
  */
 
 const REPLACEMENT = 0xfffd;
-/** Code units turned into text at a time: `apply` puts every one on the stack. */
+/** Bytes turned into text at a time: `apply` puts every one on the stack. */
 const CHUNK = 4096;
 
 /** Encodes text; a lone surrogate becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
-  const bytes = new Uint8Array(encodedLength(text));
-  let at = 0;
+  const ascii = new Uint8Array(text.length);
   for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) return encodeFrom(text, index, ascii);
+    ascii[index] = unit;
+  }
+  return ascii;
+}
+
+/** Encodes the rest of a text whose first `start` characters are ASCII and encoded already. */
+function encodeFrom(text: string, start: number, ascii: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(start + (text.length - start) * 3);
+  bytes.set(ascii.subarray(0, start));
+  let at = start;
+  for (let index = start; index < text.length; index++) {
     const point = codePointAt(text, index);
     if (point < 0x80) {
       bytes[at++] = point;
-    } else if (point < 0x800) {
+      continue;
+    }
+    if (point < 0x800) {
       bytes[at++] = 0xc0 | (point >> 6);
-      bytes[at++] = 0x80 | (point & 0x3f);
     } else {
       if (point < 0x10000) {
         bytes[at++] = 0xe0 | (point >> 12);
@@ -27,43 +40,44 @@ export function encodeUtf8(text: string): Uint8Array {
         index++;
       }
       bytes[at++] = 0x80 | ((point >> 6) & 0x3f);
-      bytes[at++] = 0x80 | (point & 0x3f);
     }
+    bytes[at++] = 0x80 | (point & 0x3f);
   }
-  return bytes;
+  return bytes.slice(0, at);
 }
 
 /** Decodes bytes; each maximal ill-formed part (Unicode 15, table 3-8) becomes one U+FFFD. A byte order mark stays. */
 export function decodeUtf8(bytes: Uint8Array): string {
-  const units = new Uint16Array(Math.min(CHUNK, bytes.length) + 1);
   let text = '';
-  let count = 0;
   for (let at = 0; at < bytes.length;) {
-    const sequence = readSequence(bytes, at);
-    at += sequence & 7;
-    const point = sequence >> 3;
-    if (point < 0x10000) {
-      units[count++] = point;
+    const end = endOfAscii(bytes, at);
+    if (end > at) {
+      text += textOf(bytes.subarray(at, end));
+      at = end;
     } else {
-      units[count++] = 0xd7c0 + (point >> 10);
-      units[count++] = 0xdc00 | (point & 0x3ff);
-    }
-    if (count >= CHUNK) {
-      text += unitsToText(units, count);
-      count = 0;
+      const sequence = readSequence(bytes, at);
+      text += String.fromCodePoint(sequence >> 3);
+      at += sequence & 7;
     }
   }
-  return text + unitsToText(units, count);
+  return text;
 }
 
-function unitsToText(units: Uint16Array, count: number): string {
-  return String.fromCharCode.apply(null, units.subarray(0, count) as unknown as number[]);
+/** Where the ASCII characters from `start` on end, or a chunk of them does. */
+function endOfAscii(bytes: Uint8Array, start: number): number {
+  const limit = Math.min(bytes.length, start + CHUNK);
+  let end = start;
+  while (end < limit && (bytes[end] ?? 0x80) < 0x80) end++;
+  return end;
+}
+
+function textOf(units: Uint8Array): string {
+  return String.fromCharCode.apply(null, units as unknown as number[]);
 }
 
 /** The code point and its length in bytes as `point << 3 | length`: one number, since a string may have a million of them. */
 function readSequence(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] ?? 0;
-  if (lead < 0x80) return (lead << 3) | 1;
   const following =
     lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
   if (following === 0) return (REPLACEMENT << 3) | 1;
@@ -88,18 +102,4 @@ function readSequence(bytes: Uint8Array, at: number): number {
 function codePointAt(text: string, index: number): number {
   const point = text.codePointAt(index) ?? 0;
   return point >= 0xd800 && point <= 0xdfff ? REPLACEMENT : point;
-}
-
-function encodedLength(text: string): number {
-  let length = 0;
-  for (let index = 0; index < text.length; index++) {
-    const point = codePointAt(text, index);
-    if (point >= 0x10000) {
-      length += 4;
-      index++;
-    } else {
-      length += point < 0x80 ? 1 : point < 0x800 ? 2 : 3;
-    }
-  }
-  return length;
 }
