@@ -28,6 +28,14 @@ export function writeText(path: string, text: string): void {
 
 /** Makes a directory and those above it. */
 export function ensureDirectory(path: string): void {
+  try {
+    makeDirectories(path);
+  } catch (error) {
+    throw new Error(`cannot make the directory ${path}: ${reasonOf(error)}`);
+  }
+}
+
+function makeDirectories(path: string): void {
   const parts = path.split('/').filter((part) => part !== '');
   for (let depth = 1; depth <= parts.length; depth++) {
     const ancestor = (path.startsWith('/') ? '/' : '') + parts.slice(0, depth).join('/');
@@ -35,6 +43,8 @@ export function ensureDirectory(path: string): void {
   }
 }
 
+/** The system's words alone: our own sentence has named the file. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  return text.slice(text.lastIndexOf(': ') + 1).trim();
 }
