@@ -99,11 +99,15 @@ export class Controller {
     this.#numbers = numbers;
 
     const network = wantedNetwork(deployment);
-    for (const line of await this.#router.establish(network)) this.#log(line);
-    this.#load(buildRuleset(deployment));
+    const made = await this.#router.establish(network);
+    for (const line of made) this.#log(line);
+    // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
+    const { hardware } = made.length === 0 ? observation : onlyServers(await this.#router.observe(), model);
+    const known = { ...observation, hardware };
+    this.#load(buildRuleset({ ...deployment, observation: known }));
     for (const line of await this.#router.prune(network)) this.#log(line);
 
-    const snapshot = formatSnapshot({ configuration: this.#text, numbers: this.#numbers, observation });
+    const snapshot = formatSnapshot({ configuration: this.#text, numbers: this.#numbers, observation: known });
     if (snapshot === this.#remembered) return;
     this.#router.remember(snapshot);
     this.#remembered = snapshot;

@@ -6,8 +6,9 @@ export interface Router {
   /** Links, addresses, neighbours and filters as they are now. */
   observe(): Promise<Observation>;
   /**
-   * Makes what is wanted outside nftables and is not there. What no longer is wanted stays for `prune`, since packets may
-   * still need it until the ruleset has changed. Tells what was done, a line each. Throws with the kernel's reason.
+   * Makes what is wanted outside nftables and is not there; neighbours that are new get a moment to tell their MAC address.
+   * What no longer is wanted stays for `prune`, since packets may still need it until the ruleset has changed. Tells what was
+   * done, a line each. Throws with the kernel's reason.
    */
   establish(wanted: NetworkState): Promise<string[]>;
   /** Takes away what we made and no longer want, and restores what was there before. */

@@ -27,6 +27,8 @@ import { connectUnix } from './ubus-transport.ts';
 const REFRESH_INTERVAL = 10_000;
 /** More changes of the network than this are logged as numbers. */
 const TOLD_ONE_BY_ONE = 6;
+/** Milliseconds that neighbours may take to tell their MAC addresses before the ruleset is loaded without. */
+const NEIGHBOUR_PATIENCE = 250;
 /** Milliseconds that netifd may take to tell its interfaces before we start without. */
 const NETIFD_PATIENCE = 1000;
 
@@ -53,6 +55,9 @@ export class HostRouter implements Router {
   #observed: Observation | undefined;
   #wanted: NetworkState = EMPTY_NETWORK;
   #refresh: Timer | undefined;
+  /** Neighbours that have been asked for their MAC address just now. */
+  #asked: Set<string> = new Set();
+  #allAnswered: () => void = () => undefined;
 
   constructor(state: string, ubus: string, listener: RouterListener) {
     this.#state = state;
@@ -73,7 +78,9 @@ export class HostRouter implements Router {
       {
         link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
         address: changed,
-        neighbour: (neighbour, gone) => void (this.#isNewNeighbour(neighbour, gone) && changed()),
+        neighbour: (neighbour, gone) => {
+          if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
+        },
         rule: changed,
         route: changed,
         lost: changed,
@@ -90,9 +97,16 @@ export class HostRouter implements Router {
     return Promise.resolve(this.#observed);
   }
 
-  establish(wanted: NetworkState): Promise<string[]> {
+  async establish(wanted: NetworkState): Promise<string[]> {
     this.#wanted = wanted;
-    return Promise.resolve(report(this.#network.establish(wanted)));
+    const outcome = this.#network.establish(wanted);
+    const lines = report(outcome);
+    await this.#answers(
+      outcome.done.flatMap((change) =>
+        change.kind === 'neighbour' && change.entry.kind === 'managed' ? [change.entry.address.text] : [],
+      ),
+    );
+    return lines;
   }
 
   prune(wanted: NetworkState): Promise<string[]> {
@@ -129,6 +143,22 @@ export class HostRouter implements Router {
   #isNewLink(link: LinkState, gone: boolean): boolean {
     const known = this.#observed?.environment.links.get(link.name);
     return gone || JSON.stringify(known) !== JSON.stringify(link);
+  }
+
+  /** Resolves when the kernel knows the MAC addresses of neighbours that it was told to manage, or has had time for it. */
+  async #answers(addresses: readonly string[]): Promise<void> {
+    if (addresses.length === 0) return;
+    const known = this.#network.readHardware();
+    this.#asked = new Set(addresses.filter((address) => !known.has(address)));
+    if (this.#asked.size === 0) return;
+    await settled(new Promise<void>((resolve) => (this.#allAnswered = resolve)), NEIGHBOUR_PATIENCE);
+    this.#asked.clear();
+  }
+
+  #isAnswer({ address, hardware }: Neighbour): boolean {
+    const isAwaited = hardware !== undefined && this.#asked.delete(address.text);
+    if (isAwaited && this.#asked.size === 0) this.#allAnswered();
+    return isAwaited;
   }
 
   /** Of neighbours we follow those that we want, and of these the MAC address. */
