@@ -1,5 +1,324 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { slotOf, clientKey } from '../../src/allocation/client-key.ts';
+import { loadConfiguration } from '../../src/config/validate.ts';
+import { slotTables } from '../../src/deployment/slot-tables.ts';
+import { parseClient, simulate } from '../../src/simulate/simulate.ts';
+import { families, ghostPlaces, routerAddresses, wanClient, type Pair } from './addresses.ts';
+import { ChangeMonitor } from './change-monitor.ts';
+import { withLab, type Lab } from './lab.ts';
+import { oneipProgram } from './paths.ts';
+import { ping } from './ping.ts';
+import type { Outcome } from './process.ts';
+import { assertSameRouter, routerState, type RouterState } from './router-state.ts';
+import { echoPort } from './servers.ts';
+import type { TopologyOptions } from './topology.ts';
+import { answered } from './traffic.ts';
+import { webService } from './web-service.ts';
+
+/** A router on which others have rules, routes, neighbours and tables of their own, and which knows one server already. */
+async function addForeignThings({ router, servers }: Lab): Promise<void> {
+  await router.ip([
+    'rule add pref 500 fwmark 0x100 lookup 100',
+    'route add 198.51.100.0/24 via 192.168.1.50 table 100 proto static',
+    'neighbour add 192.168.1.99 lladdr 02:00:00:00:09:09 nud permanent dev br-lan',
+    'neighbour add proxy fd00:1::99 dev wan',
+  ]);
+  await router.run(['ip', '-6', 'rule', 'add', 'pref', '500', 'fwmark', '0x100', 'lookup', '100']);
+  await router.nft(
+    [
+      'add table inet other',
+      'add chain inet other input { type filter hook input priority 0; }',
+      'add rule inet other input ct state invalid counter drop',
+      'add table netdev other',
+      'add chain netdev other wan { type filter hook ingress device "wan" priority -10; }',
+      'add rule netdev other wan ip saddr 198.51.100.66 drop',
+    ].join('\n') + '\n',
+  );
+  const [first] = servers;
+  assert.ok(first);
+  for (const family of families) assert.ok(await ping(router, routerAddresses.lan[family], first.address[family]));
+}
+
+/** True where a client of each family is answered at the ghost. */
+async function isServed({ traffic, wan }: Lab, ghost: Pair, client: number): Promise<boolean> {
+  for (const family of families) {
+    const conversation = await traffic(wan).tcp(wanClient(family, client), ghost[family], echoPort);
+    const answer = await conversation.ask();
+    conversation.close();
+    if (!answered(answer) || answer.local !== ghost[family]) return false;
+  }
+  return true;
+}
+
+function changed(now: RouterState, before: RouterState): string[] {
+  return [...now].filter(([what, lines]) => lines.join() !== before.get(what)?.join()).map(([what]) => what);
+}
+
+const places: readonly { name: string; ghost: Pair; options?: TopologyOptions; changes: readonly string[] }[] = [
+  {
+    name: 'a ghost routed to the router',
+    ghost: ghostPlaces.elsewhere,
+    changes: ['rules of IPv4', 'rules of IPv6', 'routes of IPv4', 'routes of IPv6', 'neighbours of IPv4', 'ruleset'],
+  },
+  {
+    name: "a ghost in the WAN's subnet",
+    ghost: ghostPlaces.wan,
+    changes: ['rules of IPv4', 'routes of IPv6', 'proxies of IPv6', 'sysctls', 'ruleset'],
+  },
+  {
+    name: "a ghost in the servers' subnet",
+    ghost: ghostPlaces.lan,
+    changes: ['rules of IPv4', 'routes of IPv6', 'proxies of IPv6', 'sysctls', 'ruleset'],
+  },
+  {
+    name: "the router's own address, strict reverse path filtering",
+    ghost: ghostPlaces.router,
+    options: { strictReversePath: true },
+    changes: ['rules of IPv4', 'rules of IPv6', 'sysctls', 'ruleset'],
+  },
+];
+
+for (const { name, ghost, options, changes } of places) {
+  test(`${name}: what stops, or has crashed, leaves the router as it was`, () =>
+    withLab({ servers: 2, ghosts: [ghost[4], ghost[6]], ...options }, async (lab) => {
+      const { daemon, router } = lab;
+      const configuration = webService(lab);
+      await addForeignThings(lab);
+      const before = await routerState(router);
+
+      await daemon.start(configuration);
+      const during = changed(await routerState(router), before);
+      for (const what of changes) assert.ok(during.includes(what), `${what} is as before`);
+      assert.ok(await isServed(lab, ghost, 1));
+      assert.is(await daemon.stop(), 0);
+      assertSameRouter(await routerState(router), before);
+
+      await daemon.start(configuration);
+      await daemon.crash();
+      assert.ok(await isServed(lab, ghost, 2), 'the kernel goes on as it was told');
+      await daemon.start(configuration);
+      assert.ok(await isServed(lab, ghost, 3));
+      assert.is(await daemon.stop(), 0);
+      assertSameRouter(await routerState(router), before);
+
+      await daemon.start(configuration);
+      await daemon.crash();
+      assert.is((await daemon.command(['cleanup', '--state', daemon.stateFolder])).status, 0);
+      assertSameRouter(await routerState(router), before);
+      const again = await daemon.command(['cleanup', '--state', daemon.stateFolder]);
+      assert.is(again.status, 0, 'a second cleanup finds nothing and is content');
+      assertSameRouter(await routerState(router), before);
+    }));
+}
+
+test('a crash, and the start after it, break no connection', () =>
+  withLab({ servers: 3 }, async (lab) => {
+    const { daemon, wan } = lab;
+    await daemon.start(webService(lab));
+    const conversations = await Promise.all(
+      Array.from({ length: 60 }, (_, number) => {
+        const family = families[number % 2] ?? 4;
+        return lab.traffic(wan).tcp(wanClient(family, number), ghostPlaces.elsewhere[family], echoPort);
+      }),
+    );
+    const servers = async () =>
+      (await Promise.all(conversations.map((one) => one.ask()))).map((answer) => answered(answer) && answer.server);
+    const before = await servers();
+    assert.not(before.includes(false));
+    await daemon.crash();
+    assert.equal(await servers(), before);
+    await daemon.start(webService(lab));
+    assert.equal(await servers(), before);
+  }));
+
+test('after a crash without its devices, what is left is put back', () =>
+  withLab({ servers: 2, ghosts: [ghostPlaces.lan[4], ghostPlaces.lan[6]] }, async (lab) => {
+    const { daemon, router } = lab;
+    await daemon.start(webService(lab, { service: { source: ['wan', 'br-guest'] } }));
+    await daemon.crash();
+    await router.ip(['link delete br-lan']);
+    assert.is((await daemon.command(['cleanup', '--state', daemon.stateFolder])).status, 0);
+    const after = [...(await routerState(router))].flatMap(([what, lines]) => (what === 'links' ? [] : lines));
+    assert.equal(
+      after.filter((line) => /proto 111|oneip|managed/.test(line)),
+      [],
+    );
+  }));
+
+test('one daemon at a time', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    const { daemon } = lab;
+    await daemon.start(webService(lab));
+    const second = await daemonThatEnds(lab, daemon.configFile);
+    assert.is(second.status, 1);
+    assert.match(second.stderr, /^oneip: another daemon runs with \S+\n$/);
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 5), 'the first one goes on');
+  }));
+
+/** Runs a daemon that is expected to end by itself. */
+function daemonThatEnds({ daemon, router }: Lab, file: string, state = daemon.stateFolder): Promise<Outcome> {
+  const paths = ['--config', file, '--state', state, '--ubus', daemon.ubusSocket];
+  return router.attempt(['timeout', '10', oneipProgram, 'daemon', ...paths]);
+}
+
+test('no configuration file: one sentence, exit status 1, nothing changed', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    const before = await routerState(lab.router);
+    const { status, stdout, stderr } = await daemonThatEnds(lab, '/nowhere/oneip');
+    assert.is(status, 1);
+    assert.is(stderr, 'oneip: cannot read /nowhere/oneip: No such file or directory\n');
+    assert.is(stdout, '');
+    assertSameRouter(await routerState(lab.router), before);
+  }));
+
+test('an empty configuration: ready, and the router as it was', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    const { daemon, router } = lab;
+    const before = await routerState(router);
+    await daemon.start('');
+    const during = changed(await routerState(router), before);
+    assert.equal(during, []);
+    await daemon.reload(webService(lab));
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 6));
+    await daemon.reload(webService(lab, { globals: { enabled: 0 } }));
+    assertSameRouter(await routerState(router), before);
+    await daemon.reload(webService(lab));
+    await daemon.reload('');
+    assertSameRouter(await routerState(router), before);
+    assert.is(await daemon.stop(), 0);
+    assertSameRouter(await routerState(router), before);
+  }));
+
+test('a start with errors: bad sections are left out and named, the rest runs', () =>
+  withLab({ servers: 2 }, async (lab) => {
+    const { daemon } = lab;
+    const bad = "config service 'mail'\n\tlist ghost '192.0.2.25'\n\tlist port '99999'\n";
+    await daemon.start(`${webService(lab)}${bad}`);
+    assert.ok(daemon.log.some((line) => /oneip:\d+: error: service 'mail': option 'port'/.test(line)));
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 7));
+  }));
+
+test('a reload with errors is refused as a whole; what runs goes on', () =>
+  withLab({ servers: 2 }, async (lab) => {
+    const { daemon, router } = lab;
+    await daemon.start(webService(lab));
+    const ruleset = await router.run(['nft', '-s', 'list', 'ruleset']);
+    const monitor = await ChangeMonitor.start(router);
+    const { nftables, network } = await monitor.during(async () => {
+      daemon.configure(`${webService(lab, { servers: [] })}config service 'mail'\n`);
+      await refusal(lab, /not reloaded: the configuration has errors; going on with the one in force$/);
+    });
+    assert.equal(nftables, []);
+    assert.equal(withoutProbes(network), []);
+    assert.is(await router.run(['nft', '-s', 'list', 'ruleset']), ruleset);
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 8));
+
+    rmSync(daemon.configFile);
+    await refusal(lab, /not reloaded: cannot read \S+: .*No such file or directory; going on/);
+    mkdirSync(daemon.configFile);
+    await refusal(lab, /not reloaded: cannot read \S+: .*directory; going on/);
+    rmSync(daemon.configFile, { recursive: true });
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 9));
+    await daemon.reload(webService(lab, { servers: lab.servers.slice(0, 1) }));
+    assert.not((await router.run(['nft', '-s', 'list', 'ruleset'])) === ruleset, 'a right one is taken');
+    await monitor.stop();
+  }));
+
+/** Sends SIGHUP and waits for the line that says why it was in vain. */
+async function refusal({ daemon }: Lab, pattern: RegExp): Promise<void> {
+  const told = daemon.process.waitFor((line) => pattern.test(line) || undefined);
+  daemon.process.signal('SIGHUP');
+  await told;
+}
+
+/** Without what the kernel tells of its own probes of neighbours. */
+function withoutProbes(events: readonly string[]): string[] {
+  return events.filter((line) => !/^\[NEIGH\].* (REACHABLE|STALE|DELAY|PROBE|NOARP)\b/.test(line));
+}
+
+test('a reload without a difference writes nothing', () =>
+  withLab(
+    { servers: 4, ghosts: [...Object.values(ghostPlaces.lan), ...Object.values(ghostPlaces.router)] },
+    async (lab) => {
+      const { daemon, router } = lab;
+      await daemon.start(webService(lab));
+      const before = await routerState(router);
+      const monitor = await ChangeMonitor.start(router);
+      for (const text of [webService(lab), `# a comment more\n${webService(lab)}`]) {
+        const { nftables, network } = await monitor.during(() => daemon.reload(text));
+        assert.equal(nftables, []);
+        assert.equal(withoutProbes(network), []);
+      }
+      assertSameRouter(await routerState(router), before);
+      await monitor.stop();
+    },
+  ));
+
+test('a reload with one more server changes its share and nothing else', () =>
+  withLab({ servers: 4 }, async (lab) => {
+    const { daemon, router, wan } = lab;
+    const texts = [webService(lab, { servers: lab.servers.slice(0, 3) }), webService(lab)] as const;
+    await daemon.start(texts[0]);
+    const conversations = await Promise.all(
+      Array.from({ length: 200 }, async (_, number) => {
+        const family = families[number % 2] ?? 4;
+        const client = wanClient(family, number);
+        const conversation = await lab.traffic(wan).tcp(client, ghostPlaces.elsewhere[family], echoPort);
+        const [old, now] = texts.map((text) => serverOf(text, client));
+        const answer = await conversation.ask();
+        assert.is(answered(answer) && answer.server, old);
+        return { conversation, old, moves: old !== now };
+      }),
+    );
+    const monitor = await ChangeMonitor.start(router);
+    const start = performance.now();
+    const { nftables, network } = await monitor.during(() => daemon.reload(texts[1]));
+    console.log(`# reload with one more server: ${(performance.now() - start).toFixed(0)} ms`);
+    await monitor.stop();
+
+    const others = nftables.filter(
+      (line) => !/s4/.test(line) && !/^(add|delete) element \S+ oneip web\/slot /.test(line),
+    );
+    assert.equal(
+      others.map((line) => line.replace(/\d+/g, 'N')),
+      ['# new generation N by process N (oneip-runtime)'],
+    );
+    const moved = nftables.filter((line) => /^add element netdev oneip web\/slot /.test(line));
+    const gained = moved.filter((line) => line.includes('goto web/to/s4')).length;
+    assert.is(gained, 1024);
+    assert.ok(moved.length - gained <= 0.025 * 4096, `${moved.length - gained} slots move between the others`);
+    assert.equal(
+      withoutProbes(network).filter((line) => !/192\.168\.1\.14|fd00:1::14|0x6f690004/.test(line)),
+      [],
+    );
+
+    const moving = conversations.filter(({ moves }) => moves);
+    assert.ok(moving.length > 20 && moving.length < 80, `${moving.length} of 200 move`);
+    for (const { conversation, old, moves } of conversations) {
+      if (moves) continue;
+      const answer = await conversation.ask();
+      assert.is(answered(answer) && answer.server, old);
+    }
+    console.log(`# of 200 connections ${moving.length} belong to the new server now, ${200 - moving.length} live on`);
+  }));
+
+/** Which server the configuration gives to a client, by our own reckoning. */
+function serverOf(configuration: string, client: string): string | undefined {
+  const [service] = loadConfiguration(configuration, 'oneip').model.services;
+  const parsed = parseClient(client);
+  assert.ok(service && parsed);
+  return simulate(service, tablesOf(configuration), parsed, { littleEndian: true }).server;
+}
+
+const known = new Map<string, ReturnType<typeof slotTables>>();
+
+function tablesOf(configuration: string): ReturnType<typeof slotTables> {
+  const [service] = loadConfiguration(configuration, 'oneip').model.services;
+  assert.ok(service);
+  const tables = known.get(configuration) ?? slotTables(service);
+  known.set(configuration, tables);
+  return tables;
+}
+
+test.run();
