@@ -5,7 +5,7 @@ import type { Json } from './expression.ts';
 import { accept, anonymous, drop, ipProtocol, match, meta, notrack, payload, prefixElement } from './expression.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
-import { errorTypes, familiesOf, ghostsOf, icmpType, innerMatches, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, innerMatches, transports } from './traffic.ts';
 
 /** Source ports that masqueraded packets get instead of a service's. */
 const REPLACEMENT_PORTS: Json = { range: [61000, 65535] };
@@ -77,7 +77,7 @@ export function keepPortsFromMasquerading(deployment: Deployment, priority: numb
             payload('ip', 'saddr'),
             anonymous(...PRIVATE.flatMap((text) => parsePrefix(text) ?? []).map(prefixElement)),
           ),
-          match(meta('l4proto'), transport),
+          match(meta('l4proto'), PROTOCOL_NUMBER[transport]),
           match(
             payload('th', 'sport'),
             anonymous(

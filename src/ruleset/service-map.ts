@@ -4,7 +4,7 @@ import type { Json } from './expression.ts';
 import { accept, concat, goto, ipProtocol, match, meta, payload, range, verdictMap } from './expression.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, SetObject } from './ruleset.ts';
-import { familiesOf, ghostsOf, icmpProtocol, icmpType, takesAll, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, familiesOf, ghostsOf, icmpProtocol, icmpType, takesAll, transports } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 
 /** What finds the service of a packet that arrives at one place: the rules to look it up, and what they look into. */
@@ -50,9 +50,9 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
       const { text } = ghost.address;
       for (const transport of transports(service)) {
         const verdict = goto(chainOf(family, transport));
-        if (service.ports.length === 0) byProtocol.push([concat(text, transport), verdict]);
+        if (service.ports.length === 0) byProtocol.push([concat(text, PROTOCOL_NUMBER[transport]), verdict]);
         for (const { first, last } of service.ports) {
-          if (first === last) byPort.push([concat(text, transport, first), verdict]);
+          if (first === last) byPort.push([concat(text, PROTOCOL_NUMBER[transport], first), verdict]);
           else rangesOf(ghost, transport).push([range(first, last), verdict]);
         }
       }
@@ -61,7 +61,7 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
       if (ghost.ownedBy !== undefined || echoed.has(text)) continue;
       echoed.add(text);
       const name = `${place}/echo/${identifier(ghost)}`;
-      byProtocol.push([concat(text, icmpProtocol(family)), goto(name)]);
+      byProtocol.push([concat(text, PROTOCOL_NUMBER[icmpProtocol(family)]), goto(name)]);
       echoes.push({
         name,
         rules: [
@@ -72,13 +72,13 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
     }
   }
 
-  function rangesOf(ghost: Ghost, transport: string): [Json, Json][] {
+  function rangesOf(ghost: Ghost, transport: 'tcp' | 'udp'): [Json, Json][] {
     const name = `${place}/range/${identifier(ghost)}/${transport}`;
     const known = ranges.get(name);
     if (known) return known.entries;
     const entries: [Json, Json][] = [];
     ranges.set(name, { ghost, transport, entries });
-    byProtocol.push([concat(ghost.address.text, transport), goto(name)]);
+    byProtocol.push([concat(ghost.address.text, PROTOCOL_NUMBER[transport]), goto(name)]);
     return entries;
   }
 

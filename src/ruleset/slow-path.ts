@@ -12,7 +12,7 @@ import type { Chain, Rule, SetObject, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
-import { errorTypes, familiesOf, ghostsOf, icmpType, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, transports } from './traffic.ts';
 
 /** Before conntrack (-200), behind defragmentation (-400). */
 const RAW_PRIORITY = -300;
@@ -166,7 +166,7 @@ function ghostSets(active: readonly DeployedService[], family: Family): SetObjec
 function ownElements({ service }: DeployedService, { address }: Ghost): Json[] {
   return transports(service).flatMap((transport) =>
     service.ports.map(({ first, last }) =>
-      concat(address.text, transport, first === last ? first : { range: [first, last] }),
+      concat(address.text, PROTOCOL_NUMBER[transport], first === last ? first : { range: [first, last] }),
     ),
   );
 }

@@ -23,11 +23,11 @@ export function takesAll(service: Service): boolean {
 }
 
 /** Name of ICMP as a protocol: `icmp` or `ipv6-icmp`. */
-export function icmpProtocol(family: Family): string {
+export function icmpProtocol(family: Family): 'icmp' | 'ipv6-icmp' {
   return family === 4 ? 'icmp' : 'ipv6-icmp';
 }
 
-/** IP protocol numbers (IANA). */
+/** IP protocol numbers (IANA). Numbers, since nft reads names from /etc/protocols, which a small system may lack. */
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17, icmp: 1, 'ipv6-icmp': 58 } as const;
 
 /** ICMP message type field of the family's protocol. */
