@@ -194,7 +194,7 @@ test('no bytes make the decoder throw', () => {
       decodeTable(bytes);
       decodeEntries(bytes);
     }),
-    { numRuns: 1000 },
+    { numRuns: 300 },
   );
 });
 

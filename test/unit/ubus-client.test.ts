@@ -255,6 +255,7 @@ scene('subscribers hear notifications, and the publisher hears their answers', a
   two.close();
   await set.bus.settle();
   assert.not(object.hasSubscribers);
+  publisher.close();
   assert.equal(active, [true, false]);
 });
 
@@ -290,6 +291,8 @@ scene('a subscription follows its object as it comes and goes', async (set) => {
   await set.bus.settle();
   const publisher = await set.client();
   const other = publisher.publish('other', {});
+  await set.bus.settle();
+  assert.equal(told, []);
   const object = publisher.publish('test', {});
   await set.bus.settle();
   assert.equal(told.splice(0), ['joined']);
@@ -305,6 +308,32 @@ scene('a subscription follows its object as it comes and goes', async (set) => {
   again.notify('two', {});
   await set.bus.settle();
   assert.equal(told, ['joined', 'two']);
+});
+
+scene('object and subscription may come at the same time, in any order', async (set) => {
+  for (let turns = 0; turns < 40; turns++) {
+    const publisher = await set.client();
+    const subscriber = await set.client();
+    const path = `test${turns}`;
+    subscriber.subscribe(path, { notified: () => undefined });
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    publisher.publish(path, {});
+    await set.bus.settle();
+    assert.is(set.broker.byPath(path)?.subscribers.length, 1, `after ${turns} turns`);
+  }
+});
+
+scene('to close fails what waits, and leaves no timer behind', async (set) => {
+  const server = await set.client();
+  server.publish('test', { later: method({}, () => new Promise<undefined>(() => undefined)) });
+  await set.bus.settle();
+  const client = await set.client();
+  // Refused, and waiting to be tried again.
+  client.publish('test', {});
+  const call = statusOf(client.call('test', 'later'));
+  await set.bus.settle();
+  client.close();
+  assert.is(await call, Status.CONNECTION_FAILED);
 });
 
 scene('after a restart of the broker all is registered again', async (set) => {

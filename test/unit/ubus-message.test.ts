@@ -47,6 +47,11 @@ test('attributes are judged as ubusd judges them', () => {
   );
 });
 
+test('an attribute without its padding does not fit', () => {
+  assert.equal(decodeMessage(fromHex('00040001000000000000000b02000007616200')).attributes, {});
+  assert.equal(decodeMessage(fromHex('00040001000000000000000c0200000761620000')).attributes, { objectPath: 'ab' });
+});
+
 test('messages go up to the limit and no further', () => {
   const invoke = (dataLength: number): Message => ({
     type: MessageType.invoke,
