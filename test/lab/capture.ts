@@ -1,85 +1,120 @@
 import type { Namespace } from './namespace.ts';
-import { readPacket, type Packet } from './packet.ts';
 import { tool } from './paths.ts';
+import { readPacket, type Packet } from './packet.ts';
 import type { LineProcess } from './process.ts';
+import type { Server, Topology } from './topology.ts';
 
-/** One packet as a device saw it. */
-export interface Captured {
+/** A packet that a device has received or sent. */
+export interface Captured extends Packet {
   readonly direction: 'in' | 'out';
-  /** What the kernel took it for, when it came in: for this host, broadcast, multicast, or somebody else. */
-  readonly packetType: 'host' | 'broadcast' | 'multicast' | 'other' | 'outgoing';
-  /** Hardware addresses; absent on a device without Ethernet headers. */
-  readonly destinationMac?: string;
-  readonly sourceMac?: string;
-  readonly etherType: number;
-  /** Bytes behind the link-layer header, padding included. */
-  readonly length: number;
-  /** First bytes behind the link-layer header, at most 160. */
-  readonly bytes: Buffer;
-  /** Absent where it is not an IP packet. */
-  readonly packet?: Packet;
+  /** The kernel's: 0 for this host, 1 broadcast, 2 multicast, 3 for another host, 4 outgoing. */
+  readonly packetType: number;
+  readonly destinationMac: string;
+  readonly sourceMac: string;
 }
 
-const packetTypes = ['host', 'broadcast', 'multicast', 'other', 'outgoing'] as const;
-
-/** Writes down what a device receives and sends, from its start to its end. */
+/** Writes down the IP packets of one device; see `capture.c`. */
 export class Capture {
   readonly #process: LineProcess;
-  readonly #seen: Captured[] = [];
+  readonly #packets: Captured[] = [];
 
   private constructor(process: LineProcess) {
     this.#process = process;
     process.onLine((line) => {
-      const captured = readLine(line);
-      if (captured) this.#seen.push(captured);
+      const packet = readLine(line);
+      if (packet) this.#packets.push(packet);
     });
   }
 
-  /** Resolves when packets are being written down. */
-  static async start(namespace: Namespace, device = 'eth0'): Promise<Capture> {
+  /** Resolves once it sees every packet. */
+  static async start(namespace: Namespace, device: string): Promise<Capture> {
     const process = namespace.start([tool('capture'), device]);
     const capture = new Capture(process);
     await process.waitFor((line) => line === 'ready' || undefined);
     return capture;
   }
 
-  /** All that the device has seen until now; rejects where the kernel lost some for us. */
-  async seen(): Promise<readonly Captured[]> {
+  /** All packets since the start, or since the last `take`. Rejects where the kernel has lost some. */
+  async take(): Promise<Captured[]> {
     const lost = await this.#process.ask('flush', (line) => /^flushed (\d+)$/.exec(line)?.[1]);
-    if (lost !== '0') throw new Error(`the capture lost ${lost} packets`);
-    return this.#seen;
+    if (lost !== '0') throw new Error(`the capture has lost ${lost} packets`);
+    return this.#packets.splice(0);
   }
 
-  /** Those of the IP packets that came in until now for which `wanted` holds. */
-  async received(wanted: (packet: Packet) => boolean = () => true): Promise<Packet[]> {
-    const seen = await this.seen();
-    return seen.flatMap(({ direction, packet }) => (direction === 'in' && packet && wanted(packet) ? [packet] : []));
+  /** Resolves with the first packet, seen already or to come, that is wanted; it stays for `take`. */
+  async find(what: string, wanted: (packet: Captured) => boolean, timeout = 5_000): Promise<Captured> {
+    const known = this.#packets.find(wanted);
+    if (known) return known;
+    try {
+      return await this.#process.waitFor((line) => {
+        const packet = readLine(line);
+        return packet && wanted(packet) ? packet : undefined;
+      }, timeout);
+    } catch (error) {
+      throw new Error(`no packet captured: ${what}`, { cause: error });
+    }
   }
 
-  /** Forgets what has been seen. */
-  async clear(): Promise<void> {
-    await this.seen();
-    this.#seen.length = 0;
-  }
-
-  async stop(): Promise<void> {
+  async end(): Promise<void> {
     this.#process.closeInput();
     await this.#process.ended;
   }
 }
 
+/** A packet that has arrived at one of the servers. */
+export interface Arrival {
+  readonly server: string;
+  readonly packet: Captured;
+}
+
+/** Captures at every server at once. */
+export class ServerCaptures {
+  readonly #captures: readonly { readonly server: Server; readonly capture: Capture }[];
+
+  private constructor(captures: readonly { server: Server; capture: Capture }[]) {
+    this.#captures = captures;
+  }
+
+  static async start({ servers }: Topology): Promise<ServerCaptures> {
+    const started = servers.map(async (server) => ({ server, capture: await Capture.start(server.namespace, 'eth0') }));
+    return new ServerCaptures(await Promise.all(started));
+  }
+
+  /** What has come in since the start, or since the last call; packets to other hosts, which a bridge floods, left out. */
+  async arrivals(wanted: (packet: Captured) => boolean = () => true): Promise<Arrival[]> {
+    const taken = await Promise.all(
+      this.#captures.map(async ({ server, capture }) =>
+        (await capture.take())
+          .filter((packet) => packet.direction === 'in' && packet.packetType !== 3 && wanted(packet))
+          .map((packet) => ({ server: server.name, packet })),
+      ),
+    );
+    return taken.flat();
+  }
+
+  /** Resolves with the first server that gets, or has got, a wanted packet. */
+  async first(what: string, wanted: (packet: Captured) => boolean, timeout?: number): Promise<Arrival> {
+    const here = (packet: Captured) => packet.direction === 'in' && packet.packetType !== 3 && wanted(packet);
+    return Promise.any(
+      this.#captures.map(async ({ server, capture }) => ({
+        server: server.name,
+        packet: await capture.find(what, here, timeout),
+      })),
+    ).catch(() => {
+      throw new Error(`no server has got: ${what}`);
+    });
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#captures.map(({ capture }) => capture.end()));
+  }
+}
+
 function readLine(line: string): Captured | undefined {
-  const [direction, type, destinationMac = '', sourceMac = '', etherType = '', length, hex = ''] = line.split(' ');
+  const [direction, packetType, destinationMac = '', sourceMac = '', protocol, , hex = ''] = line.split(' ');
   if (direction !== 'in' && direction !== 'out') return undefined;
-  const bytes = Buffer.from(hex, 'hex');
-  const packet = readPacket(bytes);
-  return {
-    direction,
-    packetType: packetTypes[Number(type)] ?? 'other',
-    ...(destinationMac !== '-' && { destinationMac, sourceMac }),
-    etherType: Number.parseInt(etherType, 16),
-    length: Number(length),
-    bytes,
-    ...(packet && { packet }),
-  };
+  if (protocol !== '0800' && protocol !== '86dd') return undefined;
+  const packet = readPacket(Buffer.from(hex, 'hex'));
+  if (!packet) return undefined;
+  return { ...packet, direction, packetType: Number(packetType), destinationMac, sourceMac };
 }

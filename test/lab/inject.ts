@@ -2,29 +2,41 @@ import type { Namespace } from './namespace.ts';
 import { tool } from './paths.ts';
 import type { LineProcess } from './process.ts';
 
-/** Puts frames, or packets where the device has no link-layer header, on a device as they are. */
+/** Puts packets on a device as they are; see `inject.c`. */
 export class Injector {
   readonly #process: LineProcess;
+  readonly #macs: Buffer | undefined;
 
-  private constructor(process: LineProcess) {
+  private constructor(process: LineProcess, macs: Buffer | undefined) {
     this.#process = process;
+    this.#macs = macs;
   }
 
-  static async start(namespace: Namespace, device = 'eth0'): Promise<Injector> {
+  /** `macs`: destination and source of the frames; left out for a device without Ethernet headers. */
+  static async start(namespace: Namespace, device: string, macs?: [string, string]): Promise<Injector> {
     const process = namespace.start([tool('inject'), device]);
     await process.waitFor((line) => line === 'ready' || undefined);
-    return new Injector(process);
+    return new Injector(process, macs && Buffer.from(macs.join('').replaceAll(':', ''), 'hex'));
   }
 
-  /** Resolves when the frames have left, in order; rejects where the device refuses one. */
-  async send(...frames: readonly Buffer[]): Promise<void> {
-    for (const frame of frames) {
-      const answer = await this.#process.ask(frame.toString('hex'), (line) => /^(sent|failed .*)$/.exec(line)?.[1]);
-      if (answer !== 'sent') throw new Error(`a frame of ${frame.length} bytes: ${String(answer)}`);
-    }
+  /** Sends a packet, to another MAC address where one is given. */
+  async send(packet: Buffer, destinationMac?: string): Promise<void> {
+    const outcome = await this.#process.ask(
+      this.#frame(packet, destinationMac).toString('hex'),
+      (line) => /^sent|^failed .*/.exec(line)?.[0],
+    );
+    if (outcome !== 'sent') throw new Error(`not sent: ${outcome}`);
   }
 
-  async stop(): Promise<void> {
+  #frame(packet: Buffer, destinationMac: string | undefined): Buffer {
+    if (!this.#macs) return packet;
+    const type = Buffer.from((packet[0] ?? 0) >> 4 === 6 ? '86dd' : '0800', 'hex');
+    const header = Buffer.from(this.#macs);
+    if (destinationMac !== undefined) header.write(destinationMac.replaceAll(':', ''), 'hex');
+    return Buffer.concat([header, type, packet]);
+  }
+
+  async end(): Promise<void> {
     this.#process.closeInput();
     await this.#process.ended;
   }

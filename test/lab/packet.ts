@@ -1,101 +1,185 @@
-import { addressFromBytes, type Family } from '../../src/net/address.ts';
+import type { Family } from '../../src/net/address.ts';
+import { addressFromBytes, parseAddress } from '../../src/net/address.ts';
 
-/** What stands in the headers of an IP packet. Fields that it does not have are absent. */
+/** IP protocol numbers (IANA). */
+export const protocol = { icmp: 1, tcp: 6, udp: 17, gre: 47, icmp6: 58, destinationOptions: 60, fragment: 44 } as const;
+
+/** An IP packet, as far as it has been captured. */
 export interface Packet {
   readonly family: Family;
   readonly source: string;
   readonly destination: string;
-  /** IP protocol number; for IPv6 that behind extension headers, 44 for a later fragment. */
+  /** IPv4 protocol, or IPv6 next header of the fixed header. */
   readonly protocol: number;
   /** TTL or hop limit. */
   readonly ttl: number;
-  /** Bytes of the whole packet, by its own header. */
-  readonly length: number;
-  /** IPv4: Don't Fragment. */
-  readonly dontFragment?: boolean;
-  readonly fragment?: { readonly identification: number; readonly offset: number; readonly more: boolean };
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  /** TCP flags as a byte (FIN 1, SYN 2, RST 4, ACK 16). */
-  readonly tcpFlags?: number;
-  /** Maximum segment size option of a SYN. */
-  readonly mss?: number;
-  readonly icmp?: { readonly type: number; readonly code: number; readonly mtu: number; readonly inner?: Packet };
+  /** IPv4 only: the fragment offset in bytes, and the three flags' "don't fragment" and "more fragments". */
+  readonly fragment: { readonly offset: number; readonly dont: boolean; readonly more: boolean };
+  /** Behind the IPv4 header with its options, or the fixed IPv6 header. */
+  readonly payload: Buffer;
+  /** The whole packet, header included. */
+  readonly bytes: Buffer;
 }
 
-export const protocols = { icmp: 1, tcp: 6, udp: 17, fragment: 44, icmp6: 58 } as const;
-
-/** Reads an IP packet, of which at least the headers must be there; `undefined` where it is none. */
+/** `undefined` where the bytes are no IP packet. */
 export function readPacket(bytes: Buffer): Packet | undefined {
-  if (bytes.length >= 20 && bytes.readUInt8(0) >> 4 === 4) return readIpv4(bytes);
-  if (bytes.length >= 40 && bytes.readUInt8(0) >> 4 === 6) return readIpv6(bytes);
-  return undefined;
-}
-
-function readIpv4(bytes: Buffer): Packet {
-  const word = bytes.readUInt16BE(6);
-  const offset = (word & 0x1fff) * 8;
-  const more = (word & 0x2000) !== 0;
-  const protocol = bytes.readUInt8(9);
-  return {
-    family: 4,
-    source: addressFromBytes(bytes.subarray(12, 16)).text,
-    destination: addressFromBytes(bytes.subarray(16, 20)).text,
-    protocol,
-    ttl: bytes.readUInt8(8),
-    length: bytes.readUInt16BE(2),
-    dontFragment: (word & 0x4000) !== 0,
-    ...((offset > 0 || more) && { fragment: { identification: bytes.readUInt16BE(4), offset, more } }),
-    ...(offset === 0 && readTransport(protocol, bytes.subarray((bytes.readUInt8(0) & 15) * 4))),
-  };
-}
-
-function readIpv6(bytes: Buffer): Packet {
-  let protocol = bytes.readUInt8(6);
-  let rest = bytes.subarray(40);
-  let fragment: Packet['fragment'];
-  if (protocol === protocols.fragment && rest.length >= 8) {
-    const word = rest.readUInt16BE(2);
-    fragment = { identification: rest.readUInt32BE(4), offset: word & 0xfff8, more: (word & 1) !== 0 };
-    if (fragment.offset === 0) protocol = rest.readUInt8(0);
-    rest = rest.subarray(8);
+  const version = (bytes[0] ?? 0) >> 4;
+  if (version === 4 && bytes.length >= 20) {
+    const flags = bytes.readUInt16BE(6);
+    return {
+      family: 4,
+      source: addressFromBytes(bytes.subarray(12, 16)).text,
+      destination: addressFromBytes(bytes.subarray(16, 20)).text,
+      protocol: bytes.readUInt8(9),
+      ttl: bytes.readUInt8(8),
+      fragment: { offset: (flags & 0x1fff) * 8, dont: (flags & 0x4000) !== 0, more: (flags & 0x2000) !== 0 },
+      payload: bytes.subarray((bytes.readUInt8(0) & 15) * 4),
+      bytes,
+    };
   }
+  if (version !== 6 || bytes.length < 40) return undefined;
   return {
     family: 6,
     source: addressFromBytes(bytes.subarray(8, 24)).text,
     destination: addressFromBytes(bytes.subarray(24, 40)).text,
-    protocol,
+    protocol: bytes.readUInt8(6),
     ttl: bytes.readUInt8(7),
-    length: 40 + bytes.readUInt16BE(4),
-    ...(fragment && { fragment }),
-    ...((fragment?.offset ?? 0) === 0 && readTransport(protocol, rest)),
+    fragment: { offset: 0, dont: false, more: false },
+    payload: bytes.subarray(40),
+    bytes,
   };
 }
 
-function readTransport(protocol: number, bytes: Buffer): Partial<Packet> {
-  const ports = () => ({ sourcePort: bytes.readUInt16BE(0), destinationPort: bytes.readUInt16BE(2) });
-  if (protocol === protocols.tcp && bytes.length >= 20) {
-    const mss = readMss(bytes.subarray(20, (bytes.readUInt8(12) >> 4) * 4));
-    return { ...ports(), tcpFlags: bytes.readUInt8(13), ...(mss !== undefined && { mss }) };
-  }
-  if (protocol === protocols.udp && bytes.length >= 8) return ports();
-  if ((protocol === protocols.icmp || protocol === protocols.icmp6) && bytes.length >= 8) {
-    const inner = readPacket(bytes.subarray(8));
-    // IPv4 has the MTU in the lower half of the word in which IPv6 has it (RFC 1191, RFC 4443 §3.2).
-    return {
-      icmp: { type: bytes.readUInt8(0), code: bytes.readUInt8(1), mtu: bytes.readUInt32BE(4), ...(inner && { inner }) },
-    };
-  }
-  return {};
+/** What goes into an IP header; the family is the addresses'. */
+export interface Header {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  /** TTL or hop limit; default 64. */
+  readonly ttl?: number;
+  /** Type of service or traffic class, 0–255. */
+  readonly trafficClass?: number;
+  /** IPv4 identification; default 0. */
+  readonly id?: number;
+  /** IPv4 flags and fragment offset, as in the header: 0x4000 is "don't fragment", 0x2000 "more fragments". */
+  readonly flags?: number;
+  /** IPv4 options, a multiple of four bytes. */
+  readonly options?: Buffer;
 }
 
-function readMss(options: Buffer): number | undefined {
-  let at = 0;
-  while (at + 3 < options.length) {
-    const kind = options.readUInt8(at);
-    if (kind === 2) return options.readUInt16BE(at + 2);
-    if (kind === 0) return undefined;
-    at += kind === 1 ? 1 : Math.max(2, options.readUInt8(at + 1));
+/** Makes an IP packet. */
+export function ipPacket(header: Header, payload: Buffer): Buffer {
+  const { ttl = 64, trafficClass = 0, id = 0, flags = 0, options = Buffer.alloc(0) } = header;
+  const [source, destination] = [addressBytes(header.source), addressBytes(header.destination)];
+  if (source.length === 16) {
+    const fixed = Buffer.alloc(8);
+    fixed.writeUInt32BE(((6 << 28) | (trafficClass << 20) | 0x12345) >>> 0, 0);
+    fixed.writeUInt16BE(payload.length, 4);
+    fixed.writeUInt8(header.protocol, 6);
+    fixed.writeUInt8(ttl, 7);
+    return Buffer.concat([fixed, source, destination, payload]);
   }
-  return undefined;
+  const length = 20 + options.length;
+  const fixed = Buffer.alloc(12);
+  fixed.writeUInt8(0x40 | (length / 4), 0);
+  fixed.writeUInt8(trafficClass, 1);
+  fixed.writeUInt16BE(length + payload.length, 2);
+  fixed.writeUInt16BE(id, 4);
+  fixed.writeUInt16BE(flags, 6);
+  fixed.writeUInt8(ttl, 8);
+  fixed.writeUInt8(header.protocol, 9);
+  const all = Buffer.concat([fixed, source, destination, options]);
+  all.writeUInt16BE(checksum(all), 10);
+  return Buffer.concat([all, payload]);
+}
+
+/** A UDP datagram of such a packet. */
+export function udp(header: Omit<Header, 'protocol'>, ports: [number, number], data: Buffer): Buffer {
+  const datagram = Buffer.concat([Buffer.alloc(8), data]);
+  datagram.writeUInt16BE(ports[0], 0);
+  datagram.writeUInt16BE(ports[1], 2);
+  datagram.writeUInt16BE(datagram.length, 4);
+  datagram.writeUInt16BE(pseudoChecksum(header, protocol.udp, datagram) || 0xffff, 6);
+  return datagram;
+}
+
+/** A SYN that offers the given segment size, a timestamp and a window scale (RFC 9293, RFC 7323). */
+export function tcpSyn(header: Omit<Header, 'protocol'>, ports: [number, number], segment = 1460): Buffer {
+  const options = Buffer.from([2, 4, segment >> 8, segment & 255, 1, 3, 3, 7, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 1]);
+  const fixed = Buffer.alloc(20);
+  fixed.writeUInt16BE(ports[0], 0);
+  fixed.writeUInt16BE(ports[1], 2);
+  fixed.writeUInt32BE(0x01020304, 4);
+  fixed.writeUInt8(((20 + options.length) / 4) << 4, 12);
+  fixed.writeUInt8(2, 13);
+  fixed.writeUInt16BE(64240, 14);
+  const all = Buffer.concat([fixed, options]);
+  all.writeUInt16BE(pseudoChecksum(header, protocol.tcp, all), 16);
+  return all;
+}
+
+/** An ICMP or ICMPv6 message; `rest` is the second word of its header. */
+export function icmp(
+  header: Omit<Header, 'protocol'>,
+  type: number,
+  code: number,
+  rest: number,
+  data: Buffer,
+): { protocol: number; message: Buffer } {
+  const message = Buffer.concat([Buffer.from([type, code, 0, 0, 0, 0, 0, 0]), data]);
+  message.writeUInt32BE(rest >>> 0, 4);
+  const six = header.source.includes(':');
+  message.writeUInt16BE(six ? pseudoChecksum(header, protocol.icmp6, message) : checksum(message), 2);
+  return { protocol: six ? protocol.icmp6 : protocol.icmp, message };
+}
+
+/** A whole echo request (RFC 792, RFC 4443). */
+export function echoRequest(header: Omit<Header, 'protocol'>, data: Buffer): Buffer {
+  const { protocol: number, message } = icmp(header, header.source.includes(':') ? 128 : 8, 0, 0x12340001, data);
+  return ipPacket({ ...header, protocol: number }, message);
+}
+
+/** Cuts an IPv4 packet, or IPv6 payload behind a fragment header, into pieces whose data fits `size` (a multiple of 8). */
+export function fragments(header: Header, payload: Buffer, size: number, id = 0x7777): Buffer[] {
+  const pieces: Buffer[] = [];
+  for (let offset = 0; offset < payload.length; offset += size) {
+    const data = payload.subarray(offset, offset + size);
+    const more = offset + size < payload.length;
+    if (!header.source.includes(':')) {
+      pieces.push(ipPacket({ ...header, id, flags: (more ? 0x2000 : 0) | (offset / 8) }, data));
+      continue;
+    }
+    const extension = Buffer.alloc(8);
+    extension.writeUInt8(header.protocol, 0);
+    extension.writeUInt16BE(offset | (more ? 1 : 0), 2);
+    extension.writeUInt32BE(id, 4);
+    pieces.push(ipPacket({ ...header, protocol: protocol.fragment }, Buffer.concat([extension, data])));
+  }
+  return pieces;
+}
+
+/** The Internet checksum (RFC 1071); 0 over data that holds a right one. */
+export function checksum(data: Buffer): number {
+  let sum = 0;
+  for (let index = 0; index < data.length; index++) sum += (data[index] ?? 0) << (index % 2 === 0 ? 8 : 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
+  return ~sum & 0xffff;
+}
+
+/** The same over the pseudo header and a transport packet (RFC 9293 §3.1, RFC 8200 §8.1). */
+export function pseudoChecksum(
+  addresses: Pick<Header, 'source' | 'destination'>,
+  number: number,
+  data: Buffer,
+): number {
+  const tail = Buffer.alloc(8);
+  tail.writeUInt32BE(data.length, 0);
+  tail.writeUInt8(number, 7);
+  return checksum(Buffer.concat([addressBytes(addresses.source), addressBytes(addresses.destination), tail, data]));
+}
+
+function addressBytes(text: string): Buffer {
+  const address = parseAddress(text);
+  if (!address) throw new Error(`'${text}' is no address`);
+  return Buffer.from(address.bytes);
 }
