@@ -1,4 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { atExit } from './exit.ts';
 
@@ -15,16 +16,39 @@ export function attempt(argv: readonly string[], input = ''): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const [file = '', ...args] = argv;
     const child = spawn(file, args);
+    const disarm = atExit(() => endNow(child.pid));
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', reject);
-    child.on('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
+    child.on('error', (error) => {
+      disarm();
+      reject(error);
+    });
+    child.on('close', (status) => {
+      disarm();
+      resolve({ status: status ?? 128, stdout, stderr });
+    });
     // A command that ends without reading its input is judged by its status, not by the broken pipe.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
+}
+
+/** Kills one of our children and waits for its end, so that nothing it does comes after what is done next. */
+function endNow(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, 'SIGKILL');
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    // As its parent, we find it a zombie until the event loop, which runs no more, takes notice.
+    for (let tries = 0; tries < 2_000; tries += 1) {
+      if (/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) return;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  } catch {
+    // It is gone altogether.
+  }
 }
 
 /** Runs a command and returns its standard output; rejects, with what it complained of, where its status is not 0. */
@@ -62,7 +86,7 @@ export class LineProcess {
     this.#child = spawn(file, args);
     this.pid = this.#child.pid ?? 0;
     this.#child.stdin.on('error', () => undefined);
-    const disarm = atExit(() => this.signal('SIGKILL'));
+    const disarm = atExit(() => endNow(this.#child.pid));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) => this.#take(line));
     }
