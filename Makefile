@@ -11,7 +11,7 @@ BUNDLE := $(BUILD)/lib/oneip/oneip.js
 help:
 	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
-	@echo 'make test-full  the same with long property tests and every row of the lab'
+	@echo 'make test-full  the long forms of the tests that have one'
 	@echo 'make bench      packets per second against plain routing and DNAT'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'

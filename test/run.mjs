@@ -1,12 +1,13 @@
 // Runs the tests, or one program of the test tree, after bundling it.
 //
-//   node test/run.mjs [--full] [--only TEXT]       every test whose path holds TEXT
+//   node test/run.mjs [--only TEXT]                every test whose path holds TEXT
+//   node test/run.mjs --full [--only TEXT]         the long form of those that have one
 //   node test/run.mjs --program FILE -- ARGUMENTS  one program
 //
 // Unit tests run in Node and in the runtime; tests of bindings run in the runtime, plain and with sanitizers; tests of the
 // lab run in Node and need root. The last line counts tests: `N passed, N failed`.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -31,7 +32,7 @@ async function bundle(file, platform) {
     target: 'es2022',
     external: ['oneip:runtime'],
     define: { ONEIP_VERSION: '"test"' },
-    // The banner's names are what Node's ES modules lack and bundled CommonJS packages may ask for.
+    banner: { js: `globalThis.ONEIP_FULL = ${full};` },
     logLevel: 'warning',
   });
   return outfile;
@@ -80,7 +81,10 @@ async function runTests() {
   add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
   for (const folder of ['golden', 'docs', 'ubus', 'lab']) add(folder, 'node', 'node', [process.execPath]);
 
-  const wanted = jobs.filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only));
+  const hasLongForm = ({ file }) => !full || readFileSync(file, 'utf8').includes('ONEIP_FULL');
+  const wanted = jobs
+    .filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only))
+    .filter(hasLongForm);
   const queue = [...wanted];
   let passed = 0;
   let failed = 0;
@@ -94,7 +98,6 @@ async function runTests() {
         ...process.env,
         ...job.environment,
         FORCE_COLOR: '0',
-        ONEIP_FULL: full ? '1' : '',
         ONEIP_ROOT: root,
         ONEIP_RUNTIME: job.command[0],
       };
