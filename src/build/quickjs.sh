@@ -16,7 +16,7 @@ fail() {
 }
 
 # Succeeds where directory $1 holds everything that we compile.
-complete() {
+holds_sources() {
   for file in $SOURCES; do
     [ -f "$1/$file" ] || return 1
   done
@@ -37,11 +37,16 @@ check_version() {
 }
 
 # Prints the address of the machine's Debian archive. Before the first "apt-get update" apt does not know the origins of
-# its sources; then the usual path has to do.
+# its sources; then the archive is the one with the usual path.
 archive_uri() {
   uris=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 2>/dev/null | grep -v security || true)
-  [ -n "$uris" ] || uris=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep '/debian/*$' || true)
+  [ -n "$uris" ] || uris=$(apt-get --print-uris update 2>/dev/null | sed -n "s#^'\(.*/debian/\)dists/.*#\1#p")
   echo "$uris" | head -n 1
+}
+
+# Prints the first error that apt has told of, or else its last line.
+reason() {
+  grep -m 1 '^E:' "$1" || tail -n 1 "$1"
 }
 
 # Unpacks the package into directory $1.
@@ -51,32 +56,29 @@ fetch_package() {
   uri=$(archive_uri)
   [ -n "$uri" ] || fail "apt is set up with no Debian archive, set QUICKJS_SRC to the sources of QuickJS-ng $WANTED"
 
-  mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+  mkdir -p "$1/lists/partial" "$1/cache/archives/partial" "$1/none"
   echo "deb [arch=$(dpkg --print-architecture) signed-by=$KEYRING] $uri sid main" >"$1/sources.list"
   cat >"$1/apt.conf" <<CONF
 Dir::Etc::SourceList "$1/sources.list";
-Dir::Etc::SourceParts "-";
-Dir::Etc::Preferences "-";
-Dir::Etc::PreferencesParts "-";
+Dir::Etc::SourceParts "$1/none";
+Dir::Etc::Preferences "$1/no-preferences";
+Dir::Etc::PreferencesParts "$1/none";
 Dir::State::Lists "$1/lists";
 Dir::Cache "$1/cache";
 Acquire::Languages "none";
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 CONF
-  # APT_CONFIG is read before the machine's own files; options on the command line are read after them.
-  set -- "$1" -q -c "$1/apt.conf"
-  directory=$1
-  shift
-  log=$directory/log
-  apt-get "$@" update >"$log" 2>&1 || fail "apt-get update failed: $(grep -m 1 '^[EW]:' "$log" || tail -n 1 "$log")"
-  (cd "$directory" && apt-get "$@" download qjs-src >"$log" 2>&1) ||
-    fail "apt-get download qjs-src failed: $(grep -m 1 '^[EW]:' "$log" || tail -n 1 "$log")"
-  dpkg-deb -x "$directory"/qjs-src_*.deb "$directory/root" || fail "the package qjs-src cannot be unpacked"
+  # Given by -c, the file is read after the machine's own configuration, whose proxies and credentials stay in force.
+  apt-get -q -c "$1/apt.conf" update >"$1/log" 2>&1 || fail "apt-get update failed: $(reason "$1/log")"
+  (cd "$1" && apt-get -q -c "$1/apt.conf" download qjs-src >"$1/log" 2>&1) ||
+    fail "apt-get download qjs-src failed: $(reason "$1/log")"
+  dpkg-deb -x "$1"/qjs-src_*.deb "$1/root" 2>"$1/log" || fail "qjs-src cannot be unpacked: $(reason "$1/log")"
 }
 
 [ $# -eq 1 ] || fail "usage: quickjs.sh DESTDIR"
 destination=$1
-if complete "$destination"; then
+if holds_sources "$destination"; then
   check_version "$destination"
   exit 0
 fi
@@ -87,15 +89,20 @@ trap 'exit 1' HUP INT TERM
 
 if [ -n "${QUICKJS_SRC:-}" ]; then
   found=$QUICKJS_SRC
-  complete "$found" || fail "QUICKJS_SRC=$found does not hold the sources of QuickJS-ng (all of: $SOURCES)"
+  holds_sources "$found" || fail "QUICKJS_SRC=$found does not hold the sources of QuickJS-ng (all of: $SOURCES)"
 else
   fetch_package "$temporary"
   header=$(find "$temporary/root" -name quickjs.h | head -n 1)
   found=${header%/*}
-  [ -n "$header" ] && complete "$found" || fail "the package qjs-src does not hold all of: $SOURCES"
+  holds_sources "$found" || fail "the package qjs-src does not hold all of: $SOURCES"
 fi
 check_version "$found"
 
-mkdir -p "$destination"
-cp "$found"/*.c "$found"/*.h "$destination/"
+# In one step, so that an interrupted copy is not taken for a complete one.
+mkdir -p "$(dirname "$destination")"
+rm -rf "$destination.new"
+mkdir "$destination.new"
+cp "$found"/*.c "$found"/*.h "$destination.new/"
+rm -rf "$destination"
+mv "$destination.new" "$destination"
 echo "QuickJS-ng $(engine_version "$destination") is in $destination"

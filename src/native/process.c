@@ -10,23 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "error.h"
 #include "loop.h"
 #include "signal_name.h"
 #include "signals.h"
 #include "timer.h"
 #include "value.h"
-
-#define READ_SIZE 65536
-
-/* One output of the child. */
-struct capture {
-	struct watch watch;
-	struct process *process;
-	uint8_t *data;
-	size_t length;
-	size_t capacity;
-};
 
 struct process {
 	struct list_head link;
@@ -38,7 +28,6 @@ struct process {
 	bool ended;
 	bool timed_out;
 	int status;
-	size_t output_limit;
 	uint8_t *input;
 	size_t input_length;
 	size_t input_written;
@@ -78,21 +67,12 @@ static void process_finalizer(JSRuntime *rt, JSValueConst value)
 
 	if (!process)
 		return;
-	js_free_rt(rt, process->outputs[0].data);
-	js_free_rt(rt, process->outputs[1].data);
+	capture_free(rt, &process->outputs[0]);
+	capture_free(rt, &process->outputs[1]);
 	js_free_rt(rt, process);
 }
 
 static const JSClassDef process_class = { "Process", .finalizer = process_finalizer };
-
-/* Hands the output over to the script. */
-static JSValue take_output(JSContext *ctx, struct capture *output)
-{
-	JSValue bytes = value_new_bytes(ctx, output->data, output->length);
-
-	output->data = NULL;
-	return bytes;
-}
 
 static JSValue new_result(JSContext *ctx, struct process *process)
 {
@@ -107,48 +87,12 @@ static JSValue new_result(JSContext *ctx, struct process *process)
 	if (!value_define(ctx, result, "status", WIFEXITED(status) ? JS_NewInt32(ctx, WEXITSTATUS(status)) : JS_NULL) ||
 	    !value_define(ctx, result, "signal", signal ? JS_NewString(ctx, signal) : JS_NULL) ||
 	    !value_define(ctx, result, "timedOut", JS_NewBool(ctx, process->timed_out)) ||
-	    !value_define(ctx, result, "stdout", take_output(ctx, &process->outputs[0])) ||
-	    !value_define(ctx, result, "stderr", take_output(ctx, &process->outputs[1]))) {
+	    !value_define(ctx, result, "stdout", capture_take(ctx, &process->outputs[0])) ||
+	    !value_define(ctx, result, "stderr", capture_take(ctx, &process->outputs[1]))) {
 		JS_FreeValue(ctx, result);
 		return JS_EXCEPTION;
 	}
 	return result;
-}
-
-/* Keeps what the limit allows, and what there is memory for. */
-static void keep_output(struct host *host, struct capture *output, const uint8_t *data, size_t count)
-{
-	size_t room = output->process->output_limit - output->length;
-
-	if (count > room)
-		count = room;
-	if (count == 0)
-		return;
-	if (output->length + count > output->capacity) {
-		size_t capacity = output->capacity * 2;
-		uint8_t *larger;
-
-		if (capacity < output->length + count)
-			capacity = output->length + count;
-		larger = js_realloc_rt(host->rt, output->data, capacity);
-		if (!larger)
-			return;
-		output->data = larger;
-		output->capacity = capacity;
-	}
-	memcpy(output->data + output->length, data, count);
-	output->length += count;
-}
-
-/* Reads once. Returns false at the end of the output. */
-static bool read_output(struct host *host, struct capture *output)
-{
-	uint8_t data[READ_SIZE];
-	ssize_t count = read(output->watch.fd, data, sizeof(data));
-
-	if (count > 0)
-		keep_output(host, output, data, (size_t)count);
-	return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static bool outputs_closed(const struct process *process)
@@ -166,7 +110,7 @@ static void finish_when_over(struct host *host, struct process *process)
 	/* After a timeout the end of the outputs is not waited for: somebody who got away from the group may hold them. */
 	for (int i = 0; i < 2; i++) {
 		if (process->outputs[i].watch.fd >= 0)
-			(void)read_output(host, &process->outputs[i]);
+			(void)capture_read(host->rt, &process->outputs[i]);
 	}
 	detach(host, process);
 	self = process->self;
@@ -228,10 +172,10 @@ static void child_gives_output(struct host *host, struct watch *watch, uint32_t 
 	struct capture *output = container_of(watch, struct capture, watch);
 
 	(void)events;
-	if (read_output(host, output))
+	if (capture_read(host->rt, output))
 		return;
 	watch_close(host, watch);
-	finish_when_over(host, output->process);
+	finish_when_over(host, output->owner);
 }
 
 static void child_took_too_long(struct host *host, struct timer *timer)
@@ -249,7 +193,7 @@ static int watch_child(struct host *host, struct process *process, const int pip
 {
 	process->input_watch = (struct watch){ .fd = pipes[0], .ready = child_takes_input };
 	for (int i = 0; i < 2; i++) {
-		process->outputs[i].process = process;
+		process->outputs[i].owner = process;
 		process->outputs[i].watch = (struct watch){ .fd = pipes[i + 1], .ready = child_gives_output };
 	}
 	process->exit_watch.ready = child_exited;
@@ -303,7 +247,8 @@ static JSValue start(JSContext *ctx, struct spawn_request *request, JSValueConst
 	}
 	JS_SetOpaque(object, process);
 	process->group = !request->inherit;
-	process->output_limit = request->output_limit;
+	process->outputs[0].limit = request->output_limit;
+	process->outputs[1].limit = request->output_limit;
 	process->timeout.fire = child_took_too_long;
 	error = spawn_child(request, &process->pid, pipes);
 	if (error) {

@@ -124,11 +124,6 @@ JSValue value_new_bytes(JSContext *ctx, uint8_t *data, size_t length)
 	return array;
 }
 
-JSValue value_option(JSContext *ctx, JSValueConst object, const char *name)
-{
-	return JS_GetPropertyStr(ctx, object, name);
-}
-
 bool value_define(JSContext *ctx, JSValueConst object, const char *name, JSValue value)
 {
 	if (JS_IsException(value))

@@ -32,9 +32,6 @@ void bytes_release(JSContext *ctx, struct bytes *bytes);
 /* A Uint8Array of memory from js_malloc(), which it takes over, also where it fails. */
 JSValue value_new_bytes(JSContext *ctx, uint8_t *data, size_t length);
 
-/* A property of an object that may be left out: JS_UNDEFINED where it is. Runs getters. */
-JSValue value_option(JSContext *ctx, JSValueConst object, const char *name);
-
 /* Defines a property of an object just made. Returns false with an exception pending; frees `value` in any case. */
 bool value_define(JSContext *ctx, JSValueConst object, const char *name, JSValue value);
 
