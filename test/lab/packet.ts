@@ -118,6 +118,12 @@ export function tcpSyn(header: Omit<Header, 'protocol'>, ports: [number, number]
   return all;
 }
 
+/** The maximum segment size that a SYN offers, by its first option; `undefined` where the packet is none. */
+export function segmentSize({ protocol: number, payload }: Packet): number | undefined {
+  if (number !== protocol.tcp || (payload[13] ?? 0) % 4 < 2 || payload[20] !== 2) return undefined;
+  return payload.readUInt16BE(22);
+}
+
 /** An ICMP or ICMPv6 message; `rest` is the second word of its header. */
 export function icmp(
   header: Omit<Header, 'protocol'>,

@@ -150,8 +150,8 @@ export async function whoAnswers(
 }
 
 /**
- * Sends a datagram of `size` bytes, more than the links on its way carry at once, and returns the name of the server that
- * has answered with as much. Rejects where nobody has.
+ * Sends a datagram of `size` bytes, up to `tries` times until it is answered, and returns the name of the server that has
+ * answered; the answer repeats it behind some 40 bytes of its own. Rejects where nobody has.
  */
 export async function bigDatagram(
   namespace: Namespace,
@@ -159,18 +159,21 @@ export async function bigDatagram(
   to: string,
   port: number,
   size: number,
-  sourcePort = 0,
+  { sourcePort = 0, tries = 1 } = {},
 ): Promise<string> {
   const client = namespace.start([tool('traffic-client')]);
+  const isAnswer = (line: string) => /^heard 1 (\S+) .* x+$/.exec(line)?.[1];
   client.send(`udp 1 ${from} ${sourcePort} ${to} ${port}`);
-  const answer = await client.ask(
-    `say 1 ${'x'.repeat(size - 1)}`,
-    (line) => /^heard 1 (\S+) .* x+$/.exec(line)?.[1],
-    4_000,
-  );
-  client.closeInput();
-  await client.ended;
-  return answer;
+  try {
+    for (let left = tries - 1; left > 0; left--) {
+      const server = await client.ask(`say 1 ${'x'.repeat(size - 1)}`, isAnswer, 500).catch(() => undefined);
+      if (server !== undefined) return server;
+    }
+    return await client.ask(`say 1 ${'x'.repeat(size - 1)}`, isAnswer, 4_000);
+  } finally {
+    client.closeInput();
+    await client.ended;
+  }
 }
 
 /** Runs one task for each item, at most `limit` at once, and returns their results in order. */
