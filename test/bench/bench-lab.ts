@@ -21,6 +21,9 @@ export function serverMac(number: number): string {
   return `02:00:00:00:02:${number.toString(16).padStart(2, '0')}`;
 }
 
+/** Link-local addresses, which neighbour discovery speaks from, are there at once. */
+const withoutDad = { 'net.ipv6.conf.all.accept_dad': 0, 'net.ipv6.conf.default.accept_dad': 0 };
+
 /** What one burst delivered. */
 export interface Burst {
   /** Packets that reached a server's device. */
@@ -68,11 +71,12 @@ export class BenchLab {
       this.router.sysctl({
         'net.ipv4.ip_forward': 1,
         'net.ipv6.conf.all.forwarding': 1,
+        ...withoutDad,
         // As on OpenWrt: frames that a bridge forwards are none of the IP hooks' business.
         'net.bridge.bridge-nf-call-iptables': 0,
         'net.bridge.bridge-nf-call-ip6tables': 0,
       }),
-      this.#sinks.sysctl({ 'net.ipv4.conf.all.arp_ignore': 1 }),
+      this.#sinks.sysctl({ 'net.ipv4.conf.all.arp_ignore': 1, ...withoutDad }),
     ]);
     await this.router.ip([
       `link add wan address ${routerMac} type veth peer name eth0 netns ${this.#source.name}`,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Family } from '../../src/net/address.ts';
@@ -116,6 +116,11 @@ async function main(): Promise<number> {
     return 1;
   }
   sweepDeadLabs();
+  const machine = describeMachine();
+  if (!options.json)
+    process.stdout.write(
+      `${machine.cpu}, Linux ${machine.kernel}; returns: ${machine.returns}; load ${machine.load}\n\n`,
+    );
   const results: Result[] = [];
   for (const servers of options.servers) {
     const result = await compete(servers, options);
@@ -124,13 +129,23 @@ async function main(): Promise<number> {
   }
   const compared = results.flatMap(comparisons);
   if (options.json) {
-    const machine = { kernel: release(), cpu: cpus()[0]?.model, load: readFileSync('/proc/loadavg', 'utf8').trim() };
     const { family, rounds, burst } = options;
     process.stdout.write(
       `${JSON.stringify({ machine, family, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
     );
   }
   return options.check && compared.some(({ verdict }) => verdict === 'missed') ? 1 : 0;
+}
+
+/** What figures of two machines differ by: beside the CPU, above all whether it must mistrust its return predictor, as every call costs then. */
+function describeMachine(): { cpu: string; kernel: string; returns: string; load: string } {
+  const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').trim() : 'unknown');
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    kernel: release(),
+    returns: read('/sys/devices/system/cpu/vulnerabilities/spec_rstack_overflow'),
+    load: read('/proc/loadavg').split(' ').slice(0, 3).join(' '),
+  };
 }
 
 function plainResult({ servers, series }: Result): object {
