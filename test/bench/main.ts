@@ -137,7 +137,7 @@ async function main(): Promise<number> {
   return options.check && compared.some(({ verdict }) => verdict === 'missed') ? 1 : 0;
 }
 
-/** What figures of two machines differ by: beside the CPU, above all whether it must mistrust its return predictor, as every call costs then. */
+/** What to know before figures of two machines are compared; mitigations that make every return dear shift ratios too. */
 function describeMachine(): { cpu: string; kernel: string; returns: string; load: string } {
   const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').trim() : 'unknown');
   return {

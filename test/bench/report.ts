@@ -86,7 +86,8 @@ export function formatResult(result: Result, family: Family): string {
     );
   }
   for (const { of, to, median, low, high, wanted, verdict } of comparisons(result)) {
-    const tooWide = (high - low) / median > widestInterval;
+    // A limit that the whole interval lies on one side of is decided, however wide the interval.
+    const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
     const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
     const doubt = tooWide ? '; the rounds differ too much to conclude from the figure' : '';
     lines.push(`  ${of} / ${to} = ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})${wish}${doubt}`);
