@@ -7,6 +7,7 @@ import type { Observation, SlotTables } from '../deployment/deployment.ts';
 import { formatSnapshot } from '../deployment/snapshot.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
+import type { RulesetChange } from '../plan/ruleset-diff.ts';
 import { buildRuleset } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Router } from './router.ts';
@@ -37,6 +38,8 @@ export class Controller {
   #complaints: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
+  #configured: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   /** `numbers`: those of an earlier run, so that marks of packets under way keep their meaning. */
   constructor(options: ControllerOptions, numbers: ReadonlyMap<string, number>) {
@@ -48,9 +51,16 @@ export class Controller {
 
   /**
    * Takes a configuration. At the start bad sections are left out and the rest runs; later one with errors is refused as a
-   * whole, so that a slip of the pen takes no running service away. False: refused. Throws where the kernel refuses.
+   * whole, so that a slip of the pen takes no running service away. False: refused. Throws where the kernel refuses. One is
+   * taken after the other.
    */
-  async configure(text: string, file: string): Promise<boolean> {
+  configure(text: string, file: string): Promise<boolean> {
+    const taken = this.#configured.then(() => this.#configure(text, file));
+    this.#configured = taken.catch(() => undefined);
+    return taken;
+  }
+
+  async #configure(text: string, file: string): Promise<boolean> {
     const configuration = loadConfiguration(text, file);
     for (const problem of configuration.problems) this.#log(formatProblem(problem));
     const running = this.#configuration !== undefined;
@@ -87,12 +97,25 @@ export class Controller {
     return this.#again;
   }
 
+  /** Does nothing more; resolves when what was under way has ended, at its next step. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.allSettled([this.#running, this.#again, this.#configured]);
+  }
+
+  /** Throws where the controller has been stopped: what takes long asks now and then. */
+  goOn(): void {
+    if (this.#stopped) throw new Error('stopped');
+  }
+
   async #reconcile(): Promise<void> {
+    this.goOn();
     if (!this.#configuration) return;
     const { model } = this.#configuration;
     const observation = onlyServers(await this.#router.observe(), model);
     const tables = new Map<string, SlotTables>();
     for (const service of model.services) tables.set(service.name, await this.#allocate(service));
+    this.goOn();
     const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
     const { deployment, numbers, problems } = activate(this.#configuration, observation, this.#numbers, tablesOf);
     this.#complain(problems.map(formatProblem));
@@ -104,6 +127,7 @@ export class Controller {
     // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
     const { hardware } = made.length === 0 ? observation : onlyServers(await this.#router.observe(), model);
     const known = { ...observation, hardware };
+    this.goOn();
     this.#load(buildRuleset({ ...deployment, observation: known }));
     for (const line of await this.#router.prune(network)) this.#log(line);
 
@@ -115,14 +139,14 @@ export class Controller {
 
   #load(ruleset: Ruleset): void {
     const known = this.#loaded;
-    const { commands } = known ? diffRulesets(known, ruleset) : replaceRuleset(ruleset);
-    if (commands.length > 0) {
+    const change = known ? textOf(diffRulesets(known, ruleset)) : textOf(replaceRuleset(ruleset));
+    if (change !== '') {
       try {
-        this.#router.load(transaction(commands));
+        this.#router.load(change);
       } catch (error) {
         if (!known) throw error;
         // The kernel takes chains away with their device, so what is loaded may be less than we think; a whole load tells.
-        this.#router.load(transaction(replaceRuleset(ruleset).commands));
+        this.#router.load(textOf(replaceRuleset(ruleset)));
       }
     }
     this.#loaded = ruleset;
@@ -133,6 +157,11 @@ export class Controller {
     for (const line of lines) if (!this.#complaints.has(line)) this.#log(line);
     this.#complaints = new Set(lines);
   }
+}
+
+/** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */
+function textOf({ commands }: RulesetChange): string {
+  return commands.length > 0 ? transaction(commands) : '';
 }
 
 /** Of the neighbours only the servers matter; the others come and go all day. */

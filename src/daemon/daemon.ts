@@ -38,6 +38,7 @@ class Daemon {
   readonly #controller: Controller;
   #settling: { cancel(): void } | undefined;
   #retry = FIRST_RETRY;
+  #ending = false;
 
   constructor(file: string, state: string, ubus: string, numbers: ReadonlyMap<string, number>) {
     this.#file = file;
@@ -50,35 +51,53 @@ class Daemon {
         this.#reconcileSoon(0);
       },
     });
-    this.#controller = new Controller({ router: this.#router, log, allocate: createAllocator(nextTurn) }, numbers);
+    const turn = async (): Promise<void> => {
+      await nextTurn();
+      this.#controller.goOn();
+    };
+    this.#controller = new Controller({ router: this.#router, log, allocate: createAllocator(turn) }, numbers);
   }
 
   async run(text: string): Promise<number> {
-    await this.#router.open();
-    try {
-      await this.#controller.configure(text, this.#file);
-    } catch (error) {
-      await this.#router.close();
-      throw error;
-    }
-    freeMemory();
-    log('ready');
     const ended = new Promise<void>((resolve) => {
       everySignal(['SIGTERM', 'SIGINT'], () => resolve());
     });
-    everySignal(['SIGHUP'], () => void this.#reload());
-    await ended;
-    this.#settling?.cancel();
-    for (const line of await this.#router.close()) log(line);
-    log('stopped; the router is as it was');
+    const started = this.#start(text);
+    everySignal(['SIGHUP'], () => void started.then(() => this.#reload()).catch(() => undefined));
+    const failure = await Promise.race([started.then(() => ended), ended]).catch((error: unknown) => ({ error }));
+    await this.#stop(failure !== undefined);
+    if (failure) throw failure.error;
     return 0;
   }
 
+  async #start(text: string): Promise<void> {
+    await this.#router.open();
+    await this.#controller.configure(text, this.#file);
+    freeMemory();
+    log('ready');
+  }
+
+  /** Leaves the router as it was. Where that was failing already, says what else has. */
+  async #stop(failing: boolean): Promise<void> {
+    this.#ending = true;
+    this.#settling?.cancel();
+    await this.#controller.stop();
+    try {
+      for (const line of await this.#router.close()) log(line);
+      log('stopped; the router is as it was');
+    } catch (error) {
+      if (!failing) throw error;
+      log(reasonOf(error));
+    }
+  }
+
   async #reload(): Promise<void> {
+    if (this.#ending) return;
     try {
       const taken = await this.#controller.configure(readText(this.#file), this.#file);
       log(taken ? 'reloaded' : 'not reloaded: the configuration has errors; going on with the one in force');
     } catch (error) {
+      if (this.#ending) return;
       log(`not reloaded: ${reasonOf(error)}; going on with the configuration in force`);
       this.#reconcileSoon(0);
     }
@@ -87,6 +106,7 @@ class Daemon {
 
   #reconcileSoon(delay: number): void {
     this.#settling?.cancel();
+    if (this.#ending) return;
     this.#settling = startTimer(() => void this.#reconcile(), delay);
   }
 
@@ -95,10 +115,12 @@ class Daemon {
       await this.#controller.reconcile();
       this.#retry = FIRST_RETRY;
     } catch (error) {
+      if (this.#ending) return;
       log(`${reasonOf(error)}; trying again in ${this.#retry / 1000} s`);
       this.#reconcileSoon(this.#retry);
       this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY);
     }
+    freeMemory();
   }
 }
 

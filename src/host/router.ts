@@ -226,13 +226,27 @@ function observeBy(network: Network, interfaces: ReadonlyMap<string, string>): O
   };
 }
 
+/** Puts everything back, each part whether or not the others can be; throws then with all that went wrong. */
 function leave(state: string, network: Network): string[] {
-  const { commands, summary } = removeRuleset();
-  throwIfRefused(nftRun(transaction(commands)));
-  const lines = [...summary, ...report(network.restore())];
+  const lines: string[] = [];
+  const failures: string[] = [];
+  for (const part of [removeTables, () => report(network.restore())]) {
+    try {
+      lines.push(...part());
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  if (failures.length > 0) throw new Error(`the router is not as it was: ${failures.join('; ')}`);
   const snapshot = `${state}/applied.json`;
   if (fileStatus(snapshot) !== null) removeFile(snapshot);
   return lines;
+}
+
+function removeTables(): readonly string[] {
+  const { commands, summary } = removeRuleset();
+  throwIfRefused(nftRun(transaction(commands)));
+  return summary;
 }
 
 function report({ done, failures }: NetworkOutcome): string[] {

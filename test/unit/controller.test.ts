@@ -1,0 +1,302 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Controller } from '../../src/daemon/controller.ts';
+import type { Router } from '../../src/daemon/router.ts';
+import type { Observation } from '../../src/deployment/deployment.ts';
+import { slotTables } from '../../src/deployment/slot-tables.ts';
+import { parseSnapshot } from '../../src/deployment/snapshot.ts';
+import { describeNetworkChange } from '../../src/network/describe.ts';
+import { diffNetworkState } from '../../src/network/diff.ts';
+import type { NetworkChange } from '../../src/network/diff.ts';
+import { isRemoval } from '../../src/network/diff.ts';
+import { EMPTY_NETWORK } from '../../src/network/state.ts';
+import type { NetworkState } from '../../src/network/state.ts';
+import type { EnvironmentOptions } from './support/deployments.ts';
+import { environment } from './support/deployments.ts';
+import { Kernel } from './support/kernel.ts';
+
+/** A router in memory that keeps what it is told and can be made to refuse. */
+class FakeRouter implements Router {
+  readonly kernel = new Kernel();
+  /** What was asked of it, in order. */
+  readonly calls: string[] = [];
+  readonly loads: string[] = [];
+  readonly snapshots: string[] = [];
+  around: EnvironmentOptions = {};
+  hardware = new Map<string, string>();
+  /** MAC addresses that become known when the network has been established. */
+  resolved = new Map<string, string>();
+  /** Reasons for which the next loads are refused. */
+  refusals: string[] = [];
+  establishRefusal = '';
+  /** Called while the router is being looked at. */
+  meanwhile: () => void = () => undefined;
+  observing = 0;
+  #network: NetworkState = EMPTY_NETWORK;
+
+  async observe(): Promise<Observation> {
+    this.calls.push('observe');
+    assert.is(++this.observing, 1, 'reconciliations overlap');
+    await Promise.resolve();
+    this.meanwhile();
+    this.observing--;
+    return { environment: environment(this.around), hardware: new Map(this.hardware), strictReversePath: new Set() };
+  }
+
+  establish(wanted: NetworkState): Promise<string[]> {
+    this.calls.push('establish');
+    if (this.establishRefusal !== '') return Promise.reject(new Error(this.establishRefusal));
+    const changes = diffNetworkState(this.#network, wanted).filter((change) => !isRemoval(change));
+    if (changes.length > 0) this.hardware = new Map(this.resolved);
+    return Promise.resolve(changes.map(describeNetworkChange));
+  }
+
+  prune(wanted: NetworkState): Promise<string[]> {
+    this.calls.push('prune');
+    const changes: NetworkChange[] = diffNetworkState(this.#network, wanted).filter(isRemoval);
+    this.#network = wanted;
+    return Promise.resolve(changes.map(describeNetworkChange));
+  }
+
+  load(transaction: string): void {
+    this.calls.push('load');
+    const reason = this.refusals.shift();
+    if (reason !== undefined) throw new Error(reason);
+    this.loads.push(transaction);
+    const { nftables } = JSON.parse(transaction) as { nftables: unknown[] };
+    this.kernel.run(nftables.map((command) => JSON.stringify(command)));
+  }
+
+  remember(snapshot: string): void {
+    this.snapshots.push(snapshot);
+  }
+}
+
+interface Scene {
+  readonly router: FakeRouter;
+  readonly controller: Controller;
+  readonly log: string[];
+}
+
+function scene(numbers: ReadonlyMap<string, number> = new Map()): Scene {
+  const router = new FakeRouter();
+  const log: string[] = [];
+  const allocate = (service: Parameters<typeof slotTables>[0]) => Promise.resolve(slotTables(service));
+  const controller = new Controller({ router, log: (line) => log.push(line), allocate }, numbers);
+  return { router, controller, log };
+}
+
+const SERVICE = `config service 'web'
+	list ghost '198.51.100.1'
+	list port '80'
+	option slots '256'
+`;
+
+/** A service with so many servers. */
+function web(count: number, ghost = '198.51.100.1'): string {
+  const servers = Array.from(
+    { length: count },
+    (_, index) => `config server 's${index + 1}'\n\tlist service 'web'\n\toption address '192.168.1.${11 + index}'\n`,
+  );
+  return SERVICE.replace('198.51.100.1', ghost) + servers.join('');
+}
+
+/** What the kernel of a router holds that loads this at once. */
+async function fresh(text: string, around: EnvironmentOptions = {}): Promise<string> {
+  const { router, controller } = scene();
+  router.around = around;
+  await controller.configure(text, 'oneip');
+  return router.kernel.state();
+}
+
+async function reasonOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return 'none';
+}
+
+test('what new packets need is made before the ruleset, what old ones need goes after it', async () => {
+  const { router, controller } = scene();
+  assert.ok(await controller.configure(web(2), 'oneip'));
+  assert.equal(
+    router.calls.filter((call) => call !== 'observe'),
+    ['establish', 'load', 'prune'],
+  );
+  assert.is(router.kernel.state(), await fresh(web(2)));
+});
+
+test('the same once more: nothing is loaded, nothing remembered again', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  await controller.configure(web(2), 'oneip');
+  await controller.reconcile();
+  assert.is(router.loads.length, 1);
+  assert.is(router.snapshots.length, 1);
+});
+
+test('a difference is loaded alone, and gives what a full load would', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  await controller.configure(web(3), 'oneip');
+  assert.is(router.loads.length, 2);
+  assert.not.match(router.loads[1] ?? '', /"table":\{/);
+  assert.is(router.kernel.state(), await fresh(web(3)));
+});
+
+test('at the start bad sections are left out; later a file with errors is refused', async () => {
+  const bad = "config service 'mail'\n\tlist port '99999'\n";
+  const { router, controller, log } = scene();
+  assert.ok(await controller.configure(web(2) + bad, 'oneip'));
+  assert.is(router.kernel.state(), await fresh(web(2)));
+  assert.ok(log.some((line) => /^oneip:\d+: error: service 'mail'/.test(line)));
+
+  assert.not(await controller.configure(web(3) + bad, 'oneip'));
+  await controller.reconcile();
+  assert.is(router.kernel.state(), await fresh(web(2)));
+  assert.ok(await controller.configure(web(3), 'oneip'));
+  assert.is(router.kernel.state(), await fresh(web(3)));
+});
+
+test('refused by nft: the reason is told, the old state stays wanted', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.refusals = ['nft refuses: no', 'nft refuses: no'];
+  assert.is(await reasonOf(controller.configure(web(3), 'oneip')), 'nft refuses: no');
+  assert.is(router.kernel.state(), await fresh(web(2)));
+  router.calls.length = 0;
+  await controller.reconcile();
+  assert.equal(router.calls, ['observe', 'establish', 'prune'], 'what is loaded is what is wanted again');
+  assert.ok(await controller.configure(web(3), 'oneip'));
+  assert.is(router.kernel.state(), await fresh(web(3)));
+});
+
+test('refused by the kernel before the ruleset: it is not loaded', async () => {
+  const { router, controller } = scene();
+  router.establishRefusal = 'ip route add: no';
+  assert.is(await reasonOf(controller.configure(web(2), 'oneip')), 'ip route add: no');
+  assert.equal(router.loads, []);
+});
+
+test('a difference that does not fit what the kernel holds is followed by a whole load', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.refusals = ['nft refuses: no such chain'];
+  await controller.configure(web(3), 'oneip');
+  assert.match(router.loads[1] ?? '', /"delete":\{"table":/);
+  assert.is(router.kernel.state(), await fresh(web(3)));
+});
+
+test('a first load that is refused is tried as a whole the next time', async () => {
+  const { router, controller } = scene();
+  router.refusals = ['nft refuses: busy'];
+  assert.is(await reasonOf(controller.configure(web(2), 'oneip')), 'nft refuses: busy');
+  assert.is(router.calls.filter((call) => call === 'load').length, 1);
+  assert.ok(await controller.configure(web(2), 'oneip'));
+  assert.is(router.kernel.state(), await fresh(web(2)));
+});
+
+test('tables that somebody has touched are loaded again as a whole', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.kernel.tables.clear();
+  controller.distrust();
+  await controller.reconcile();
+  assert.is(router.kernel.state(), await fresh(web(2)));
+});
+
+test('a device that goes takes its service along and brings it back', async () => {
+  const { router, controller, log } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.around = { wanAbsent: true };
+  await controller.reconcile();
+  assert.is(router.kernel.state(), await fresh(web(2), { wanAbsent: true }));
+  await controller.reconcile();
+  const complaints = log.filter((line) => /'wan' is neither/.test(line));
+  assert.is(complaints.length, 1, 'told once');
+  router.around = {};
+  await controller.reconcile();
+  assert.is(router.kernel.state(), await fresh(web(2)));
+  router.around = { wanAbsent: true };
+  await controller.reconcile();
+  assert.is(log.filter((line) => /'wan' is neither/.test(line)).length, 2, 'and again when it has gone again');
+});
+
+test('MAC addresses that servers tell once they are neighbours are in the first ruleset', async () => {
+  const { router, controller } = scene();
+  router.resolved = new Map([
+    ['192.168.1.11', '02:00:00:00:01:01'],
+    ['192.168.1.12', '02:00:00:00:01:02'],
+    ['192.168.1.77', '02:00:00:00:01:77'],
+  ]);
+  await controller.configure(web(2, '203.0.113.1'), 'oneip');
+  assert.is(router.loads.length, 1);
+  assert.match(router.loads[0] ?? '', /02:00:00:00:01:01.*02:00:00:00:01:02/);
+  assert.not.match(router.loads[0] ?? '', /02:00:00:00:01:77/, 'other neighbours do not matter');
+  await controller.reconcile();
+  assert.is(router.loads.length, 1);
+});
+
+test('events that come together are answered together, one reconciliation after the other', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.calls.length = 0;
+  await Promise.all(Array.from({ length: 10 }, () => controller.reconcile()));
+  assert.is(
+    router.calls.filter((call) => call === 'observe').length,
+    2,
+    'one under way, one for all that came meanwhile',
+  );
+});
+
+test('an event during a reconciliation is not lost', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  let later: Promise<void> | undefined;
+  router.meanwhile = () => {
+    later ??= controller.reconcile();
+  };
+  router.calls.length = 0;
+  await controller.reconcile();
+  router.around = { lanMtu: 1400 };
+  await later;
+  assert.is(router.kernel.state(), await fresh(web(2), { lanMtu: 1400 }));
+});
+
+test('two reloads at once: the later one holds, also where the earlier one is refused', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(2), 'oneip');
+  router.refusals = ['nft refuses: no', 'nft refuses: no'];
+  const [first, second] = [controller.configure(web(3), 'oneip'), controller.configure(web(4), 'oneip')];
+  assert.is(await reasonOf(first), 'nft refuses: no');
+  assert.ok(await second);
+  await controller.reconcile();
+  assert.is(router.kernel.state(), await fresh(web(4)));
+});
+
+test('stopped in the middle: nothing is loaded any more', async () => {
+  const { router, controller } = scene();
+  let stopped: Promise<void> | undefined;
+  router.meanwhile = () => {
+    stopped ??= controller.stop();
+  };
+  assert.is(await reasonOf(controller.configure(web(2), 'oneip')), 'stopped');
+  await stopped;
+  assert.equal(router.calls, ['observe']);
+  assert.is(await reasonOf(controller.reconcile()), 'stopped');
+});
+
+test('servers keep their numbers over reloads and from an earlier run', async () => {
+  const { router, controller } = scene(new Map([['br-lan/s2', 7]]));
+  await controller.configure(web(3), 'oneip');
+  const numbers = () => parseSnapshot(router.snapshots[router.snapshots.length - 1] ?? '')?.numbers;
+  const first = numbers();
+  assert.is(first?.get('br-lan/s2'), 7);
+  assert.is(new Set(first?.values()).size, 3);
+  await controller.configure(web(1), 'oneip');
+  assert.is(numbers()?.get('br-lan/s1'), first?.get('br-lan/s1'));
+});
+
+test.run();
