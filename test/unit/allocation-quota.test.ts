@@ -1,0 +1,68 @@
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { apportion, ceilings } from '../../src/allocation/quota.ts';
+
+const quotas = (weights: readonly number[], slots: number, held?: readonly number[]): number[] => {
+  const work = apportion(Uint16Array.from(weights), slots, held && Uint16Array.from(held));
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return [...value];
+  }
+};
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+test('shares that are whole numbers are met', () => {
+  assert.equal(quotas([1, 1, 1, 1], 4096), [1024, 1024, 1024, 1024]);
+  assert.equal(quotas([1, 2, 5], 4096), [512, 1024, 2560]);
+  assert.equal(quotas([1, 0, 1], 256), [128, 0, 128]);
+});
+
+test('what remains goes to the greatest weight by odd numbers, the first of equals', () => {
+  assert.equal(quotas([1, 1, 1], 256), [86, 85, 85]);
+  // 53 : 24 : 23 for 7 slots: 3.71, 1.68, 1.61 by quota; Webster gives 3, 2, 2.
+  assert.equal(quotas([53, 24, 23], 7), [3, 2, 2]);
+});
+
+test('without weights nobody gets any', () => {
+  assert.equal(quotas([0, 0], 256), [0, 0]);
+  assert.equal(quotas([], 256), []);
+});
+
+const weightsOf = fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 64 });
+
+test('all slots are given, nobody is above its share by a whole slot, nor below', () => {
+  fc.assert(
+    fc.property(weightsOf, fc.constantFrom(256, 1024, 4096), (weights, slots) => {
+      const total = sum(weights);
+      fc.pre(total > 0);
+      const given = quotas(weights, slots);
+      assert.is(sum(given), slots);
+      const most = ceilings(Uint16Array.from(weights), slots);
+      for (const [at, number] of given.entries()) {
+        const share = (slots * (weights[at] ?? 0)) / total;
+        assert.ok(number > share - 1 && number < share + 1, `${number} of ${share}`);
+        assert.ok(number <= (most[at] ?? 0));
+      }
+    }),
+  );
+});
+
+test('when a server leaves, the others keep what they have, and nobody gets above its new share by a whole slot', () => {
+  fc.assert(
+    fc.property(weightsOf, fc.nat(), (weights, pick) => {
+      const gone = pick % weights.length;
+      const rest = weights.map((weight, at) => (at === gone ? 0 : weight));
+      fc.pre(sum(rest) > 0);
+      const held = quotas(weights, 4096).map((number, at) => (at === gone ? 0 : number));
+      const given = quotas(rest, 4096, held);
+      assert.is(sum(given), 4096);
+      for (const [at, number] of given.entries()) {
+        assert.ok(number >= (held[at] ?? 0));
+        assert.ok(number < (4096 * (rest[at] ?? 0)) / sum(rest) + 1);
+      }
+    }),
+  );
+});
+
+test.run();
