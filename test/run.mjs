@@ -51,7 +51,10 @@ function run(command, args, options = {}) {
 
 if (words[0] === '--program') {
   const file = await bundle(join(root, words[1]), 'node');
-  const child = spawn(process.execPath, [file, ...words.slice(words.indexOf('--') + 1)], { cwd: root, stdio: 'inherit' });
+  const child = spawn(process.execPath, [file, ...words.slice(words.indexOf('--') + 1)], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   // The program itself ends in order on these; this one waits for it.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('close', (status) => process.exit(status ?? 1));
@@ -108,10 +111,12 @@ async function runTests() {
       const silent = counts.total === 0 && !broken ? 1 : 0;
       passed += counts.passed;
       failed += counts.total - counts.passed + broken + silent;
-      const held = result.status === 0 && !silent;
+      const held = result.status === 0 && !silent && counts.passed === counts.total;
       const seconds = ((Date.now() - begin) / 1000).toFixed(1);
       const name = `${relative(root, job.file)} (${job.where})`;
-      console.log(`${held ? colour(32, 'ok  ') : colour(31, 'FAIL')} ${name}  ${counts.passed}/${counts.total}  ${seconds} s`);
+      console.log(
+        `${held ? colour(32, 'ok  ') : colour(31, 'FAIL')} ${name}  ${counts.passed}/${counts.total}  ${seconds} s`,
+      );
       const figures = result.text.split('\n').filter((line) => line.startsWith('# '));
       for (const line of held ? figures : result.text.split('\n')) console.log(`       ${line}`);
     }
@@ -123,5 +128,8 @@ async function runTests() {
 }
 
 function count(text, label) {
-  return [...text.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, 'gm'))].reduce((sum, found) => sum + Number(found[1]), 0);
+  return [...text.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, 'gm'))].reduce(
+    (sum, found) => sum + Number(found[1]),
+    0,
+  );
 }

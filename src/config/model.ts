@@ -54,6 +54,8 @@ export interface Service {
   readonly dispatch: 'route';
   /** Servers of the service that are enabled, in file order. */
   readonly servers: readonly Server[];
+  /** Servers that are switched off. They keep their place in the allocation, so that it is only their own slots that move. */
+  readonly disabled: readonly Server[];
 }
 
 export interface Server {

@@ -139,7 +139,11 @@ export const serviceOptions = {
 } as const;
 
 export const serverOptions = {
-  enabled: single(boolean, '1', '`0` switches this server off, as if the section were not there.'),
+  enabled: single(
+    boolean,
+    '1',
+    '`0` switches this server off: its clients go to the others, and come back with it; nobody else moves.',
+  ),
   service: list(reference, { absent: 'no service', summary: 'Names of the services that the server takes part in.' }),
   address: optional(addressOf(4, 'address6'), 'no IPv4 clients', 'Its own (primary) IPv4 address.'),
   address6: optional(

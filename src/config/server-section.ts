@@ -16,10 +16,12 @@ export type GhostOwners = ReadonlyMap<string, string>;
 /** A server with the names of the services that it wants to take part in. */
 export interface ServerDraft {
   readonly server: Server;
+  /** False: switched off, but a member still. */
+  readonly enabled: boolean;
   readonly section: ServerSection;
 }
 
-/** The server that a section describes; `undefined` where it is off, or bad (and reported). `ghosts`: addresses it cannot have. */
+/** The server that a section describes; `undefined` where it is bad (and reported). `ghosts`: addresses it cannot have. */
 export function readServer(
   section: ServerSection,
   ghosts: GhostOwners,
@@ -33,13 +35,14 @@ export function readServer(
     checkAddress(section, 'address', address, ghosts, findings),
     checkAddress(section, 'address6', address6, ghosts, findings),
   ];
-  if (!values.enabled.value) return undefined;
+  const enabled = values.enabled.value;
   if (section.sound && !address && !address6) {
-    findings.error(
-      { line, section: label },
-      'has no address',
-      "option 'address' (IPv4), option 'address6' (IPv6) or both",
-    );
+    if (enabled)
+      findings.error(
+        { line, section: label },
+        'has no address',
+        "option 'address' (IPv4), option 'address6' (IPv6) or both",
+      );
     return undefined;
   }
   if (name === undefined || !section.sound || fit.includes(false)) return undefined;
@@ -54,6 +57,7 @@ export function readServer(
       ...(address6 ? { address6: address6.value } : {}),
       weight: values.weight.value,
     },
+    enabled,
     section,
   };
 }

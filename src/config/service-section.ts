@@ -39,6 +39,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
     seed: values.seed?.value ?? seedOfName(name),
     dispatch: values.dispatch.value,
     servers: [],
+    disabled: [],
   };
 }
 

@@ -49,7 +49,7 @@ export function loadConfiguration(text: string, file: string): Configuration {
   const serverSections = sections('server').map((section) => readSection(serverOptions, section, findings));
   const servers = serverSections.flatMap((section) => readServer(section, owners, findings, positions) ?? []);
   const known = sections('service').flatMap(({ name }) => name ?? []);
-  for (const draft of servers) checkMembership(draft, known, findings);
+  for (const draft of servers.filter(({ enabled }) => enabled)) checkMembership(draft, known, findings);
   // A service whose servers are all bad needs no message of its own.
   const claimed = new Set(
     serverSections.flatMap(({ values }) => (values.enabled.value ? values.service.map(({ value }) => value) : [])),
@@ -147,7 +147,13 @@ function withServers(
 ): Service | undefined {
   const section = label(service.name);
   const candidates = drafts.filter((draft) => draft.section.values.service.some(({ value }) => value === service.name));
-  const servers = withoutTwins(candidates, service, findings, positions);
+  const disabled = candidates.filter(({ enabled }) => !enabled).map(({ server }) => server);
+  const servers = withoutTwins(
+    candidates.filter(({ enabled }) => enabled),
+    service,
+    findings,
+    positions,
+  );
   if (servers.length === 0) return service;
   if (servers.length > maximumServers) {
     findings.error(
@@ -159,7 +165,7 @@ function withServers(
   }
   const families = ([4, 6] as const).filter((family) => checkFamily(service, servers, family, findings, positions));
   const ghosts = service.ghosts.filter(({ family }) => families.includes(family));
-  return ghosts.length === 0 ? undefined : { ...service, ghosts, servers };
+  return ghosts.length === 0 ? undefined : { ...service, ghosts, servers, disabled };
 }
 
 /** Leaves out servers whose address an earlier server of the same service has. */

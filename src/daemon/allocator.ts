@@ -24,7 +24,9 @@ export function createAllocator(turn: () => Promise<void>): (service: Service) =
 }
 
 /** All that a table depends on. */
-function keyOf({ servers, slots, seed, ghosts }: Service): string {
-  const members = servers.map(({ name, weight, address, address6 }) => [name, weight, !!address, !!address6]);
-  return JSON.stringify([members, slots, seed, [...new Set(ghosts.map(({ family }) => family))]]);
+function keyOf({ servers, disabled, slots, seed, ghosts }: Service): string {
+  const [on, off] = [servers, disabled].map((list) =>
+    list.map(({ name, weight, address, address6 }) => [name, weight, !!address, !!address6]),
+  );
+  return JSON.stringify([on, off, slots, seed, [...new Set(ghosts.map(({ family }) => family))]]);
 }

@@ -1,7 +1,7 @@
 import { allocateInSlices } from '../allocation/table.ts';
 import type { Member } from '../allocation/table.ts';
 import { serverAddress } from '../config/model.ts';
-import type { Service } from '../config/model.ts';
+import type { Server, Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { NO_SERVER } from './deployment.ts';
 import type { SlotTables } from './deployment.ts';
@@ -17,12 +17,12 @@ export function* slotTablesInSlices(service: Service): Generator<void, SlotTable
   const tables: Partial<Record<Family, Uint16Array>> = {};
   const known = new Map<string, Uint16Array>();
   for (const family of families) {
-    const { members, indices } = membersOf(service, family);
-    if (members.length === 0) continue;
-    const key = indices.join(' ');
+    const { members, down, indices } = membersOf(service, family);
+    if (indices.length === 0) continue;
+    const key = members.map(({ name }) => name).join(' ');
     let table = known.get(key);
     if (!table) {
-      const owners = yield* allocateInSlices(members, new Set(), service.slots, service.seed);
+      const owners = yield* allocateInSlices(members, down, service.slots, service.seed);
       table = owners.map((owner) => indices[owner] ?? NO_SERVER);
       known.set(key, table);
     }
@@ -39,12 +39,14 @@ export function slotTables(service: Service): SlotTables {
   return step.value;
 }
 
-/** Servers with an address of the family, and where they stand in the service. */
-function membersOf({ servers }: Service, family: Family): { members: Member[]; indices: number[] } {
-  const indices = servers.flatMap((server, index) => (serverAddress(server, family) ? [index] : []));
-  const members = indices.flatMap((index) => {
-    const server = servers[index];
-    return server ? [{ name: server.name, weight: server.weight }] : [];
-  });
-  return { members, indices };
+/**
+ * Servers with an address of the family, and where they stand in the service. Those that are switched off are members that
+ * are down: a change of the members would move slots of others, too.
+ */
+function membersOf({ servers, disabled }: Service, family: Family) {
+  const has = (server: Server) => serverAddress(server, family) !== undefined;
+  const indices = servers.flatMap((server, index) => (has(server) ? [index] : []));
+  const off = disabled.filter(has);
+  const members: Member[] = [...servers.filter(has), ...off].map(({ name, weight }) => ({ name, weight }));
+  return { members, indices, down: new Set(off.map(({ name }) => name)) };
 }

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Model } from '../../src/config/model.ts';
+import type { Model, Server } from '../../src/config/model.ts';
 import { commonPorts, mergePorts } from '../../src/config/ports.ts';
 import { seedOfName } from '../../src/config/seed.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
@@ -16,14 +16,14 @@ function readable(model: Model): unknown {
       ghosts: service.ghosts.map(({ text }) => text),
       allow: service.allow.map(formatPrefix),
       deny: service.deny.map(formatPrefix),
-      servers: service.servers.map(({ name, address, address6, weight }) => [
-        name,
-        address?.text,
-        address6?.text,
-        weight,
-      ]),
+      servers: service.servers.map(readableServer),
+      disabled: service.disabled.map(readableServer),
     })),
   };
+}
+
+function readableServer({ name, address, address6, weight }: Server): unknown {
+  return [name, address?.text, address6?.text, weight];
 }
 
 /** The model of a text without problems. */
@@ -60,6 +60,7 @@ test('model: defaults', () => {
         seed: seedOfName('web'),
         dispatch: 'route',
         servers: [['one', '192.168.1.11', undefined, 100]],
+        disabled: [],
       },
     ],
   });
@@ -129,6 +130,7 @@ test('model: everything given', () => {
         ...{ ports: [{ first: 53, last: 53 }], sources: ['wan'], device: 'br-lan', hash: 'source', hashPrefix6: 64 },
         ...{ allow: [], deny: [], slots: 4096, seed: seedOfName('dns'), dispatch: 'route' },
         servers: [['one', '192.168.1.11', '2001:db8:1::11', 1000]],
+        disabled: [],
       },
       {
         ...{ name: 'web', ghosts: ['2001:db8::1', '192.0.2.1'], protocols: ['tcp', 'udp'] },
@@ -146,6 +148,7 @@ test('model: everything given', () => {
           ['one', '192.168.1.11', '2001:db8:1::11', 1000],
           ['two', '192.168.1.12', '2001:db8:1::12', 0],
         ],
+        disabled: [['three', '192.168.1.12', undefined, 100]],
       },
     ],
   });

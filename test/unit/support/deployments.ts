@@ -62,6 +62,7 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
       address6: address(`fd00:1::${(0x11 + index).toString(16)}`),
       weight: 100,
     })),
+    disabled: [],
     ...changes,
   };
 }
