@@ -82,7 +82,7 @@ async function runTests() {
   add('unit', 'runtime', 'neutral', [runtime]);
   add('runtime', 'runtime', 'neutral', [runtime]);
   add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
-  for (const folder of ['golden', 'docs', 'ubus', 'lab']) add(folder, 'node', 'node', [process.execPath]);
+  for (const folder of ['golden', 'docs', 'ubus', 'qemu', 'lab']) add(folder, 'node', 'node', [process.execPath]);
 
   const hasLongForm = ({ file }) => !full || readFileSync(file, 'utf8').includes('ONEIP_FULL');
   const wanted = jobs

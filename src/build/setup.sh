@@ -12,6 +12,9 @@ mkdir -p build
 
 packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool"
 
+# A stock kernel in a virtual machine, for the tests that need one.
+if [ "$(dpkg --print-architecture)" = amd64 ]; then packages="$packages qemu-system-x86 busybox-static cpio"; fi
+
 missing=
 for package in $packages; do
 	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
