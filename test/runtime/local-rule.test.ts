@@ -9,6 +9,7 @@ import { looksUpLocal } from '../../src/netlink/rule.ts';
 import { EMPTY_NETWORK, type NetworkState, type RuleEntry } from '../../src/network/state.ts';
 import { addressOf } from './support/address.ts';
 import { addHost, enterNamespace, shell } from './support/namespace.ts';
+import { closeOpened, opened } from './support/opened.ts';
 import { removeScratch, scratchPath } from './support/script.ts';
 import { until } from './support/turns.ts';
 
@@ -17,6 +18,7 @@ import { until } from './support/turns.ts';
 await enterNamespace();
 await shell('ip link set lo up');
 test.after(removeScratch);
+test.after.each(closeOpened);
 
 function open(): Network {
   return new Network(new Journal(scratchPath(), assert.unreachable));
@@ -56,10 +58,12 @@ test('ours come before the local rule, later ones too, and the kernel’s stands
 
 test('there is no moment without a local rule', async () => {
   const events: string[] = [];
-  const watch = new NetworkWatch({
-    rule: (rule, gone) => void (looksUpLocal(rule) && events.push(`${gone ? '-' : '+'}${rule.family}`)),
-    lost: assert.unreachable,
-  });
+  const watch = opened(
+    new NetworkWatch({
+      rule: (rule, gone) => void (looksUpLocal(rule) && events.push(`${gone ? '-' : '+'}${rule.family}`)),
+      lost: assert.unreachable,
+    }),
+  );
   const network = open();
   network.establish(rules(1, 2));
   await until(() => events.length === 4, 'told');
@@ -162,8 +166,6 @@ test('packets with the mark to an address of the router go to the server, and co
   assert.equal(await reached(), [2, 2]);
   network.restore();
   assert.equal(await reached(), [2, 2], 'the router itself again');
-  await client.remove();
-  await server.remove();
   network.close();
 });
 

@@ -7,6 +7,7 @@ import { NetworkWatch } from '../../src/host/network-watch.ts';
 import { EMPTY_NETWORK, type NetworkState } from '../../src/network/state.ts';
 import { addressOf } from './support/address.ts';
 import { type Host, addHost, enterNamespace, shell } from './support/namespace.ts';
+import { closeOpened, opened } from './support/opened.ts';
 import { removeScratch, scratchPath } from './support/script.ts';
 import { sleep, until } from './support/turns.ts';
 
@@ -27,7 +28,7 @@ test.before.each(async () => {
 
 test.after.each(async () => {
   network.close();
-  await host.remove();
+  await closeOpened();
 });
 
 function server(): NetworkState {
@@ -86,10 +87,12 @@ test('a loss of carrier takes the entry away, which is told, and it can be made 
   network.establish(server());
   await until(() => hardware() !== undefined, 'resolved');
   let gone = 0;
-  const watch = new NetworkWatch({
-    neighbour: ({ address }, deleted) => void (deleted && address.text === '10.9.0.2' && gone++),
-    lost: assert.unreachable,
-  });
+  opened(
+    new NetworkWatch({
+      neighbour: ({ address }, deleted) => void (deleted && address.text === '10.9.0.2' && gone++),
+      lost: assert.unreachable,
+    }),
+  );
   await host.shell('ip link set eth0 down');
   await until(() => gone === 1, 'told');
   assert.equal(network.establish(server()).failures, []);
@@ -99,7 +102,6 @@ test('a loss of carrier takes the entry away, which is told, and it can be made 
   while (hardware() === undefined && monotonic() < begin + 10_000) await sleep(20);
   console.log(`# after a loss of carrier resolved again after ${((monotonic() - begin) / 1000).toFixed(1)} s`);
   assert.is(hardware(), '02:00:00:00:00:02');
-  watch.close();
 });
 
 test('where the kernel does not manage entries, they are refreshed as by packets', async () => {

@@ -8,6 +8,7 @@ import { describeNetworkChange } from '../../src/network/describe.ts';
 import { EMPTY_NETWORK, type NetworkState } from '../../src/network/state.ts';
 import { addressOf, prefixOf } from './support/address.ts';
 import { type Host, addHost, enterNamespace, shell } from './support/namespace.ts';
+import { closeOpened, opened } from './support/opened.ts';
 import { removeScratch, scratchPath } from './support/script.ts';
 import { sleep } from './support/turns.ts';
 
@@ -26,9 +27,7 @@ test.before.each(async () => {
   complaints = [];
 });
 
-test.after.each(async () => {
-  await host.remove();
-});
+test.after.each(closeOpened);
 
 test.after(removeScratch);
 
@@ -97,7 +96,7 @@ test('everything is made, stays without a further write, and is put back', async
   const events: string[] = [];
   const note = (name: string) => () => void events.push(name);
   const written = fileStatus(journal)?.modified;
-  const watch = new NetworkWatch({ rule: note('rule'), route: note('route'), lost: note('lost') });
+  const watch = opened(new NetworkWatch({ rule: note('rule'), route: note('route'), lost: note('lost') }));
   assert.equal(network.plan(wanted()), []);
   assert.equal(network.establish(wanted()), { done: [], failures: [] });
   assert.equal(network.prune(wanted()), { done: [], failures: [] });
@@ -202,7 +201,7 @@ test('without the journal, what the kernel knows to be ours is found all the sam
 test('a device that vanishes is nothing to undo, and one that returns is a new one', async () => {
   const network = open();
   network.establish(wanted());
-  await host.remove();
+  await host.close();
   assert.equal(network.establish(EMPTY_NETWORK), { done: [], failures: [] });
   host = await addHost('v0.2');
   await shell('ip address add 10.9.0.1/24 dev v0.2; echo 1 > /proc/sys/net/ipv4/conf/v0.2/rp_filter');
@@ -212,7 +211,7 @@ test('a device that vanishes is nothing to undo, and one that returns is a new o
   assert.is(sysctl('rp_filter'), '1');
 
   network.establish(wanted());
-  await host.remove();
+  await host.close();
   assert.equal(network.restore().failures, []);
   assert.is(fileStatus(journal), null);
   assert.not.match(await look(), /proto 111/);

@@ -2,8 +2,8 @@ import { monotonic, nft } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ForeignChange, TableWatch } from '../../src/host/nft-events.ts';
-import { enterNamespace, shell } from './support/namespace.ts';
-import { run } from './support/script.ts';
+import { enterNamespace, runOnLines, shell } from './support/namespace.ts';
+import { removeScratch } from './support/script.ts';
 import { sleep, until } from './support/turns.ts';
 
 await enterNamespace();
@@ -17,6 +17,8 @@ test.before.each(async () => {
   watch = new TableWatch('oneip', (change) => heard.push(change));
 });
 
+test.after(removeScratch);
+
 test.after.each(() => watch.close());
 
 const add = (family: string, name: string) => ({ add: { table: { family, name } } });
@@ -24,15 +26,13 @@ const load = (...commands: object[]) => nft.run(JSON.stringify({ nftables: comma
 const tables = () =>
   heard.flatMap(({ events }) => events.map(({ table, family, message }) => [table, family, message]));
 
-/** Any number of rules in a table, as `nft` reads them. */
-function manyRules(table: string, count: number): Promise<unknown> {
+/** Makes a table with any number of rules. */
+function manyRules(table: string, count: number): Promise<void> {
   const rules = Array.from(
     { length: count },
     (_, n) => `add rule inet ${table} c ip saddr 10.0.${n >> 8}.${n & 255} counter`,
   );
-  return run(['nft', '-f', '-'], {
-    input: [`add table inet ${table}`, `add chain inet ${table} c`, ...rules].join('\n'),
-  });
+  return runOnLines(['nft', '-f'], [`add table inet ${table}`, `add chain inet ${table} c`, ...rules]);
 }
 
 test('our own transactions are not told, whatever their size', async () => {
@@ -116,7 +116,7 @@ test('more changes than there is room for are told as unheard', async () => {
   const before = watch.generation();
   const done = manyRules('oneip', 30000);
   // While the loop does not turn, nothing is read.
-  for (const begin = monotonic(); watch.generation() === before && monotonic() < begin + 10_000;);
+  for (const begin = monotonic(); watch.generation() === before && monotonic() < begin + 30_000;);
   for (const begin = monotonic(); monotonic() < begin + 500;);
   await done;
   await until(() => heard.some(({ unheard }) => unheard), 'unheard');

@@ -1,6 +1,7 @@
-import { args, exit, kill, pid, readLink, scriptPath, spawn } from 'oneip:runtime';
+import { args, exit, kill, pid, readLink, scriptPath, spawn, writeFile } from 'oneip:runtime';
 import * as assert from 'uvu/assert';
-import { run, runtime } from './script.ts';
+import { opened } from './opened.ts';
+import { run, runtime, scratchPath } from './script.ts';
 import { until } from './turns.ts';
 
 const INSIDE = 'in-own-namespace';
@@ -20,9 +21,14 @@ export async function shell(commands: string, wrapper: readonly string[] = []): 
   return stdout;
 }
 
-/** Commands for `ip`, many of them. */
-export async function ipBatch(commands: readonly string[]): Promise<void> {
-  const { status, stderr } = await run(['ip', '-batch', '-'], { input: commands.join('\n') });
+/**
+ * Runs a program on a file of many lines, given as its last argument. A file, since input to a child would have to wait for
+ * turns of the loop.
+ */
+export async function runOnLines(argv: readonly string[], lines: readonly string[]): Promise<void> {
+  const path = scratchPath();
+  writeFile(path, `${lines.join('\n')}\n`);
+  const { status, stderr } = await run([...argv, path]);
   assert.is(status, 0, stderr);
 }
 
@@ -31,8 +37,8 @@ export interface Host {
   shell(commands: string): Promise<string>;
   /** Puts another cable between here and there. */
   plug(device: string, there: string): Promise<void>;
-  /** Takes away the host and its cables. Idempotent. */
-  remove(): Promise<void>;
+  /** Takes away the host and its cables. Idempotent; done at the end of the test by `closeOpened`. */
+  close(): Promise<void>;
 }
 
 /** Starts a host whose `eth0` is connected with a new device of ours. Both ends are up, without addresses. */
@@ -43,19 +49,19 @@ export async function addHost(device: string): Promise<Host> {
   const ours = readLink(`/proc/${pid}/ns/net`);
   await until(() => namespace() !== ours, 'a namespace for the host');
   const devices: string[] = [];
-  const host: Host = {
+  const host: Host = opened({
     shell: (commands) => shell(commands, ['nsenter', '--target', String(child.pid), '--net']),
     async plug(here, there) {
       await shell(`ip link add ${here} type veth peer name ${there} netns ${child.pid}; ip link set ${here} up`);
       await host.shell(`ip link set ${there} up`);
       devices.push(here);
     },
-    async remove() {
+    async close() {
       for (const name of devices.splice(0)) await run(['ip', 'link', 'del', name]);
       if (alive) kill(child.pid, 'SIGKILL');
       await until(() => !alive, 'the end of the host');
     },
-  };
+  });
   await host.shell('ip link set lo up');
   await host.plug(device, 'eth0');
   return host;
