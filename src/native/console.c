@@ -1,4 +1,7 @@
-/* console.log() and its like: texts as they are, errors with their stack, objects as JSON. SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * console.log() and its like: texts as they are, errors with their stack, objects as JSON.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -5,8 +5,8 @@
 #include "host.h"
 
 /*
- * Throws an Error with `code`, `errno` and `syscall`. `subject` is what the call was about (a path, a program), or NULL.
- * Returns JS_EXCEPTION.
+ * Throws an Error with `code`, `errno` and `syscall`, and returns JS_EXCEPTION. `subject` is what the call was about (a
+ * path, a program), or NULL.
  */
 JSValue throw_errno(JSContext *ctx, int error, const char *syscall, const char *subject);
 

@@ -4,7 +4,7 @@
 
 #include "host.h"
 
-/* A file descriptor that the loop looks after. `events` are those waited for (EPOLLIN, EPOLLOUT); 0 = not in the loop. */
+/* A descriptor that the loop looks after. `events` are those waited for (EPOLLIN, EPOLLOUT); 0 = not in the loop. */
 struct watch {
 	int fd;
 	uint32_t events;
@@ -16,8 +16,8 @@ int loop_open(struct host *host);
 int watch_set(struct host *host, struct watch *watch, uint32_t events);
 
 /*
- * Runs until nothing keeps the process alive. Returns early with false where `main_promise`, the module's evaluation, has
- * failed; the reason is then the pending exception.
+ * Runs until nothing keeps the process alive. Returns early with false where `main_promise`, the module's evaluation,
+ * has failed; the reason is then the pending exception.
  */
 bool loop_run(struct host *host, JSValueConst main_promise);
 

@@ -146,7 +146,7 @@ static int run(struct host *host, const struct options *options)
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-/* A pipe or socket of ours must not become descriptor 0, 1 or 2, and children get nothing that we were not meant to have. */
+/* No pipe or socket of ours may become descriptor 0, 1 or 2, and children get none that we happened to be given. */
 static bool open_standard_streams(void)
 {
 	int fd;

@@ -107,7 +107,7 @@ static void finish_when_over(struct host *host, struct process *process)
 
 	if (!process->ended || !(process->timed_out || outputs_closed(process)))
 		return;
-	/* After a timeout the end of the outputs is not waited for: somebody who got away from the group may hold them. */
+	/* After a timeout their end is not waited for: somebody who got away from the group may hold them. */
 	for (int i = 0; i < 2; i++) {
 		if (process->outputs[i].watch.fd >= 0)
 			(void)capture_read(host->rt, &process->outputs[i]);

@@ -20,7 +20,7 @@ static void discard_exception(JSContext *ctx)
 	JS_FreeValue(ctx, JS_GetException(ctx));
 }
 
-/* Prints a value as String() does; a value that throws when asked for its text must not hide that there was an error. */
+/* Prints a value as String() does. If it throws when asked for its text, that must not hide that there was an error. */
 static void print_value(JSContext *ctx, JSValueConst value)
 {
 	const char *text;

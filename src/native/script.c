@@ -80,7 +80,8 @@ static JSContext *new_compiler(JSRuntime *rt)
 	JSContext *ctx = JS_NewContextRaw(rt);
 
 	JS_SetModuleLoaderFunc(rt, NULL, pretend_to_load, NULL);
-	if (ctx && (JS_AddIntrinsicBaseObjects(ctx) < 0 || JS_AddIntrinsicEval(ctx) < 0 || JS_AddIntrinsicRegExp(ctx) < 0)) {
+	if (ctx && (JS_AddIntrinsicBaseObjects(ctx) < 0 || JS_AddIntrinsicEval(ctx) < 0 ||
+		    JS_AddIntrinsicRegExp(ctx) < 0)) {
 		JS_FreeContext(ctx);
 		return NULL;
 	}

@@ -141,7 +141,8 @@ static JSValue set_option(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 		return set(ctx, socket, option, &value, sizeof(value));
 	}
 	if (!JS_IsString(argv[1]) && JS_GetTypedArrayType(argv[1]) != JS_TYPED_ARRAY_UINT8)
-		return JS_ThrowTypeError(ctx, "\"value\" must be a %s or a Uint8Array", text_allowed ? "string" : "number");
+		return JS_ThrowTypeError(ctx, "\"value\" must be a %s or a Uint8Array",
+					 text_allowed ? "string" : "number");
 	if (!value_bytes(ctx, argv[1], "value", text_allowed, &bytes))
 		return JS_EXCEPTION;
 	result = set(ctx, socket, option, bytes.data, bytes.length);
@@ -213,7 +214,8 @@ static bool read_instruction(JSContext *ctx, JSValueConst array, struct sock_fil
 	}
 	for (int i = 0; i < 4; i++) {
 		JSValue field = JS_GetPropertyUint32(ctx, array, (uint32_t)i);
-		bool read = !JS_IsException(field) && value_integer(ctx, field, "instruction", 0, maxima[i], &fields[i]);
+		bool read = !JS_IsException(field) &&
+			    value_integer(ctx, field, "instruction", 0, maxima[i], &fields[i]);
 
 		JS_FreeValue(ctx, field);
 		if (!read)
@@ -246,7 +248,8 @@ static JSValue set_filter(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 		return JS_ThrowRangeError(ctx, "\"program\" must have at most %d instructions", BPF_MAXINSNS);
 	if (count == 0) {
 		/* ENOENT: there was none. */
-		if (setsockopt(socket->watch.fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) < 0 && errno != ENOENT)
+		if (setsockopt(socket->watch.fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) < 0 &&
+		    errno != ENOENT)
 			return throw_errno(ctx, errno, "setsockopt", "SO_DETACH_FILTER");
 		return JS_UNDEFINED;
 	}

@@ -163,7 +163,8 @@ bool spawn_request_read(JSContext *ctx, JSValueConst arguments, JSValueConst opt
 	}
 	for (int i = 0; i < COUNT(names); i++) {
 		JSValue value = JS_GetPropertyStr(ctx, options, names[i]);
-		bool read = JS_IsUndefined(value) || (!JS_IsException(value) && read_option(ctx, names[i], value, request));
+		bool read = JS_IsUndefined(value) ||
+			    (!JS_IsException(value) && read_option(ctx, names[i], value, request));
 
 		JS_FreeValue(ctx, value);
 		if (!read)

@@ -10,8 +10,8 @@ static const char replacement[] = "\xef\xbf\xbd";
 #define REPLACEMENT_LENGTH (sizeof(replacement) - 1)
 
 /*
- * Length of the well-formed sequence (Unicode standard, table 3-7) that `bytes` begins with; where it is malformed, minus
- * the length of the part that one U+FFFD stands for.
+ * Length of the well-formed sequence (Unicode standard, table 3-7) that `bytes` begins with; where it is malformed,
+ * minus the length of the part that one U+FFFD stands for.
  */
 static int sequence_length(const uint8_t *bytes, size_t available)
 {

@@ -90,7 +90,8 @@ int timers_wait(struct host *host)
 	if (host->timer_count == 0)
 		return -1;
 	/* Rounded up: a timer must not fire early. */
-	milliseconds = (host->timers[0]->due - monotonic_now() + NANOSECONDS_PER_MILLISECOND - 1) / NANOSECONDS_PER_MILLISECOND;
+	milliseconds = host->timers[0]->due - monotonic_now() + NANOSECONDS_PER_MILLISECOND - 1;
+	milliseconds /= NANOSECONDS_PER_MILLISECOND;
 	if (milliseconds < 0)
 		return 0;
 	return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;

@@ -6,7 +6,7 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* Each takes a value of one type and otherwise throws: TypeError for another type, RangeError for a number out of range. */
+/* Each takes a value of one type and else throws: TypeError for another type, RangeError for a number out of range. */
 
 /* UTF-8; to be freed with JS_FreeCString(). NULL where it threw. `length` may be NULL. */
 const char *value_text(JSContext *ctx, JSValueConst value, const char *name, size_t *length);

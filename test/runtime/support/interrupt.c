@@ -1,6 +1,6 @@
 /*
- * Preloaded, makes one in two system calls that may be interrupted fail with EINTR, and the others take or give a few bytes
- * only: what a busy system does once in a blue moon. The file named by INTERRUPTIONS gets the number of them.
+ * Preloaded, makes one in two system calls that may be interrupted fail with EINTR, and the others take or give a few
+ * bytes only: what a busy system does once in a blue moon. The file named by INTERRUPTIONS gets their number.
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #define _GNU_SOURCE
