@@ -39,8 +39,36 @@ export function* apportion(weights: Uint16Array, slots: number, held?: Uint16Arr
   return given;
 }
 
-/** The most slots that each may have: less than one above its fair share; 0 for weight 0. */
-export function ceilings(weights: Uint16Array, slots: number): Uint16Array {
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights.map((weight) => (weight > 0 ? Math.floor((slots * weight) / total + 1) : 0));
+/** Servers that inherit fewer slots than this when several are down need not inherit exactly their share. */
+const FEW = 4;
+
+/**
+ * How many slots of those that are down each server may inherit; together at least as many as there are. Shares come out
+ * exact; but where they would grow by a few slots only, each may take what keeps it less than a slot above its fair share.
+ * There it matters less who has one more than that slots stay where they are, which they do better with room to spare.
+ *
+ * @param weights of all servers
+ * @param held slots of all servers
+ */
+export function* roomToInherit(
+  weights: Uint16Array,
+  held: Uint16Array,
+  isDown: readonly boolean[],
+): Generator<void, Uint16Array> {
+  const count = weights.length;
+  const slots = held.reduce((sum, number) => sum + number, 0);
+  const live = weights.map((weight, at) => (isDown[at] ? 0 : weight));
+  const kept = held.map((number, at) => (isDown[at] ? 0 : number));
+  const total = live.reduce((sum, weight) => sum + weight, 0);
+  const several = isDown.filter((gone) => gone).length > 1;
+  const quotas = yield* apportion(live, slots, kept);
+  return quotas.map((quota, at) => {
+    const has = kept[at] as number;
+    const weight = live[at] as number;
+    const few = several ? FEW : 1;
+    if (weight === 0 || quota - has >= few) return quota - has;
+    // With several down the bound rises for one server after the other, or else many slots would move at once where it does.
+    const above = several ? (count + at) / (2 * count) : 1;
+    return Math.max(quota, Math.min(has + few, Math.floor((slots * weight) / total + above))) - has;
+  });
 }

@@ -1,7 +1,7 @@
 import type { Field } from './field.ts';
 import { inherit } from './inherit.ts';
 import { hashName, logarithm, permutationOf, waitingTimes } from './preference.ts';
-import { apportion, ceilings } from './quota.ts';
+import { apportion, roomToInherit } from './quota.ts';
 import { settle } from './settle.ts';
 
 /** A server as the allocation table sees it. Names are unique. */
@@ -29,10 +29,6 @@ export interface Base {
   /** Heirs by server, kept once computed. */
   readonly heirs: Map<number, Uint16Array>;
 }
-
-/** See `roomFor`: with one server down, and with several. */
-const FEW_OF_ONE = 1;
-const FEW_OF_SEVERAL = 6;
 
 /**
  * The allocation table: for each slot the index of the member that has it, or `NOBODY`.
@@ -130,10 +126,10 @@ export function* refillInSlices(base: Base, down: ReadonlySet<string>): Generato
 function* heirsOf(base: Base, server: number): Generator<void, Uint16Array> {
   const known = base.heirs.get(server);
   if (known) return known;
-  const { field, held, slotsOf } = base;
-  const isDown = Array.from(held, (_, at) => at === server);
-  const room = yield* roomFor(field.weights, held, isDown, FEW_OF_ONE);
-  const heirs = yield* inherit(field, { slots: slotsOf[server] ?? new Uint16Array(), room });
+  const slots = base.slotsOf[server] ?? new Uint16Array();
+  const isDown = Array.from(base.held, (_, at) => at === server);
+  const room = yield* roomToInherit(base.field.weights, base.held, isDown);
+  const heirs = yield* inherit(base.field, { slots, room });
   base.heirs.set(server, heirs);
   return heirs;
 }
@@ -148,30 +144,8 @@ function* shareOut(base: Base, isDown: readonly boolean[], lost: readonly number
     pool.push(...(slotsOf[server] ?? []));
     yield;
   }
-  const room = yield* roomFor(field.weights, held, isDown, FEW_OF_SEVERAL);
+  const room = yield* roomToInherit(field.weights, held, isDown);
   return yield* inherit(field, { slots: Uint16Array.from(pool), room, heirs: Uint16Array.from(heirs) });
-}
-
-/**
- * How many slots each server may inherit: what makes shares exact; but where that is fewer than `few`, as many as keep it
- * from being a whole slot above its fair share. There it matters less who has one more than that slots stay where they are,
- * which they do better with room to spare.
- */
-function* roomFor(
-  all: Uint16Array,
-  held: Uint16Array,
-  isDown: readonly boolean[],
-  few: number,
-): Generator<void, Uint16Array> {
-  const slots = held.reduce((sum, number) => sum + number, 0);
-  const weights = all.map((weight, at) => (isDown[at] ? 0 : weight));
-  const kept = held.map((number, at) => (isDown[at] ? 0 : number));
-  const quotas = yield* apportion(weights, slots, kept);
-  const most = ceilings(weights, slots);
-  return quotas.map((quota, at) => {
-    const has = kept[at] ?? 0;
-    return quota - has >= few ? quota - has : Math.min(few, Math.max(quota, most[at] ?? 0) - has);
-  });
 }
 
 function groupByOwner(owner: Uint16Array, held: Uint16Array): Uint16Array[] {

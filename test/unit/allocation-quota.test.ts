@@ -1,15 +1,16 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { apportion, ceilings } from '../../src/allocation/quota.ts';
+import { apportion, roomToInherit } from '../../src/allocation/quota.ts';
 
-const quotas = (weights: readonly number[], slots: number, held?: readonly number[]): number[] => {
-  const work = apportion(Uint16Array.from(weights), slots, held && Uint16Array.from(held));
+const finish = (work: Generator<void, Uint16Array>): number[] => {
   for (;;) {
     const { done, value } = work.next();
     if (done) return [...value];
   }
 };
+const quotas = (weights: readonly number[], slots: number, held?: readonly number[]): number[] =>
+  finish(apportion(Uint16Array.from(weights), slots, held && Uint16Array.from(held)));
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 test('shares that are whole numbers are met', () => {
@@ -38,11 +39,9 @@ test('all slots are given, nobody is above its share by a whole slot, nor below'
       fc.pre(total > 0);
       const given = quotas(weights, slots);
       assert.is(sum(given), slots);
-      const most = ceilings(Uint16Array.from(weights), slots);
       for (const [at, number] of given.entries()) {
         const share = (slots * (weights[at] ?? 0)) / total;
         assert.ok(number > share - 1 && number < share + 1, `${number} of ${share}`);
-        assert.ok(number <= (most[at] ?? 0));
       }
     }),
   );
@@ -63,6 +62,30 @@ test('when a server leaves, the others keep what they have, and nobody gets abov
       }
     }),
   );
+});
+
+test('there is room for all that is to be inherited, and nobody can get above its share by more than a slot', () => {
+  fc.assert(
+    fc.property(weightsOf, fc.array(fc.nat(), { minLength: 1, maxLength: 10 }), (weights, picks) => {
+      const gone = weights.map((_, at) => picks.some((pick) => pick % weights.length === at));
+      const rest = weights.map((weight, at) => (gone[at] ? 0 : weight));
+      fc.pre(sum(rest) > 0);
+      const held = quotas(weights, 4096);
+      const room = finish(roomToInherit(Uint16Array.from(weights), Uint16Array.from(held), gone));
+      assert.ok(sum(room) >= sum(held.filter((_, at) => gone[at])));
+      for (const [at, number] of room.entries()) {
+        const due = (4096 * (rest[at] ?? 0)) / sum(rest);
+        assert.ok(gone[at] || weights[at] === 0 ? number === 0 : (held[at] ?? 0) + number <= due + 1);
+      }
+    }),
+  );
+});
+
+test('one server’s slots go to the others in proportion', () => {
+  const room = finish(
+    roomToInherit(Uint16Array.of(1, 1, 2, 0), Uint16Array.of(1024, 1024, 2048, 0), [true, false, false, false]),
+  );
+  assert.equal(room, [0, 341, 683, 0]);
 });
 
 test.run();
