@@ -23,8 +23,8 @@ import { readListeners } from './listeners.ts';
 import { readSysctl } from './sysctl.ts';
 import { connectUnix } from './ubus-transport.ts';
 
-/** Milliseconds between pokes at neighbour entries, where the kernel needs them: less than its own `base_reachable_time`. */
-const REFRESH_INTERVAL = 10_000;
+/** Milliseconds between questions to the servers whether their MAC addresses still hold: one ARP request each. */
+const REFRESH_INTERVAL = 5_000;
 /** More changes of the network than this are logged as numbers. */
 const TOLD_ONE_BY_ONE = 6;
 /** Milliseconds that neighbours may take to tell their MAC addresses before the ruleset is loaded without. */
@@ -167,11 +167,18 @@ export class HostRouter implements Router {
     return gone || (hardware !== undefined && hardware !== this.#observed?.hardware.get(address.text));
   }
 
-  /** Kernels before 5.16 do not keep neighbour entries fresh by themselves. */
+  /**
+   * The kernel keeps managed entries resolved, but believes a MAC address for half a minute and longer after the last answer;
+   * a server whose card was swapped silently would be lost for that time. Kernels before 5.16 need help with all of it.
+   */
   #keepFresh(): void {
     this.#refresh?.cancel();
-    if (this.#network.refreshNeighbours(this.#wanted) === 0) return;
-    this.#refresh = setTimer(() => this.#keepFresh(), REFRESH_INTERVAL);
+    if (this.#wanted.neighbours.length === 0) return;
+    this.#refresh = setTimer(() => {
+      this.#network.verifyNeighbours(this.#wanted);
+      this.#network.refreshNeighbours(this.#wanted);
+      this.#keepFresh();
+    }, REFRESH_INTERVAL);
   }
 }
 

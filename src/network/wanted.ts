@@ -89,7 +89,8 @@ function serverRoute(deployment: Deployment, device: LinkState, server: Deployed
 
 function neighbour(device: LinkState, server: DeployedServer, family: Family): NeighbourEntry[] {
   const address = serverAddress(server, family);
-  if (!address) return [];
+  // On a device without Ethernet addresses there is nothing to resolve, and the kernel would make an entry for 0.0.0.0 of it.
+  if (!address || device.hardware === undefined) return [];
   return [{ family, address, ...on(device), kind: 'managed' }];
 }
 
