@@ -71,12 +71,12 @@ for (const { title, weight } of mixes) {
     for (const size of SIZES) {
       const worst = new Worst();
       for (let round = 0; round < ROUNDS; round++) history(random, size, weight, worst);
-      if (full) console.log(`#   ${size} servers: ${describe(worst)}`);
+      if (full) console.log(`\n#   ${size} servers: ${describe(worst)}`);
       for (const key of ['above', 'ratio', 'first', 'further', 'deep', 'change'] as const) {
         all[key] = Math.max(all[key], worst[key]);
       }
     }
-    console.log(`# ${title}: ${describe(all)}`);
+    console.log(`\n# ${title}: ${describe(all)}`);
     assert.ok(all.above < 1 + 1e-9, 'nobody is above its fair share by more than one slot');
     assert.ok(all.ratio <= 1.01, 'nor by more than 1 % where its share is 100 slots or more');
     assert.is(all.first, 0, 'the first failure moves nothing but what it has to');

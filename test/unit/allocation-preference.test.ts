@@ -93,7 +93,7 @@ test('no logarithm is rounded by its last bits, so that every box has the same o
     for (let at = 0; at < 1 << bits; at++) nearest = Math.min(nearest, fromTie(exactWaitingTime(at, 1 << bits)));
   }
   for (let weight = 1; weight <= 1000; weight++) nearest = Math.min(nearest, fromTie(DOUBLING * Math.log2(weight)));
-  console.log(`# rounding is decided by ${nearest.toExponential(1)} at least; doubles here err by 1e-9 at most`);
+  console.log(`\n# rounding is decided by ${nearest.toExponential(1)} at least; doubles here err by 1e-9 at most`);
   assert.ok(nearest > 1e-7);
 });
 
