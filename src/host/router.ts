@@ -89,7 +89,7 @@ export class HostRouter implements Router {
     );
     this.#watches = [this.#tables, network];
     this.#ubus.connect();
-    if (fileStatus(this.#ubusPath) !== null) await settled(this.#ubus.whenReady(), NETIFD_PATIENCE);
+    if (fileStatus(this.#ubusPath) !== null) await netifdHasTold(this.#ubus);
   }
 
   observe(): Promise<Observation> {
@@ -161,10 +161,18 @@ export class HostRouter implements Router {
     return isAwaited;
   }
 
-  /** Of neighbours we follow those that we want, and of these the MAC address. */
-  #isNewNeighbour({ address, hardware }: Neighbour, gone: boolean): boolean {
-    if (!this.#wanted.neighbours.some((wanted) => wanted.address.text === address.text)) return false;
-    return gone || (hardware !== undefined && hardware !== this.#observed?.hardware.get(address.text));
+  /**
+   * Of neighbours we follow those that we want, and of these the MAC address. One that somebody has deleted may not go, but
+   * stay as the kernel's own, unresolved, while a packet holds on to it (`neigh_remove_one`).
+   */
+  #isNewNeighbour(neighbour: Neighbour, gone: boolean): boolean {
+    const { address, ifindex, hardware, proxy, managed, permanent, externallyLearned } = neighbour;
+    const isWanted = this.#wanted.neighbours.some(
+      (wanted) => wanted.device.ifindex === ifindex && wanted.address.text === address.text,
+    );
+    if (!isWanted) return false;
+    const isKept = proxy || managed || permanent || externallyLearned;
+    return gone || !isKept || (hardware !== undefined && hardware !== this.#observed?.hardware.get(address.text));
   }
 
   /**
@@ -195,7 +203,7 @@ export async function observeOnce(ubus: string, state: string): Promise<Observat
   try {
     if (fileStatus(ubus) !== null) {
       client.connect();
-      await settled(client.whenReady(), NETIFD_PATIENCE);
+      await netifdHasTold(client);
     }
     return observeBy(network, interfaces.devices);
   } finally {
@@ -262,6 +270,22 @@ function report({ done, failures }: NetworkOutcome): string[] {
   const kinds = new Map<string, number>();
   for (const { kind } of done) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   return [`network: ${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')}`];
+}
+
+/**
+ * Resolves when `LogicalInterfaces` knows netifd's interfaces, or netifd is absent or takes too long. It has asked as soon as
+ * it could, and answers come in the order of questions: one more question is answered behind its own.
+ */
+async function netifdHasTold(client: UbusClient): Promise<void> {
+  const answered = client.whenReady().then(() => client.call('network.interface', 'dump'));
+  await settled(
+    answered.then(nothing, nothing).then(() => new Promise<void>((resolve) => setTimer(resolve, 0))),
+    NETIFD_PATIENCE,
+  );
+}
+
+function nothing(): void {
+  return undefined;
 }
 
 /** Resolves with the promise, or after so many milliseconds. */
