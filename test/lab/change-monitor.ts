@@ -29,10 +29,8 @@ export class ChangeMonitor {
   static async start(namespace: Namespace): Promise<ChangeMonitor> {
     const monitor = new ChangeMonitor(namespace);
     // Marks until one is heard: neither program tells that it has begun to listen.
-    await Promise.all([
-      monitor.#heard(monitor.#nftables, /delete table ip marker/),
-      monitor.#heard(monitor.#network, /Deleted blackhole 198\.51\.100\.254/),
-    ]);
+    await monitor.#heard(monitor.#nftables, /delete table ip marker/);
+    await monitor.#heard(monitor.#network, /Deleted blackhole 198\.51\.100\.254/);
     return monitor;
   }
 

@@ -1,9 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfiguration } from '../../src/config/validate.ts';
-import { slotTables } from '../../src/deployment/slot-tables.ts';
-import { parseClient, simulate } from '../../src/simulate/simulate.ts';
 import { families, ghostPlaces, routerAddresses, wanClient, type Pair } from './addresses.ts';
 import { ChangeMonitor } from './change-monitor.ts';
 import { withLab, type Lab } from './lab.ts';
@@ -13,6 +10,7 @@ import type { Outcome } from './process.ts';
 import { assertSameRouter, routerState, type RouterState } from './router-state.ts';
 import { echoPort } from './servers.ts';
 import type { TopologyOptions } from './topology.ts';
+import { figure, Oracle } from './scenario.ts';
 import { answered } from './traffic.ts';
 import { webService } from './web-service.ts';
 
@@ -259,13 +257,14 @@ test('a reload with one more server changes its share and nothing else', () =>
   withLab({ servers: 4 }, async (lab) => {
     const { daemon, router, wan } = lab;
     const texts = [webService(lab, { servers: lab.servers.slice(0, 3) }), webService(lab)] as const;
+    const oracles = texts.map((text) => new Oracle(text));
     await daemon.start(texts[0]);
     const conversations = await Promise.all(
       Array.from({ length: 200 }, async (_, number) => {
         const family = families[number % 2] ?? 4;
         const client = wanClient(family, number);
         const conversation = await lab.traffic(wan).tcp(client, ghostPlaces.elsewhere[family], echoPort);
-        const [old, now] = texts.map((text) => serverOf(text, client));
+        const [old, now] = oracles.map((oracle) => oracle.server('web', client));
         const answer = await conversation.ask();
         assert.is(answered(answer) && answer.server, old);
         return { conversation, old, moves: old !== now };
@@ -274,7 +273,7 @@ test('a reload with one more server changes its share and nothing else', () =>
     const monitor = await ChangeMonitor.start(router);
     const start = performance.now();
     const { nftables, network } = await monitor.during(() => daemon.reload(texts[1]));
-    console.log(`# reload with one more server: ${(performance.now() - start).toFixed(0)} ms`);
+    figure(`reload with one more server: ${(performance.now() - start).toFixed(0)} ms`);
     await monitor.stop();
 
     const others = nftables.filter(
@@ -300,25 +299,7 @@ test('a reload with one more server changes its share and nothing else', () =>
       const answer = await conversation.ask();
       assert.is(answered(answer) && answer.server, old);
     }
-    console.log(`# of 200 connections ${moving.length} belong to the new server now, ${200 - moving.length} live on`);
+    figure(`of 200 connections ${moving.length} belong to the new server now, ${200 - moving.length} live on`);
   }));
-
-/** Which server the configuration gives to a client, by our own reckoning. */
-function serverOf(configuration: string, client: string): string | undefined {
-  const [service] = loadConfiguration(configuration, 'oneip').model.services;
-  const parsed = parseClient(client);
-  assert.ok(service && parsed);
-  return simulate(service, tablesOf(configuration), parsed, { littleEndian: true }).server;
-}
-
-const known = new Map<string, ReturnType<typeof slotTables>>();
-
-function tablesOf(configuration: string): ReturnType<typeof slotTables> {
-  const [service] = loadConfiguration(configuration, 'oneip').model.services;
-  assert.ok(service);
-  const tables = known.get(configuration) ?? slotTables(service);
-  known.set(configuration, tables);
-  return tables;
-}
 
 test.run();

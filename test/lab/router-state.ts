@@ -21,14 +21,15 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'proxies of IPv6': ['ip', '-6', 'neighbour', 'show', 'proxy'],
   addresses: ['ip', '-o', 'address', 'show'],
   links: ['ip', '-o', 'link', 'show'],
-  ruleset: ['nft', '-a', 'list', 'ruleset'],
+  ruleset: ['nft', '-s', '-a', 'list', 'ruleset'],
   sysctls: ['sysctl', '-a', '-r', '^net\\.'],
 };
 
-/** The router as it is: rules, routes, neighbours, proxies, addresses, links, nftables with handles, all of `/proc/sys/net`. */
-export async function routerState(router: Namespace): Promise<RouterState> {
+/** The router as it is: rules, routes, neighbours, proxies, addresses, links, nftables with handles, all of `/proc/sys/net`; or parts of it. */
+export async function routerState(router: Namespace, parts = Object.keys(COMMANDS)): Promise<RouterState> {
+  const wanted = Object.entries(COMMANDS).filter(([what]) => parts.includes(what));
   const entries = await Promise.all(
-    Object.entries(COMMANDS).map(async ([what, command]) => {
+    wanted.map(async ([what, command]) => {
       const { stdout } = await router.attempt(command);
       return [what, stdout.split('\n').map(settle).filter(isTelling)] as const;
     }),
@@ -36,8 +37,8 @@ export async function routerState(router: Namespace): Promise<RouterState> {
   return new Map(entries);
 }
 
-/** Fails with the lines that are new and those that are gone. The order of rules counts. */
-export function assertSameRouter(after: RouterState, before: RouterState): void {
+/** The lines that are new (`+`), and those that are gone (`-`). The order of rules counts. */
+export function differences(after: RouterState, before: RouterState): string[] {
   const found: string[] = [];
   for (const [what, lines] of after) {
     const old = before.get(what) ?? [];
@@ -46,7 +47,11 @@ export function assertSameRouter(after: RouterState, before: RouterState): void 
     const ordered = what.startsWith('rules') || what === 'ruleset';
     if (ordered && lines.join('\n') !== old.join('\n')) found.push(`${what}: in another order\n${lines.join('\n')}`);
   }
-  assert.equal(found, []);
+  return found;
+}
+
+export function assertSameRouter(after: RouterState, before: RouterState): void {
+  assert.equal(differences(after, before), []);
 }
 
 /** The MAC address that the kernel has learned stays; how sure it is of it does not matter. */

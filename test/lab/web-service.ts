@@ -1,3 +1,4 @@
+import { configuration } from './scenario.ts';
 import type { Server, Topology } from './topology.ts';
 import { uciSection, type UciOptions } from './uci.ts';
 
@@ -5,7 +6,7 @@ import { uciSection, type UciOptions } from './uci.ts';
 export interface WebServiceOptions {
   /** Default: the topology's ghost addresses. */
   readonly ghosts?: readonly string[];
-  /** Default: all servers of the topology. */
+  /** Those that the configuration names at all; default: all servers of the topology. */
   readonly servers?: readonly Server[];
   /** Further options of the service, or others in place of the usual ones. */
   readonly service?: UciOptions;
@@ -14,20 +15,10 @@ export interface WebServiceOptions {
 
 /** A configuration with one service, `web`: TCP ports 80 and 7000 of the ghosts for clients from outside, and its servers. */
 export function webService(topology: Topology, options: WebServiceOptions = {}): string {
-  const servers = options.servers ?? topology.servers;
-  const service = {
-    ghost: options.ghosts ?? topology.ghosts,
-    proto: 'tcp',
-    port: [80, 7000],
-    source: ['wan'],
-    device: 'br-lan',
-    ...options.service,
-  };
+  const { servers = topology.servers, ghosts = topology.ghosts, service, globals } = options;
+  const web = { ghost: ghosts, options: { proto: 'tcp', port: [80, 7000], source: ['wan'], ...service } };
   return [
-    ...(options.globals ? [uciSection('globals', 'globals', options.globals)] : []),
-    uciSection('service', 'web', service),
-    ...servers.map(({ name, address }) =>
-      uciSection('server', name, { service: ['web'], address: address[4], address6: address[6] }),
-    ),
+    globals ? uciSection('globals', 'globals', globals) : '',
+    configuration({ ...topology, servers }, { web }),
   ].join('');
 }

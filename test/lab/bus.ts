@@ -1,0 +1,78 @@
+import { rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { UbusClient } from '../../src/ubus/client.ts';
+import { method } from '../../src/ubus/object.ts';
+import type { PublishedObject } from '../../src/ubus/published-object.ts';
+import { Broker } from '../ubus/broker.ts';
+import { MemoryBus } from '../ubus/memory-bus.ts';
+
+/** A ubus at a unix socket with a netifd on it: `network.interface` with `dump`, and its notifications. */
+export class LabBus {
+  readonly #path: string;
+  readonly #server: Server;
+  readonly #streams = new Set<Socket>();
+  readonly #netifd: UbusClient;
+  readonly #object: PublishedObject;
+  readonly #devices = new Map<string, string>();
+
+  private constructor(path: string) {
+    this.#path = path;
+    const bus = new MemoryBus();
+    const broker = new Broker();
+    bus.broker = broker;
+    this.#server = createServer((stream) => this.#serve(broker, stream));
+    // A test that has failed shall not wait for who is on the bus.
+    this.#server.unref();
+    this.#netifd = new UbusClient({ open: bus.open, setTimer });
+    this.#netifd.connect();
+    this.#object = this.#netifd.publish('network.interface', {
+      dump: method({}, () => ({
+        interface: [...this.#devices].map(([name, device]) => ({ interface: name, up: true, l3_device: device })),
+      })),
+    });
+  }
+
+  /** Resolves once clients can connect. */
+  static async start(path: string, devices: Readonly<Record<string, string>>): Promise<LabBus> {
+    const bus = new LabBus(path);
+    for (const [name, device] of Object.entries(devices)) bus.#devices.set(name, device);
+    await bus.#netifd.whenReady();
+    await new Promise<void>((resolve) => bus.#server.listen(path, resolve));
+    return bus;
+  }
+
+  /** A logical interface comes up on a device, or moves to it. */
+  setDevice(name: string, device: string): void {
+    this.#devices.set(name, device);
+    this.#object.notify('interface.update', { interface: name });
+  }
+
+  async stop(): Promise<void> {
+    this.#netifd.close();
+    for (const stream of this.#streams) stream.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+    rmSync(this.#path, { force: true });
+  }
+
+  #serve(broker: Broker, stream: Socket): void {
+    this.#streams.add(stream.unref());
+    const client = broker.accept({
+      write: (bytes) => {
+        stream.write(bytes);
+        return bytes.length;
+      },
+      close: () => stream.destroy(),
+    });
+    stream.on('data', (bytes) => client.received(bytes));
+    stream.on('error', () => undefined);
+    stream.on('close', () => {
+      this.#streams.delete(stream);
+      client.closed();
+    });
+  }
+}
+
+function setTimer(callback: () => void, delay: number): { cancel(): void } {
+  const timer = setTimeout(callback, delay);
+  return { cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,85 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Daemon } from './daemon.ts';
+import { eventually, figure } from './scenario.ts';
+import { buildTopology, type Topology } from './topology.ts';
+import { webService } from './web-service.ts';
+
+/** Memory of a process in KiB. */
+interface Memory {
+  /** Pages of its own: heap, stack, written data. */
+  readonly anonymous: number;
+  /** These, and what it has mapped of files, shared or not. */
+  readonly resident: number;
+  /** Most that was ever resident since the last `forgetPeak`. */
+  readonly peak: number;
+}
+
+function memoryOf(pid: number): Memory {
+  const read = (file: string, key: string) =>
+    Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1]);
+  return {
+    anonymous: read('smaps_rollup', 'Anonymous'),
+    resident: read('status', 'VmRSS'),
+    peak: read('status', 'VmHWM'),
+  };
+}
+
+/** See proc(5), `clear_refs`. */
+function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+function print(what: string, { anonymous, resident, peak }: Memory): void {
+  figure(`memory ${what}: ${anonymous} KiB anonymous, ${resident} KiB resident, ${peak} KiB at the peak`);
+}
+
+async function withDaemon(body: (daemon: Daemon, topology: Topology) => Promise<void>): Promise<void> {
+  const topology = await buildTopology({ servers: 16 });
+  try {
+    await body(new Daemon(topology.router, join(topology.folder, 'router')), topology);
+  } finally {
+    await topology.remove();
+  }
+}
+
+/** Full loads need more, see docs/operating.md; libnftables has most of it, and the daemon nothing afterwards. */
+const limits = { anonymous: 4096, resident: 8192, peakOfLoad: 24 * 1024, peakOfReload: 12 * 1024, growth: 256 };
+
+test('a service with 16 servers takes 4 MB, also after many reloads', () =>
+  withDaemon(async (daemon, topology) => {
+    const all = webService(topology);
+    const fewer = webService(topology, { servers: topology.servers.slice(1) });
+    await daemon.start(all);
+    const { pid } = daemon.process;
+    // What the load has taken is given back behind the line that tells of it.
+    const settled = async () => {
+      const { result } = await eventually('as little memory as wanted', 2_000, () => {
+        const memory = memoryOf(pid);
+        const isLittle = memory.anonymous <= limits.anonymous && memory.resident <= limits.resident;
+        return Promise.resolve(isLittle ? memory : undefined);
+      });
+      return result;
+    };
+    const loaded = await settled();
+    print('after a full load, 16 servers', loaded);
+    assert.ok(loaded.peak <= limits.peakOfLoad, `${loaded.peak} KiB`);
+
+    const anonymous: number[] = [];
+    for (let count = 1; count <= 25; count++) {
+      forgetPeak(pid);
+      await daemon.reload(count % 2 === 0 ? all : fewer);
+      const { peak } = memoryOf(pid);
+      assert.ok(peak <= limits.peakOfReload, `${peak} KiB`);
+      if (count === 5) print('after 5 reloads that changed something', memoryOf(pid));
+      anonymous.push((await settled()).anonymous);
+    }
+    print('after 25', memoryOf(pid));
+    const [early, late] = [anonymous.slice(3, 6), anonymous.slice(-3)].map((part) => Math.min(...part));
+    assert.ok(early !== undefined && late !== undefined && late - early <= limits.growth, anonymous.join(' '));
+    assert.is(await daemon.stop(), 0);
+  }));
+
+test.run();
