@@ -1,3 +1,4 @@
+import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
@@ -61,27 +62,7 @@ export function slowPath(deployment: Deployment): Table {
 
   const chains: Chain[] = [
     ...conntrackChains(deployment, families),
-    {
-      name: 'dispatch',
-      hook: { type: 'filter', hook: 'prerouting', priority: DISPATCH_PRIORITY },
-      rules: families.map((family) =>
-        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `ghost${family}`), goto('arrival')),
-      ),
-    },
-    {
-      name: 'arrival',
-      rules: [
-        // The mention of conntrack's state is what switches defragmentation on; `notrack` alone does not.
-        rule(
-          'by device',
-          match({ ct: { key: 'state' } }, 'untracked', 'in'),
-          verdictMap(
-            meta('iifname'),
-            places.map(({ place, link }) => [link.name, goto(place)] as const),
-          ),
-        ),
-      ],
-    },
+    ...(places.length > 0 ? arrivalChains(places, families) : []),
     ...places.flatMap(({ place, link, here, impossible }, index) => [
       {
         name: place,
@@ -138,6 +119,33 @@ export function slowPath(deployment: Deployment): Table {
     slotMaps: active.flatMap(slotMaps),
     counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
   };
+}
+
+/** What came by a device where clients arrive goes on in that device's chain. */
+function arrivalChains(places: readonly { place: string; link: LinkState }[], families: readonly Family[]): Chain[] {
+  return [
+    {
+      name: 'dispatch',
+      hook: { type: 'filter', hook: 'prerouting', priority: DISPATCH_PRIORITY },
+      rules: families.map((family) =>
+        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `ghost${family}`), goto('arrival')),
+      ),
+    },
+    {
+      name: 'arrival',
+      rules: [
+        // The mention of conntrack's state is what switches defragmentation on; `notrack` alone does not.
+        rule(
+          'by device',
+          match({ ct: { key: 'state' } }, 'untracked', 'in'),
+          verdictMap(
+            meta('iifname'),
+            places.map(({ place, link }) => [link.name, goto(place)] as const),
+          ),
+        ),
+      ],
+    },
+  ];
 }
 
 /** `ghost4`: all ghosts; `foreign4`: those that are not the router's own; `own4`: what is served on its own addresses. */

@@ -79,6 +79,7 @@ export class Kernel {
     const rules = table.chains.get(body.chain ?? '');
     if (!rules) throw new Error(`no chain ${body.chain}`);
     const text = JSON.stringify(body.expr);
+    if (text.includes('{"set":[]}')) throw new Error(`an empty set in a rule of ${body.chain}`);
     for (const [, target] of text.matchAll(/"target":"([^"]+)"/g)) this.#known(table.chains, target);
     for (const [, set] of text.matchAll(/"@([^"]+)"/g)) this.#known(table.sets, set);
     for (const [, counter] of text.matchAll(/"counter":"([^"]+)"/g)) {
