@@ -67,8 +67,9 @@ export function* roomToInherit(
     const weight = live[at] as number;
     const few = several ? FEW : 1;
     if (weight === 0 || quota - has >= few) return quota - has;
+    const share = (slots * weight) / total;
     // With several down the bound rises for one server after the other, or else many slots would move at once where it does.
-    const above = several ? (count + at) / (2 * count) : 1;
-    return Math.max(quota, Math.min(has + few, Math.floor((slots * weight) / total + above))) - has;
+    const most = several ? Math.floor(share + (count + at) / (2 * count)) : Math.ceil(share);
+    return Math.max(quota, Math.min(has + few, most)) - has;
   });
 }

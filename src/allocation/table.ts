@@ -102,21 +102,21 @@ export function* baseInSlices(members: readonly Member[], slots: number, seed: n
 
 /** `refill` in slices. */
 export function* refillInSlices(base: Base, down: ReadonlySet<string>): Generator<void, Uint16Array> {
-  const { members, field, indexes, owner, held, slotsOf } = base;
+  const { members, field, indexes, owner, slotsOf } = base;
   const isDown = Array.from(indexes, (index) => down.has(members[index]?.name ?? ''));
   const table = new Uint16Array(1 << field.bits).fill(NOBODY);
   if (isDown.every((gone) => gone)) return table;
 
-  const lost = isDown.flatMap((gone, server) => (gone && (held[server] ?? 0) > 0 ? [server] : []));
-  const [first] = lost;
   for (let slot = 0; slot < table.length; slot++) table[slot] = indexes[owner[slot] ?? 0] ?? NOBODY;
+  const gone = [...isDown.keys()].filter((server) => isDown[server]);
+  const [first] = gone;
   if (first === undefined) return table;
   yield;
 
-  const heirs = lost.length === 1 ? yield* heirsOf(base, first) : yield* shareOut(base, isDown, lost);
+  const heirs = gone.length === 1 ? yield* heirsOf(base, first) : yield* shareOut(base, isDown, gone);
   yield;
   let bidder = 0;
-  for (const server of lost) {
+  for (const server of gone) {
     for (const slot of slotsOf[server] ?? []) table[slot] = indexes[heirs[bidder++] ?? 0] ?? NOBODY;
   }
   return table;
@@ -135,11 +135,11 @@ function* heirsOf(base: Base, server: number): Generator<void, Uint16Array> {
 }
 
 /** Who takes each slot of several servers that are down: its heir, unless that is down too or has its share. */
-function* shareOut(base: Base, isDown: readonly boolean[], lost: readonly number[]): Generator<void, Uint16Array> {
+function* shareOut(base: Base, isDown: readonly boolean[], gone: readonly number[]): Generator<void, Uint16Array> {
   const { field, held, slotsOf } = base;
   const heirs: number[] = [];
   const pool: number[] = [];
-  for (const server of lost) {
+  for (const server of gone) {
     heirs.push(...(yield* heirsOf(base, server)));
     pool.push(...(slotsOf[server] ?? []));
     yield;

@@ -115,6 +115,21 @@ test('nobody who is down or drained has a slot, everybody else a share less than
   );
 });
 
+test('who is down inherits nothing, even where it has no slots to lose', () => {
+  const members = [
+    { name: 'big', weight: 512 },
+    { name: 'tiny', weight: 1 },
+    { name: 'small', weight: 1 },
+  ];
+  assert.equal(count(members, allocate(members, nobody, 256, 0)), [256, 0, 0]);
+  for (const [one, counts] of [
+    ['tiny', [0, 0, 256]],
+    ['small', [0, 256, 0]],
+  ] as const) {
+    assert.equal(count(members, allocate(members, new Set(['big', one]), 256, 0)), counts);
+  }
+});
+
 test('one failure moves the slots of the server that failed and no others; the return undoes exactly that', () => {
   fc.assert(
     fc.property(situation, fc.nat(), ({ members, slots, seed }, pick) => {
