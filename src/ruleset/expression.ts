@@ -3,8 +3,8 @@ import type { Family, Prefix } from '../net/address.ts';
 /** A libnftables JSON expression or statement, as libnftables-json(5) defines them. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** Base of a raw payload expression: network or transport header. */
-export type HeaderBase = 'nh' | 'th';
+/** Base of a raw payload expression: link-layer, network or transport header. */
+export type HeaderBase = 'll' | 'nh' | 'th';
 
 /** Name of the IP protocol of a family in payload expressions. */
 export function ipProtocol(family: Family): 'ip' | 'ip6' {

@@ -13,6 +13,9 @@ import type { Traffic } from './traffic.ts';
 /** Smallest header of IP and TCP together, without options: what an MTU leaves for a segment (RFC 9293 §3.7.1). */
 const HEADERS: Readonly<Record<Family, number>> = { 4: 40, 6: 60 };
 
+/** EtherTypes (IANA). */
+const ETHER_TYPE: Readonly<Record<Family, number>> = { 4: 0x0800, 6: 0x86dd };
+
 /** IPv6 extension headers (IANA): where one follows the fixed header, the stack looks behind it. */
 const EXTENSION_HEADERS = [0, 43, 44, 60, 135, 139, 140];
 
@@ -41,6 +44,8 @@ export function leaveToStack(source: LinkState, device: LinkState, family: Famil
   const rules: Rule[] = [];
   if (source.hardware !== undefined) {
     rules.push(rule('frames for this router only', match(meta('pkttype'), 'host', '!='), accept));
+    // Ingress of a device sees the frames of all its VLANs before these do, and would hand them on with their tags.
+    rules.push(rule('frames without VLAN tag', match(raw('ll', 96, 16), ETHER_TYPE[family], '!='), accept));
   }
   if (family === 4) {
     // Two loads of a word or less run without a function call in the kernel (nft_payload_fast_eval); the one load of eight
@@ -54,7 +59,7 @@ export function leaveToStack(source: LinkState, device: LinkState, family: Famil
     const protocol = PROTOCOL_NUMBER[traffic === 'echo' ? 'ipv6-icmp' : traffic];
     rules.push(rule('fragments, extension headers', match(raw('nh', 48, 8), protocol, '!='), accept));
   }
-  const lifetime = family === 4 ? payload('ip', 'ttl') : payload('ip6', 'hoplimit');
+  const lifetime = raw('nh', family === 4 ? 64 : 56, 8);
   rules.push(rule('lifetime is over', match(lifetime, 2, '<'), accept));
   // Only where it can happen: receive offload makes ordinary uploads look oversize, and those would leave the fast path.
   if (source.mtu > device.mtu) rules.push(rule('larger than the MTU', match(meta('length'), device.mtu, '>'), accept));

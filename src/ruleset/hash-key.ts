@@ -9,9 +9,10 @@ import { concat, meta, payload, raw } from './expression.ts';
 /**
  * Key of a client's packet. `ports` for protocols with ports, `none` for others, of which `source_port` takes the protocol
  * instead (F4). Ports are separate fields, each at the start of a register, so that an ICMP error can name them in turn.
+ * Addresses are raw fields: a named one would ask once more which protocol the packet is of.
  */
 export function forwardHashKey(hash: HashKey, family: Family, ports: 'ports' | 'none', prefix6: number): Json {
-  const client = family === 4 ? payload('ip', 'saddr') : raw('nh', 64, prefix6);
+  const client = family === 4 ? raw('nh', 96, 32) : raw('nh', 64, prefix6);
   if (hash === 'source') return client;
   if (ports === 'none') return concat(client, meta('l4proto'));
   return concat(client, payload('th', 'sport'), payload('th', 'dport'));

@@ -43,9 +43,9 @@ const firstPort = 65_001;
  * Sends the packets, then a right one of each path through the router, and returns what has arrived at servers of the
  * former, by source port. Packets keep their order on one path, so what has not come by then will not.
  */
-async function arrivedOf(scene: Scene, outside: Injector, packets: readonly [Buffer, string?][]): Promise<number[]> {
+async function arrivedOf(scene: Scene, outside: Injector, packets: readonly [Buffer, string?, number?][]): Promise<number[]> {
   const servers = await ServerCaptures.start(scene.lab);
-  for (const [packet, mac] of packets) await outside.send(packet, mac);
+  for (const [packet, mac, vlan] of packets) await outside.send(packet, mac, vlan);
   for (const family of families) {
     const from = wanClient(family, 11);
     const header = { source: from, destination: ghost[family] };
@@ -120,14 +120,17 @@ test('a host of the LAN cannot speak as the outside, the router or the ghost', a
   await Promise.all([inside.end(), outside.end(), servers.end()]);
 });
 
-test('frames for others, and to all, are not taken', async (scene) => {
+test('frames for others, to all, and of a VLAN, are not taken', async (scene) => {
   const outside = await Injector.start(scene.lab.wan, 'eth0', [macs.routerWan, macs.wan]);
   const others = ['02:00:00:00:00:99', 'ff:ff:ff:ff:ff:ff', '01:00:5e:00:00:01', '33:33:00:00:00:01'];
   for (const family of families) {
     const header = { source: wanClient(family, 12), destination: ghost[family] };
     const frames = others.map((mac, index): [Buffer, string] => [forged(header, firstPort + index), mac]);
+    const tagged: [Buffer, string, number] = [forged(header, firstPort + 100), macs.routerWan, 7];
     const control: [Buffer] = [forged(header, 65_500)];
-    assert.equal(await arrivedOf(scene, outside, [...frames, control]), [65_500]);
+    // A tag with number 0 says only how urgent the frame is (IEEE 802.1p).
+    const urgent: [Buffer, string, number] = [forged(header, 65_501), macs.routerWan, 0];
+    assert.equal((await arrivedOf(scene, outside, [...frames, tagged, control, urgent])).sort(), [65_500, 65_501]);
   }
   await outside.end();
 });

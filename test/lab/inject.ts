@@ -19,21 +19,22 @@ export class Injector {
     return new Injector(process, macs && Buffer.from(macs.join('').replaceAll(':', ''), 'hex'));
   }
 
-  /** Sends a packet, to another MAC address where one is given. */
-  async send(packet: Buffer, destinationMac?: string): Promise<void> {
+  /** Sends a packet, to another MAC address where one is given, and with the tag of a VLAN (IEEE 802.1Q). */
+  async send(packet: Buffer, destinationMac?: string, vlan?: number): Promise<void> {
     const outcome = await this.#process.ask(
-      this.#frame(packet, destinationMac).toString('hex'),
+      this.#frame(packet, destinationMac, vlan).toString('hex'),
       (line) => /^sent|^failed .*/.exec(line)?.[0],
     );
     if (outcome !== 'sent') throw new Error(`not sent: ${outcome}`);
   }
 
-  #frame(packet: Buffer, destinationMac: string | undefined): Buffer {
+  #frame(packet: Buffer, destinationMac: string | undefined, vlan: number | undefined): Buffer {
     if (!this.#macs) return packet;
     const type = Buffer.from((packet[0] ?? 0) >> 4 === 6 ? '86dd' : '0800', 'hex');
     const header = Buffer.from(this.#macs);
     if (destinationMac !== undefined) header.write(destinationMac.replaceAll(':', ''), 'hex');
-    return Buffer.concat([header, type, packet]);
+    const tag = vlan === undefined ? Buffer.alloc(0) : Buffer.from([0x81, 0, vlan >> 8, vlan & 255]);
+    return Buffer.concat([header, tag, type, packet]);
   }
 
   async end(): Promise<void> {
