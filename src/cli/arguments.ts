@@ -93,10 +93,10 @@ export function parseArguments(words: readonly string[]): Invocation | string {
       continue;
     }
     const [, name = '', inline] = found;
-    if (name in FLAGS) {
+    if (Object.hasOwn(FLAGS, name)) {
       if (inline !== undefined) return `option '--${name}' takes no value`;
       flags.add(name);
-    } else if (name in OPTIONS) {
+    } else if (Object.hasOwn(OPTIONS, name)) {
       const value = inline ?? words[++index];
       if (value === undefined) return `option '--${name}' needs a value: ${OPTIONS[name]?.value}`;
       options.set(name, value);
@@ -141,7 +141,7 @@ export function helpText(command: string): string {
     'Examples:',
     ...shown.flatMap(({ examples }) => examples.map((example) => `  ${example}`)),
     '',
-    'Exit status: 0 done, 1 errors in the configuration or failed, 2 wrong usage, 3 no daemon runs.',
+    'Exit status: 0 done, 1 errors in the configuration or failed, 2 wrong usage.',
     '',
   ].join('\n');
 }

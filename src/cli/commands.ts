@@ -5,10 +5,11 @@ import { parseSnapshot } from '../deployment/snapshot.ts';
 import type { Snapshot } from '../deployment/snapshot.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
+import { cleanUp } from '../host/cleanup.ts';
 import { print, printError } from '../host/console.ts';
-import { readText, readTextIfThere } from '../host/files.ts';
-import { cleanUp, observeOnce, readSysctls } from '../host/router.ts';
-import { isLittleEndian } from '../host/system.ts';
+import { directoryExists, readText, readTextIfThere } from '../host/files.ts';
+import { observeOnce, readSysctls } from '../host/router.ts';
+import { claim, isLittleEndian } from '../host/system.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { formatPlan, planChange } from '../plan/plan.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
@@ -84,9 +85,14 @@ export async function runSimulate(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-/** `oneip cleanup` */
+/** `oneip cleanup`: not behind the back of a daemon, which would go on with half of what it has made. */
 export async function runCleanup(invocation: Invocation): Promise<number> {
-  for (const line of await cleanUp(optionValue(invocation, 'state'))) print(`${line}\n`);
+  const state = optionValue(invocation, 'state');
+  if (directoryExists(state) && !claim(`${state}/daemon.lock`)) {
+    printError(`oneip: a daemon runs with ${state}; stop it, and it cleans up itself\n`);
+    return FAILED;
+  }
+  for (const line of await cleanUp(state)) print(`${line}\n`);
   return 0;
 }
 

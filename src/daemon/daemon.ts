@@ -1,7 +1,7 @@
 import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
 import { parseSnapshot } from '../deployment/snapshot.ts';
-import { print, printError } from '../host/console.ts';
+import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText, readTextIfThere } from '../host/files.ts';
 import { HostRouter } from '../host/router.ts';
 import { claim, everySignal, freeMemory, nextTurn, startTimer } from '../host/system.ts';
@@ -125,7 +125,7 @@ class Daemon {
 }
 
 function log(line: string): void {
-  print(`oneip: ${line}\n`);
+  printIfPossible(`oneip: ${line}\n`);
 }
 
 function reasonOf(error: unknown): string {

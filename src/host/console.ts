@@ -15,6 +15,15 @@ export function print(text: string): void {
   }
 }
 
+/** Writes to standard output what nobody needs to read: a log whose reader has gone, or whose disk is full, stops nothing. */
+export function printIfPossible(text: string): void {
+  try {
+    writeOutput(1, text);
+  } catch {
+    // There is nowhere to say so.
+  }
+}
+
 /** Writes to standard error. */
 export function printError(text: string): void {
   writeOutput(2, text);

@@ -17,6 +17,10 @@ export function readTextIfThere(path: string): string | undefined {
   return fileStatus(path) === null ? undefined : readText(path);
 }
 
+export function directoryExists(path: string): boolean {
+  return fileStatus(`${path}/.`)?.type === 'directory';
+}
+
 /** Replaces a text file in one step, readable by its owner only. */
 export function writeText(path: string, text: string): void {
   try {

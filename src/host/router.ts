@@ -1,21 +1,20 @@
-import { fileStatus, removeFile, setTimer } from 'oneip:runtime';
+import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Router } from '../daemon/router.ts';
 import type { Observation } from '../deployment/deployment.ts';
-import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
-import { removeRuleset, transaction } from '../plan/ruleset-diff.ts';
 import { UbusClient } from '../ubus/client.ts';
+import { leave } from './cleanup.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
 import { Network } from './network.ts';
-import type { NetworkOutcome } from './network.ts';
+import { outcomeLines } from './network-outcome.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { nftRun, throwIfRefused } from './nft.ts';
 import { TableWatch } from './nft-events.ts';
@@ -25,8 +24,6 @@ import { connectUnix } from './ubus-transport.ts';
 
 /** Milliseconds between questions to the servers whether their MAC addresses still hold: one ARP request each. */
 const REFRESH_INTERVAL = 5_000;
-/** More changes of the network than this are logged as numbers. */
-const TOLD_ONE_BY_ONE = 6;
 /** Milliseconds that neighbours may take to tell their MAC addresses before the ruleset is loaded without. */
 const NEIGHBOUR_PATIENCE = 250;
 /** Milliseconds that netifd may take to tell its interfaces before we start without. */
@@ -100,7 +97,7 @@ export class HostRouter implements Router {
   async establish(wanted: NetworkState): Promise<string[]> {
     this.#wanted = wanted;
     const outcome = this.#network.establish(wanted);
-    const lines = report(outcome);
+    const lines = outcomeLines(outcome);
     await this.#answers(
       outcome.done.flatMap((change) =>
         change.kind === 'neighbour' && change.entry.kind === 'managed' ? [change.entry.address.text] : [],
@@ -110,7 +107,7 @@ export class HostRouter implements Router {
   }
 
   prune(wanted: NetworkState): Promise<string[]> {
-    const lines = report(this.#network.prune(wanted));
+    const lines = outcomeLines(this.#network.prune(wanted));
     this.#keepFresh();
     return Promise.resolve(lines);
   }
@@ -213,18 +210,6 @@ export async function observeOnce(ubus: string, state: string): Promise<Observat
   }
 }
 
-/** Undoes what a daemon has left behind in a state directory. Tells what, a line each. */
-export function cleanUp(state: string): Promise<string[]> {
-  const lines: string[] = [];
-  const network = new Network(new Journal(`${state}/undo.json`, (line) => lines.push(line)));
-  try {
-    lines.push(...leave(state, network));
-  } finally {
-    network.close();
-  }
-  return Promise.resolve(lines);
-}
-
 export function readSysctls(keys: readonly string[]): SysctlEntry[] {
   return keys.flatMap((key) => {
     const value = readSysctl(key);
@@ -239,37 +224,6 @@ function observeBy(network: Network, interfaces: ReadonlyMap<string, string>): O
     hardware: network.readHardware(),
     strictReversePath: network.readStrictReversePath(environment.links.keys()),
   };
-}
-
-/** Puts everything back, each part whether or not the others can be; throws then with all that went wrong. */
-function leave(state: string, network: Network): string[] {
-  const lines: string[] = [];
-  const failures: string[] = [];
-  for (const part of [removeTables, () => report(network.restore())]) {
-    try {
-      lines.push(...part());
-    } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
-    }
-  }
-  if (failures.length > 0) throw new Error(`the router is not as it was: ${failures.join('; ')}`);
-  const snapshot = `${state}/applied.json`;
-  if (fileStatus(snapshot) !== null) removeFile(snapshot);
-  return lines;
-}
-
-function removeTables(): readonly string[] {
-  const { commands, summary } = removeRuleset();
-  throwIfRefused(nftRun(transaction(commands)));
-  return summary;
-}
-
-function report({ done, failures }: NetworkOutcome): string[] {
-  if (failures.length > 0) throw new Error(failures.map(({ message }) => message).join('; '));
-  if (done.length <= TOLD_ONE_BY_ONE) return done.map(describeNetworkChange);
-  const kinds = new Map<string, number>();
-  for (const { kind } of done) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  return [`network: ${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')}`];
 }
 
 /**
