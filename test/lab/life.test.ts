@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { families, ghostPlaces, routerAddresses, wanClient, type Pair } from './addresses.ts';
@@ -10,7 +11,7 @@ import type { Outcome } from './process.ts';
 import { assertSameRouter, routerState, type RouterState } from './router-state.ts';
 import { echoPort } from './servers.ts';
 import type { TopologyOptions } from './topology.ts';
-import { figure, Oracle } from './scenario.ts';
+import { eventually, figure, Oracle } from './scenario.ts';
 import { answered } from './traffic.ts';
 import { webService } from './web-service.ts';
 
@@ -128,6 +129,25 @@ test('a crash, and the start after it, break no connection', () =>
     assert.equal(await servers(), before);
     await daemon.start(webService(lab));
     assert.equal(await servers(), before);
+  }));
+
+test('a log that nobody reads any more stops nothing', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    const { daemon, router } = lab;
+    daemon.configure(webService(lab));
+    const paths = ['--config', daemon.configFile, '--state', daemon.stateFolder, '--ubus', daemon.ubusSocket];
+    // The shell becomes the daemon; sed reads its log until it is ready, and ends.
+    const script = 'mkfifo "$0" && { sed /ready/q "$0" >&2 & } && exec "$@" >"$0"';
+    const log = join(lab.folder, 'log');
+    const process = router.startWithSysfs(['sh', '-c', script, log, oneipProgram, 'daemon', ...paths]);
+    await process.waitFor((line) => /oneip: ready/.test(line) || undefined);
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 10));
+    daemon.configure(webService(lab, { service: { port: [echoPort] } }));
+    process.signal('SIGHUP');
+    const ports = () => router.run(['nft', 'list', 'map', 'netdev', 'oneip', 'from/wan/port4']);
+    await eventually('reloaded', 5_000, async () => (/\. 80 /.test(await ports()) ? undefined : true));
+    assert.is(await process.stop(), 0);
+    assert.is(await router.run(['nft', 'list', 'ruleset']), '');
   }));
 
 test('after a crash without its devices, what is left is put back', () =>
