@@ -96,7 +96,7 @@ async function runTests() {
     for (let job = queue.shift(); job; job = queue.shift()) {
       const file = await bundle(job.file, job.platform);
       const begin = Date.now();
-      const limit = full ? 1200 : 400;
+      const limit = full ? 2400 : 400;
       const environment = {
         ...process.env,
         ...job.environment,
