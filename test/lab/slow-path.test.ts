@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { addressFromBytes } from '../../src/net/address.ts';
 import { families, ghostPlaces, guestHost, lanHost, macs, routerAddresses, wanClient } from './addresses.ts';
 import type { Arrival } from './capture.ts';
 import { Capture, ServerCaptures } from './capture.ts';
@@ -72,18 +73,23 @@ test('packets with IP options or extension headers reach the same server', async
     for (const from of spreadClients(family, 6)) {
       const header = { source: from, destination: other[family] };
       const datagram = udp(header, [23_000, echoPort], Buffer.from('options'));
-      const options = Buffer.from([1, 1, 1, 0]);
+      // Record route (RFC 791): whoever forwards the packet as it should be writes down its address.
+      const options = Buffer.from([7, 7, 4, 0, 0, 0, 0, 0]);
       const extension = Buffer.concat([Buffer.from([protocol.udp, 0, 1, 4, 0, 0, 0, 0]), datagram]);
       await outside.send(
         family === 4
           ? ipPacket({ ...header, protocol: protocol.udp, options }, datagram)
           : ipPacket({ ...header, protocol: protocol.destinationOptions }, extension),
       );
-      const { server } = await servers.first(
+      const { server, packet } = await servers.first(
         'options',
         ({ source, payload }) => source === from && payload.includes('options'),
       );
       assert.is(server, oracle.server('spread', from, { client: 23_000, service: echoPort }));
+      if (family === 4) {
+        const recorded = addressFromBytes(packet.bytes.subarray(23, 27)).text;
+        assert.equal([packet.bytes[22], recorded], [8, routerAddresses.lan[4]]);
+      }
     }
   }
   await Promise.all([outside.end(), servers.end()]);
