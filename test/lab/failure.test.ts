@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -313,6 +314,24 @@ test("netifd's interfaces name the devices: absent, there from the start, changi
     assert.match(await listing(lab), /device "wan" priority/, 'known before the first load');
     assert.not.match(daemon.log.join('\n'), /neither/);
     await second.stop();
+  }));
+
+test('a bus that talks rubbish, or hangs up, stops nothing', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    let greetings = 0;
+    const rubbish = createServer((stream) => {
+      greetings += 1;
+      stream.on('error', () => undefined);
+      stream.end(Buffer.alloc(greetings * 37, greetings));
+    });
+    await new Promise<void>((resolve) => rubbish.listen(lab.daemon.ubusSocket, resolve));
+    rubbish.unref();
+    await lab.daemon.start(webService(lab));
+    await eventually('attempts', 3_000, () => Promise.resolve(greetings > 3 || undefined));
+    await served(lab);
+    await lab.daemon.reload(webService(lab));
+    assert.is(await lab.daemon.stop(), 0);
+    rubbish.close();
   }));
 
 /** Starts a daemon with words before its command line, such as `env`; resolves when it is ready. */

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -188,6 +188,29 @@ test('no configuration file: one sentence, exit status 1, nothing changed', () =
     assert.is(stderr, 'oneip: cannot read /nowhere/oneip: No such file or directory\n');
     assert.is(stdout, '');
     assertSameRouter(await routerState(lab.router), before);
+  }));
+
+test('a state directory that is none: one sentence, exit status 1', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    lab.daemon.configure(webService(lab));
+    const { status, stderr } = await daemonThatEnds(lab, lab.daemon.configFile, lab.daemon.configFile);
+    assert.is(status, 1);
+    assert.match(stderr, /^oneip: [^\n]+: Not a directory\n$/);
+  }));
+
+test('rubbish in the state directory is set aside', () =>
+  withLab({ servers: 1 }, async (lab) => {
+    const { daemon, router } = lab;
+    const before = await routerState(router);
+    mkdirSync(daemon.stateFolder);
+    for (const name of ['applied.json', 'undo.json']) writeFileSync(join(daemon.stateFolder, name), '{"version":1,"un');
+    await daemon.start(webService(lab));
+    assert.ok(
+      daemon.log.some((line) => /undo\.json cannot be read .*set aside as \S+undo\.json\.unreadable/.test(line)),
+    );
+    assert.ok(await isServed(lab, ghostPlaces.elsewhere, 11));
+    assert.is(await daemon.stop(), 0);
+    assertSameRouter(await routerState(router), before);
   }));
 
 test('an empty configuration: ready, and the router as it was', () =>
