@@ -75,7 +75,9 @@ async function runTests() {
   const only = words.includes('--only') ? words[words.indexOf('--only') + 1] : '';
   const jobs = [];
   const add = (folder, where, platform, command, environment = {}) => {
-    for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment });
+    // Those that wait for the kernel, other programs or the network.
+    const timed = ['runtime', 'qemu', 'lab', 'docs'].includes(folder);
+    for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, timed });
   };
   const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
   add('unit', 'node', 'neutral', [process.execPath]);
@@ -88,43 +90,64 @@ async function runTests() {
   const wanted = jobs
     .filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only))
     .filter(hasLongForm);
-  const queue = [...wanted];
-  let passed = 0;
-  let failed = 0;
   const started = Date.now();
+  const queue = [...wanted];
+  const results = [];
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
-      const file = await bundle(job.file, job.platform);
-      const begin = Date.now();
-      const limit = full ? 2400 : 400;
-      const environment = {
-        ...process.env,
-        ...job.environment,
-        FORCE_COLOR: '0',
-        ONEIP_ROOT: root,
-        ONEIP_RUNTIME: job.command[0],
-      };
-      const result = await run('timeout', ['-k', '10', String(limit), ...job.command, file], { env: environment });
-      const counts = { total: count(result.text, 'Total'), passed: count(result.text, 'Passed') };
-      // A file that ended without a count, or with a failure beside full counts, has failed as one more test.
-      const broken = result.status !== 0 && counts.passed === counts.total ? 1 : 0;
-      const silent = counts.total === 0 && !broken ? 1 : 0;
-      passed += counts.passed;
-      failed += counts.total - counts.passed + broken + silent;
-      const held = result.status === 0 && !silent && counts.passed === counts.total;
-      const seconds = ((Date.now() - begin) / 1000).toFixed(1);
-      const name = `${relative(root, job.file)} (${job.where})`;
-      console.log(
-        `${held ? colour(32, 'ok  ') : colour(31, 'FAIL')} ${name}  ${counts.passed}/${counts.total}  ${seconds} s`,
-      );
-      const figures = result.text.split('\n').filter((line) => line.startsWith('# '));
-      for (const line of held ? figures : result.text.split('\n')) console.log(`       ${line}`);
+      const result = await runFile(job);
+      // Two files at a time, on a machine that others share: a deadline of the lab may pass for want of a processor. Such a
+      // file is run again by itself, after all the others, and that counts; it is told either way.
+      const again = !result.held && job.timed && queue.length + results.length > 0;
+      tell(result, again ? 'again later, by itself' : '');
+      results.push({ ...result, again });
     }
   };
   await Promise.all([worker(), worker()]);
-  console.log(`${wanted.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s`);
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed === 0 && passed > 0 ? 0 : 1;
+  const final = [];
+  for (const result of results) {
+    if (result.again) {
+      const second = await runFile(result.job);
+      tell(second, 'second run');
+      final.push(second);
+    } else final.push(result);
+  }
+  const sum = (key) => final.reduce((total, result) => total + result[key], 0);
+  const repeated = results.filter(({ again }) => again).length;
+  const note = repeated > 0 ? `, ${repeated} of them run twice` : '';
+  console.log(`${wanted.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s${note}`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
+  return sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
+}
+
+async function runFile(job) {
+  const file = await bundle(job.file, job.platform);
+  const begin = Date.now();
+  const limit = full ? 2400 : 400;
+  const environment = {
+    ...process.env,
+    ...job.environment,
+    FORCE_COLOR: '0',
+    ONEIP_ROOT: root,
+    ONEIP_RUNTIME: job.command[0],
+  };
+  const { status, text } = await run('timeout', ['-k', '10', String(limit), ...job.command, file], {
+    env: environment,
+  });
+  const total = count(text, 'Total');
+  const passed = count(text, 'Passed');
+  // A file that ended without a count, or with a failure beside full counts, has failed as one more test.
+  const broken = total === 0 || (status !== 0 && passed === total) ? 1 : 0;
+  const failed = total - passed + broken;
+  return { job, text, total, passed, failed, held: failed === 0, seconds: (Date.now() - begin) / 1000 };
+}
+
+function tell({ job, text, total, passed, held, seconds }, note) {
+  const name = `${relative(root, job.file)} (${job.where})`;
+  const verdict = held ? colour(32, 'ok  ') : colour(31, 'FAIL');
+  console.log(`${verdict} ${name}  ${passed}/${total}  ${seconds.toFixed(1)} s${note && `  ${note}`}`);
+  const lines = text.split('\n');
+  for (const line of held ? lines.filter((figure) => figure.startsWith('# ')) : lines) console.log(`       ${line}`);
 }
 
 function count(text, label) {
