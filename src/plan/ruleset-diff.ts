@@ -109,8 +109,8 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (less.length + more.length > 0)
       note(old ? '~' : '+', `${kindOf(set)} ${set.name} (+${more.length} −${less.length})`);
     else if (!old) note('+', `${kindOf(set)} ${set.name}`);
-    if (less.length > 0) changed.push(elements('delete', family, set.name, less));
-    if (more.length > 0) changed.push(elements('add', family, set.name, more));
+    if (less.length > 0) changed.push(elements('delete', family, set.name, less.join(',')));
+    if (more.length > 0) changed.push(elements('add', family, set.name, more.join(',')));
   }
   for (const set of before.sets.filter(({ name }) => !after.sets.some((kept) => kept.name === name))) {
     note('-', `${kindOf(set)} ${set.name}`);
@@ -126,8 +126,8 @@ function diffTables(before: Table, after: Table): RulesetChange {
     }
     const moves = diffSlotMap(old, map);
     if (moves.summary !== '') note(old ? '~' : '+', `map ${map.name}: ${moves.summary}`);
-    if (moves.less.length > 0) changed.push(elements('delete', family, map.name, moves.less));
-    if (moves.more.length > 0) changed.push(elements('add', family, map.name, moves.more));
+    if (moves.less !== '') changed.push(elements('delete', family, map.name, moves.less));
+    if (moves.more !== '') changed.push(elements('add', family, map.name, moves.more));
   }
   for (const { name } of before.slotMaps.filter(({ name }) => !after.slotMaps.some((map) => map.name === name))) {
     note('-', `map ${name}`);
@@ -142,10 +142,10 @@ function command(verb: 'add' | 'delete' | 'flush', object: Json): string {
   return JSON.stringify({ [verb]: object });
 }
 
-/** One element command of element texts: built from texts, since 4096 objects more would double the memory it takes. */
-function elements(verb: 'add' | 'delete', family: string, name: string, texts: readonly string[]): string {
+/** One element command; `texts` are JSON, with commas between them. */
+function elements(verb: 'add' | 'delete', family: string, name: string, texts: string): string {
   const head = `"family":"${family}","table":"${TABLE}","name":${JSON.stringify(name)}`;
-  return `{"${verb}":{"element":{${head},"elem":[${texts.join(',')}]}}}`;
+  return `{"${verb}":{"element":{${head},"elem":[${texts}]}}}`;
 }
 
 function elementTexts(set: SetObject | undefined): Set<string> {

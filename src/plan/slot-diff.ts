@@ -1,9 +1,10 @@
 import type { SlotMap } from '../ruleset/ruleset.ts';
 
-/** Elements of a slot map that go and come, as JSON texts, and the moves in words. */
+/** Elements of a slot map that go and come, and the moves in words. */
 export interface SlotMoves {
-  readonly less: readonly string[];
-  readonly more: readonly string[];
+  /** JSON texts with commas between them; empty where there are none. */
+  readonly less: string;
+  readonly more: string;
   /** `1024 slots move: web1 → web2 512, …`; empty where none does. */
   readonly summary: string;
 }
@@ -11,42 +12,64 @@ export interface SlotMoves {
 /** Moves that the summary names; further ones are only counted. */
 const NAMED_MOVES = 6;
 
-/** The slots that lead elsewhere than before. */
+/** Stands for the target of a slot without element. */
+const NOBODY = 0xffff;
+
+/**
+ * The slots that lead elsewhere than before. Elements are written straight into one text: a text each would take twice the
+ * memory, an object each more than a megabyte.
+ */
 export function diffSlotMap(before: SlotMap | undefined, after: SlotMap): SlotMoves {
-  const less: string[] = [];
-  const more: string[] = [];
-  const moves = new Map<string, number>();
+  const old = endsOf(before);
+  const wanted = endsOf(after);
+  const placeOf = new Map(after.targets.map((target, index) => [target, index]));
+  const sameAs = before?.targets.map((target) => placeOf.get(target) ?? -1) ?? [];
+  let less = '';
+  let more = '';
   let moved = 0;
+  // Tables of services that nobody has touched are kept from one reload to the next.
+  const isKept = before?.slots === after.slots && sameAs.every((place, index) => place === index);
+  if (isKept) return { less, more, summary: '' };
+  const moves = new Map<number, number>();
   for (let slot = 0; slot < Math.max(before?.slots.length ?? 0, after.slots.length); slot++) {
-    const old = targetOf(before, slot);
-    const wanted = targetOf(after, slot);
-    if (old === wanted) continue;
+    const from = before?.slots[slot] ?? NOBODY;
+    const to = after.slots[slot] ?? NOBODY;
+    const gone = old[from];
+    const come = wanted[to];
+    if (gone === undefined ? come === undefined : sameAs[from] === to) continue;
     moved++;
-    if (old !== undefined) less.push(element(slot, old));
-    if (wanted !== undefined) more.push(element(slot, wanted));
-    const move = before ? `${shortName(old)} → ${shortName(wanted)}` : shortName(wanted);
+    if (gone !== undefined) less += `,[${slot}${gone}`;
+    if (come !== undefined) more += `,[${slot}${come}`;
+    const move = (from << 16) | to;
     moves.set(move, (moves.get(move) ?? 0) + 1);
   }
-  return { less, more, summary: moved === 0 ? '' : describe(moved, moves, before !== undefined) };
+  const summary = moved === 0 ? '' : describe(moved, moves, before, after);
+  return { less: less.slice(1), more: more.slice(1), summary };
 }
 
-function describe(moved: number, moves: ReadonlyMap<string, number>, known: boolean): string {
+/** What stands behind the slot's number in an element, by index into the targets. */
+function endsOf(map: SlotMap | undefined): string[] {
+  return map?.targets.map((target) => `,{"goto":{"target":${JSON.stringify(target)}}}]`) ?? [];
+}
+
+function describe(
+  moved: number,
+  moves: ReadonlyMap<number, number>,
+  before: SlotMap | undefined,
+  { targets }: SlotMap,
+): string {
+  const nameOf = (move: number) => {
+    const to = shortName(targets[move & 0xffff]);
+    return before ? `${shortName(before.targets[move >>> 16])} → ${to}` : to;
+  };
   const sorted = [...moves].sort((a, b) => b[1] - a[1]);
-  const named = sorted.slice(0, NAMED_MOVES).map(([move, count]) => `${move} ${count}`);
+  const named = sorted.slice(0, NAMED_MOVES).map(([move, count]) => `${nameOf(move)} ${count}`);
   const others = sorted.length > NAMED_MOVES ? `, and ${sorted.length - NAMED_MOVES} more` : '';
-  const slots = moved === 1 ? `1 slot${known ? ' moves' : ''}` : `${moved} slots${known ? ' move' : ''}`;
+  const slots = moved === 1 ? `1 slot${before ? ' moves' : ''}` : `${moved} slots${before ? ' move' : ''}`;
   return `${slots}: ${named.join(', ')}${others}`;
-}
-
-function targetOf(map: SlotMap | undefined, slot: number): string | undefined {
-  return map?.targets[map.slots[slot] ?? map.targets.length];
 }
 
 /** `web1` of `web/to/web1`. */
 function shortName(chain: string | undefined): string {
   return chain === undefined ? 'nobody' : chain.slice(chain.lastIndexOf('/') + 1);
-}
-
-function element(slot: number, chain: string): string {
-  return `[${slot},{"goto":{"target":"${chain}"}}]`;
 }
