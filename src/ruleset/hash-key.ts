@@ -2,6 +2,8 @@ import type { HashKey } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { concat, meta, payload, raw } from './expression.ts';
+import { PLAIN } from './inner-packet.ts';
+import type { InnerLayout } from './inner-packet.ts';
 
 // What the hash is taken of. `src/allocation/client-key.ts` makes the same bytes of a client's address and ports; the two are
 // held against each other, and against the kernel, by tests.
@@ -20,14 +22,17 @@ export function forwardHashKey(hash: HashKey, family: Family, ports: 'ports' | '
 
 /**
  * The same key out of an ICMP error, which carries the packet that the server sent: there the client is the destination,
- * and its port the destination port. Offsets in bits behind the start of the ICMP header, for an inner packet without IP
- * options or extension headers.
+ * and its port the destination port.
  */
-export function icmpErrorHashKey(hash: HashKey, family: Family, ports: 'ports' | 'none', prefix6: number): Json {
-  const client = family === 4 ? raw('th', 192, 32) : raw('th', 256, prefix6);
+export function icmpErrorHashKey(
+  hash: HashKey,
+  family: Family,
+  ports: 'ports' | 'none',
+  prefix6: number,
+  { destination, protocol, transport }: InnerLayout = PLAIN[family],
+): Json {
+  const client = raw('th', destination, family === 4 ? 32 : prefix6);
   if (hash === 'source') return client;
-  if (ports === 'none') return concat(client, family === 4 ? raw('th', 136, 8) : raw('th', 112, 8));
-  return family === 4
-    ? concat(client, raw('th', 240, 16), raw('th', 224, 16))
-    : concat(client, raw('th', 400, 16), raw('th', 384, 16));
+  if (ports === 'none') return concat(client, raw('th', protocol, 8));
+  return concat(client, raw('th', transport + 16, 16), raw('th', transport, 16));
 }

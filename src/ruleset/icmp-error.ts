@@ -1,10 +1,11 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import { drop, goto, ipProtocol, match, payload, set } from './expression.ts';
+import { aboutGhost, innerMatches } from './inner-packet.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
 import { dispatchByInnerClient } from './slot-map.ts';
-import { aboutGhost, errorTypes, familiesOf, ghostsOf, icmpType, innerMatches } from './traffic.ts';
+import { errorTypes, familiesOf, ghostsOf, icmpType } from './traffic.ts';
 
 /** Chain that takes an ICMP error to the server whose packet it is about. */
 export function icmpErrorChain(family: Family): string {
@@ -22,11 +23,11 @@ export function icmpErrorChains(active: readonly DeployedService[], families: re
       .filter((deployed) => familiesOf(deployed).includes(family))
       .flatMap((deployed) =>
         ghostsOf(deployed, family).flatMap((ghost) =>
-          innerMatches(deployed.service, ghost, family).map(({ traffic, matches }) =>
+          innerMatches(deployed.service, ghost, family).map((inner) =>
             rule(
               `about packets of ${deployed.service.name}`,
-              ...matches,
-              ...dispatchByInnerClient(deployed, family, traffic),
+              ...inner.matches,
+              ...dispatchByInnerClient(deployed, family, inner),
             ),
           ),
         ),

@@ -3,9 +3,10 @@ import type { Family } from '../net/address.ts';
 import { parsePrefix } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { accept, anonymous, drop, ipProtocol, match, meta, notrack, payload, prefixElement } from './expression.ts';
+import { innerMatches } from './inner-packet.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
-import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, innerMatches, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, transports } from './traffic.ts';
 
 /** Source ports that masqueraded packets get instead of a service's. */
 const REPLACEMENT_PORTS: Json = { range: [61000, 65535] };

@@ -3,6 +3,7 @@ import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { meta, set, verdictMap } from './expression.ts';
 import { forwardHashKey, icmpErrorHashKey } from './hash-key.ts';
+import type { InnerMatch } from './inner-packet.ts';
 import type { SlotMap } from './ruleset.ts';
 import { familiesOf, hasPorts } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
@@ -45,9 +46,13 @@ export function dispatchByClient(deployed: DeployedService, family: Family, traf
 }
 
 /** The same for an ICMP error: the client is the destination of the packet inside. */
-export function dispatchByInnerClient(deployed: DeployedService, family: Family, traffic: Traffic): Json[] {
+export function dispatchByInnerClient(
+  deployed: DeployedService,
+  family: Family,
+  { traffic, layout }: Pick<InnerMatch, 'traffic' | 'layout'>,
+): Json[] {
   const { hash, hashPrefix6 } = deployed.service;
-  return dispatch(deployed, family, icmpErrorHashKey(hash, family, portsOrNone(traffic), hashPrefix6));
+  return dispatch(deployed, family, icmpErrorHashKey(hash, family, portsOrNone(traffic), hashPrefix6, layout));
 }
 
 function portsOrNone(traffic: Traffic): 'ports' | 'none' {

@@ -10,7 +10,7 @@ import { answered } from './traffic.ts';
 
 const ghost = ghostPlaces.elsewhere;
 /** With the kernel's own timing the silent server below is found after half a minute, for which only full runs have time. */
-const kernelTiming = process.env['ONEIP_FULL'] === '1';
+const kernelTiming = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
 
 const { test, run } = labSuite('neighbours', {}, async (lab) => {
   const timing = { base_reachable_time_ms: 1000, delay_first_probe_time: 1, retrans_time_ms: 300 };

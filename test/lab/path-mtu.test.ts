@@ -7,7 +7,8 @@ import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { addNamespaces, Namespace } from './namespace.ts';
 import { ipPacket, protocol, segmentSize, udp } from './packet.ts';
-import { bigDatagram, configuration, figure } from './scenario.ts';
+import { ping } from './ping.ts';
+import { bigDatagram, configuration, eventually, figure } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import type { Scene } from './suite.ts';
 import { labSuite } from './suite.ts';
@@ -119,6 +120,28 @@ plain.test('the router’s own "fragmentation needed" reaches the server whose p
   await servers.end();
 });
 
+/** Sends what makes a server's answer too large for the way back; `fresh` makes clients to whom nobody knows the way. */
+async function largeAnswers({ oracle }: Scene, namespace: Namespace, to: string, fresh: () => string): Promise<void> {
+  for (const size of [1380, 3000]) {
+    // The first answer teaches the server, if the error about it gets there.
+    const echoed = fresh();
+    await eventually(`echo of ${size} bytes for ${echoed}`, 3000, async () =>
+      (await ping(namespace, echoed, to, { size, wait: 1 })) ? true : undefined,
+    );
+    const from = fresh();
+    const server = await bigDatagram(namespace, from, to, echoPort, size, { tries: 4 });
+    assert.is(server, oracle.server('web', from), `${size} bytes for ${from}`);
+  }
+}
+
+plain.test('answers larger than the WAN takes: echoes and datagrams, whole or in pieces', async (scene) => {
+  await setMtus(scene, 1400, 1500);
+  let number = 80;
+  for (const family of families) {
+    await largeAnswers(scene, scene.lab.wan, ghost[family], () => wanClient(family, number++));
+  }
+});
+
 plain.test('datagrams too large for the servers’ link: refused with DF, cut without', async (scene) => {
   const { lab, oracle } = scene;
   await setMtus(scene, 1500, 1400);
@@ -190,6 +213,9 @@ plain.test('a small link beyond the router, in nobody’s sight: its errors reac
       const told = (await servers.arrivals(isError)).map((arrival) => arrival.server);
       assert.equal([...new Set(told)], [server]);
     }
+    let number = 7;
+    const fresh = () => (family === 4 ? `100.126.0.${number++}` : `2001:db8:7000::${number++}`);
+    await largeAnswers(scene, far, ghost[family], fresh);
   }
   await servers.end();
 });

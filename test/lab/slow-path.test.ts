@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import type { Family } from '../../src/net/address.ts';
 import { addressFromBytes } from '../../src/net/address.ts';
 import { families, ghostPlaces, guestHost, lanHost, macs, routerAddresses, wanClient } from './addresses.ts';
 import type { Arrival } from './capture.ts';
@@ -96,41 +97,43 @@ test('packets with IP options or extension headers reach the same server', async
 });
 
 /** The beginning of a packet that a server has sent to a client, as an ICMP error carries it. */
-function answerOf(from: string, client: string, clientPort: number, transport: 'tcp' | 'udp'): Buffer {
+function answerOf(from: string, client: string, clientPort: number, kind: 'tcp' | 'udp' | 'fragment'): Buffer {
+  const ports: [number, number] = [echoPort, clientPort];
   const header = { source: from, destination: client, ttl: 63 };
-  const inner =
-    transport === 'tcp' ? tcpSyn(header, [echoPort, clientPort]) : udp(header, [echoPort, clientPort], Buffer.alloc(0));
-  return ipPacket({ ...header, protocol: protocol[transport] }, inner);
+  if (kind === 'tcp') return ipPacket({ ...header, protocol: protocol.tcp }, tcpSyn(header, ports));
+  const datagram = udp(header, ports, Buffer.alloc(kind === 'fragment' ? 64 : 0));
+  const [first] = fragments({ ...header, protocol: protocol.udp }, datagram, kind === 'fragment' ? 16 : 64);
+  return kind === 'fragment' && first ? first : ipPacket({ ...header, protocol: protocol.udp }, datagram);
 }
+
+/** ICMP errors by type, code, and the second word of their header, and what they are about. */
+const errors: Readonly<Record<Family, readonly (readonly [number, number, number, 'tcp' | 'udp' | 'fragment'])[]>> = {
+  4: [
+    [3, 4, 1300, 'tcp'],
+    [3, 1, 0, 'udp'],
+    [11, 1, 0, 'fragment'],
+  ],
+  6: [
+    [2, 0, 1300, 'tcp'],
+    [1, 4, 0, 'udp'],
+    [2, 0, 1300, 'fragment'],
+  ],
+};
 
 test('ICMP errors about a server’s packets reach that server', async (scene) => {
   const { lab, oracle } = scene;
   const outside = await outsideOf(scene);
   const servers = await ServerCaptures.start(lab);
   for (const family of families) {
-    // What is too big, what cannot be reached, what has run out of time: type, code, and the header's second word.
-    const errors =
-      family === 4
-        ? [
-            [3, 4, 1300],
-            [3, 1, 0],
-            [11, 0, 0],
-          ]
-        : [
-            [2, 0, 1300],
-            [1, 4, 0],
-            [3, 0, 0],
-          ];
     // Made by a router under way, whose address says nothing of the client.
     const source = family === 4 ? '100.127.0.9' : '2001:db8:9::9';
     for (const client of spreadClients(family, 8)) {
-      for (const [index, [type = 0, code = 0, rest = 0]] of errors.entries()) {
-        const transport = index === 1 ? 'udp' : 'tcp';
+      for (const [index, [type, code, rest, kind]] of errors[family].entries()) {
         for (const [to, service] of [
           [ghost[family], 'web'],
           [other[family], 'spread'],
         ] as const) {
-          const inner = answerOf(to, client, 24_000 + index, transport);
+          const inner = answerOf(to, client, 24_000 + index, kind);
           const { protocol: number, message } = icmp({ source, destination: to }, type, code, rest, inner);
           await outside.send(ipPacket({ source, destination: to, protocol: number }, message));
           const error = (packet: { source: string; payload: Buffer }) =>
