@@ -41,8 +41,11 @@ async function prepare(lab: Lab): Promise<string> {
   return configuration(lab, { web: { options: { port: ['80', String(echoPort), '7100-7103'] } } });
 }
 
+/** The same service has a ghost that is nobody's address, too. */
+const foreign = ghostPlaces.elsewhere;
+
 const home = {
-  ghosts: [ghost[4], ghost[6]],
+  ghosts: [ghost, foreign].flatMap((addresses) => families.map((family) => addresses[family])),
   wanMtu: 1400,
   strictReversePath: true,
   firewall: { mark: 0x6f690000, mask: 0xffff0000 },
@@ -65,13 +68,15 @@ test('clients everywhere: HTTP, datagrams, long connections, fragments', async (
     for (const family of families) {
       const from = address(family);
       const server = oracle.server('web', from);
-      const connection = await lab.traffic(namespace).tcp(from, ghost[family], echoPort);
-      assert.is((await heard(connection)).server, server);
-      const page = await httpGet(namespace, from, url(ghost[family]));
-      assert.equal([page.server, page.client], [server, from]);
-      assert.is((await whoAnswers(lab, namespace, 'udp', from, ghost[family], 7102)).server, server);
-      assert.is(await bigDatagram(namespace, from, ghost[family], echoPort, 2000, { tries: 3 }), server);
-      assert.is((await heard(connection)).server, server);
+      for (const to of [ghost[family], foreign[family]]) {
+        const connection = await lab.traffic(namespace).tcp(from, to, echoPort);
+        assert.is((await heard(connection)).server, server);
+        const page = await httpGet(namespace, from, url(to));
+        assert.equal([page.server, page.client], [server, from]);
+        assert.is((await whoAnswers(lab, namespace, 'udp', from, to, 7102)).server, server);
+        assert.is(await bigDatagram(namespace, from, to, echoPort, 2000, { tries: 3 }), server);
+        assert.is((await heard(connection)).server, server);
+      }
     }
   }
 });
@@ -153,6 +158,7 @@ test('a LAN host whose source port is a service’s is masqueraded behind anothe
 });
 
 test('connection tracking has seen nothing of the service', async ({ lab }) => {
+  assert.equal(await trackedConnections(lab.router, [foreign[4], foreign[6]]), []);
   const tracked = await trackedConnections(lab.router, [ghost[4], ghost[6]]);
   assert.ok(
     tracked.some((line) => line.includes(`dport=${ownPort}`)),

@@ -206,11 +206,11 @@ export async function eventually<Result>(
   }
 }
 
-/** Counters of packets and bytes by name, of one of our tables. */
-export async function counters(
-  router: Namespace,
-  family: 'netdev' | 'inet' = 'netdev',
-): Promise<Map<string, { packets: number; bytes: number }>> {
+/** Counters by name. */
+export type Counters = ReadonlyMap<string, { readonly packets: number; readonly bytes: number }>;
+
+/** Counters of one of our tables: fast path or slow path. */
+export async function counters(router: Namespace, family: 'netdev' | 'inet' = 'netdev'): Promise<Counters> {
   const text = await router.run(['nft', '-j', 'list', 'counters', 'table', family, 'oneip']);
   const { nftables } = JSON.parse(text) as {
     nftables: { counter?: { name: string; packets: number; bytes: number } }[];

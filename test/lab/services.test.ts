@@ -6,6 +6,7 @@ import { httpGet, url } from './http.ts';
 import { Injector } from './inject.ts';
 import { ipPacket, protocol } from './packet.ts';
 import { ping } from './ping.ts';
+import type { Counters } from './scenario.ts';
 import { configuration, counters, eachOf, spreadClients, whoAnswers } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import type { Scene } from './suite.ts';
@@ -30,6 +31,11 @@ const { test, run } = labSuite('services', { ghosts: [main, twin, whole, club].f
 
 /** Clients enough that all servers of a service get some. */
 const some = (family: Family) => spreadClients(family, 40);
+
+/** Names of the counters that have counted packets in between. */
+function grown(before: Counters, after: Counters): string[] {
+  return [...after].filter(([name, { packets }]) => packets !== before.get(name)?.packets).map(([name]) => name);
+}
 
 test('one service on several ghosts: a client has the same server on each', async ({ lab, oracle }) => {
   const servers = new Set<string>();
@@ -94,13 +100,7 @@ test('a ghost of several services is answered for, when pinged, by one server', 
     const from = wanClient(family, 17);
     const before = await counters(lab.router);
     assert.ok(await ping(lab.wan, from, main[family]));
-    const grown = [...(await counters(lab.router))].filter(
-      ([name, { packets }]) => packets !== before.get(name)?.packets,
-    );
-    assert.equal(
-      grown.map(([name]) => name),
-      [`web/${oracle.server('web', from)}`],
-    );
+    assert.equal(grown(before, await counters(lab.router)), [`web/${oracle.server('web', from)}`]);
   }
 });
 
@@ -113,6 +113,16 @@ test('a service for all protocols: TCP, UDP, echo, GRE, SCTP', async (scene) => 
         assert.is(server, oracle.server('spread', from, { client: 33_000, service: port }));
       }
     });
+    const from = wanClient(family, 18);
+    for (const [table, size] of [
+      ['netdev', 56],
+      ['inet', 3000],
+    ] as const) {
+      const before = await counters(lab.router, table);
+      assert.ok(await ping(lab.wan, from, whole[family], { size }));
+      const expected = oracle.serverWithoutPorts('spread', from, family === 4 ? protocol.icmp : protocol.icmp6);
+      assert.equal(grown(before, await counters(lab.router, table)), [`spread/${expected}`]);
+    }
   }
   await protocolsWithoutPorts(scene);
 });
