@@ -18,7 +18,7 @@ import { tool } from './paths.ts';
 // hashes each packet with the very expressions of our rulesets and writes down the slots, and the twin has to agree.
 
 const littleEndian = endianness() === 'LE';
-const clientsOfMainKeys = process.env['ONEIP_FULL'] === '1' ? 50_000 : 10_000;
+const clientsOfMainKeys = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true ? 50_000 : 10_000;
 const ghosts = { 4: [198, 51, 100, 1], 6: [0x20, 1, 0xd, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] } as const;
 const [TCP, UDP, GRE, ESP, SCTP] = [6, 17, 47, 50, 132] as const;
 const IP_ICMP = { 4: 1, 6: 58 } as const;
