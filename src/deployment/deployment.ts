@@ -4,10 +4,7 @@ import type { Model, Server, Service } from '../config/model.ts';
 import type { Address, Family } from '../net/address.ts';
 import { devicesThatAnswer } from './ghost.ts';
 
-/** No server owns the slot. */
-export const NO_SERVER = 0xffff;
-
-/** The allocation tables of a service by family: entry = index into `Service.servers`, or `NO_SERVER`. Families with the same members share one table. */
+/** The allocation tables of a service by family: entry = index into `Service.servers`, or `NOBODY` of the allocation. Families with the same members share one table. */
 export type SlotTables = Readonly<Partial<Record<Family, Uint16Array>>>;
 
 /** What the router tells beside links and addresses. */

@@ -1,9 +1,8 @@
-import { allocateInSlices } from '../allocation/table.ts';
+import { NOBODY, allocateInSlices } from '../allocation/table.ts';
 import type { Member } from '../allocation/table.ts';
 import { serverAddress } from '../config/model.ts';
 import type { Server, Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
-import { NO_SERVER } from './deployment.ts';
 import type { SlotTables } from './deployment.ts';
 
 const FAMILIES = [4, 6] as const;
@@ -23,7 +22,7 @@ export function* slotTablesInSlices(service: Service): Generator<void, SlotTable
     let table = known.get(key);
     if (!table) {
       const owners = yield* allocateInSlices(members, down, service.slots, service.seed);
-      table = owners.map((owner) => indices[owner] ?? NO_SERVER);
+      table = owners.map((owner) => indices[owner] ?? NOBODY);
       known.set(key, table);
     }
     tables[family] = table;

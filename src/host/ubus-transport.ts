@@ -1,9 +1,6 @@
 import { Socket, setTimer } from 'oneip:runtime';
 import type { OpenTransport, Timer, Transport, TransportListener } from '../ubus/transport.ts';
 
-/** Where ubusd listens on OpenWrt. */
-export const UBUS_SOCKET = '/var/run/ubus/ubus.sock';
-
 const READ_SIZE = 65536;
 /** Reads in one turn of the event loop; the socket is level-triggered, so that the rest comes in the next. */
 const READS_PER_TURN = 16;

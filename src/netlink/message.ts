@@ -10,7 +10,6 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 /** The dump was disturbed by a change and may lack something. */
 export const NLM_F_DUMP_INTR = 0x10;

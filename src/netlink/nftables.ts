@@ -6,7 +6,6 @@ import { decodeAttributes } from './message.ts';
 
 export const NFNLGRP_NFTABLES = 7;
 export const NFNL_SUBSYS_NFTABLES = 10;
-export const NFT_MSG_DELTABLE = 2;
 export const NFT_MSG_NEWGEN = 15;
 export const NFT_MSG_GETGEN = 16;
 

@@ -13,7 +13,6 @@ export const RTNLGRP_IPV4_ROUTE = 7;
 export const RTNLGRP_IPV6_ROUTE = 11;
 /** The kernel's table of its own addresses. */
 export const RT_TABLE_LOCAL = 255;
-export const RTPROT_KERNEL = 2;
 /** Metric that IPv6 takes where none is given (IP6_RT_PRIO_USER). */
 export const DEFAULT_METRIC6 = 1024;
 

@@ -1,3 +1,4 @@
+import { NOBODY } from '../allocation/table.ts';
 import type { SlotMap } from '../ruleset/ruleset.ts';
 
 /** Elements of a slot map that go and come, and the moves in words. */
@@ -11,9 +12,6 @@ export interface SlotMoves {
 
 /** Moves that the summary names; further ones are only counted. */
 const NAMED_MOVES = 6;
-
-/** Stands for the target of a slot without element. */
-const NOBODY = 0xffff;
 
 /**
  * The slots that lead elsewhere than before. Elements are written straight into one text: a text each would take twice the
