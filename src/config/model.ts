@@ -4,6 +4,8 @@ import type { Address, Family, Prefix } from '../net/address.ts';
 export interface Model {
   readonly globals: Globals;
   readonly services: readonly Service[];
+  /** Health checks that are enabled, in file order. */
+  readonly watchdogs: readonly Watchdog[];
 }
 
 export interface Globals {
@@ -52,6 +54,18 @@ export interface Service {
   /** Seed of the hash, 0–4294967295. */
   readonly seed: number;
   readonly dispatch: 'route';
+  /** What becomes of open connections when slots move between live servers: they stay where they are, or get a RST (S3). */
+  readonly onChange: 'keep' | 'reset';
+  /** What a dead server's connections get with their next segment: the new server's own RST, one from the router, or silence. */
+  readonly onFailure: 'pass' | 'reset' | 'drop';
+  /** What clients get while no server is up: packets go on to all of them, or an ICMP error comes back. */
+  readonly allDown: 'keep' | 'reject';
+  /** Milliseconds after which connections are no longer kept where a change found them. */
+  readonly drainTimeout: number;
+  /** Milliseconds without a packet of an old connection after which a server is taken to have none left. */
+  readonly idleTimeout: number;
+  /** Milliseconds after a change during which unknown UDP flows are taken for old ones. */
+  readonly learnTime: number;
   /** Servers of the service that are enabled, in file order. */
   readonly servers: readonly Server[];
   /** Servers that are switched off. They keep their place in the allocation, so that it is only their own slots that move. */
@@ -65,6 +79,53 @@ export interface Server {
   readonly address6?: Address;
   /** 0–1000; 0 = no slots. */
   readonly weight: number;
+}
+
+/** A health check, and whom it is for. */
+export interface Watchdog {
+  /** `[a-z0-9_]+`, the section's name. */
+  readonly name: string;
+  readonly check: Check;
+  /** Milliseconds from one probe to the next, 50–3600000. */
+  readonly interval: number;
+  /** Milliseconds until a probe without an answer has failed, 50–60000. */
+  readonly timeout: number;
+  /** Successful probes in a row that bring a server back, 1–100. */
+  readonly rise: number;
+  /** Failed probes in a row that take it out, 1–100. */
+  readonly fall: number;
+  /** Services that it is for; empty = all. */
+  readonly services: readonly string[];
+  /** Servers that it is for; empty = all of the services. */
+  readonly servers: readonly string[];
+  /** Milliseconds in which the penalty of a flapping server halves; 0 = no damping. */
+  readonly halfLife: number;
+}
+
+/** How a server is asked. */
+export type Check =
+  | { readonly type: 'ping' }
+  | { readonly type: 'arp' }
+  | { readonly type: 'tcp'; readonly port?: number }
+  | HttpCheck
+  | { readonly type: 'script'; readonly path: string }
+  /** Nobody is asked: results come as ubus events, and each holds for `ttl` milliseconds. */
+  | { readonly type: 'ubus'; readonly ttl: number };
+
+export interface HttpCheck {
+  readonly type: 'http';
+  /** Absent: the first port of the service. */
+  readonly port?: number;
+  /** Begins with `/`. */
+  readonly path: string;
+  /** Content of the `Host` header; absent: the ghost address. */
+  readonly host?: string;
+  /** Accepted status codes. */
+  readonly status: readonly PortRange[];
+  /** `Name: text`: a header of the answer that must hold the text (in any case). */
+  readonly header?: string;
+  /** Text that the answer's body must hold, within its first 64 KiB. */
+  readonly body?: string;
 }
 
 /** The server's own (primary) address of a family, if it has one. */

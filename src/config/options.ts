@@ -5,6 +5,7 @@ import {
   boolean,
   choice,
   device,
+  duration,
   integer,
   numberChoice,
   portRange,
@@ -135,6 +136,36 @@ export const serviceOptions = {
     choice(['route'], ' (the only way of dispatch so far)'),
     'route',
     "How packets get to the servers. `route`: the router hands them over unmodified, by the server's own neighbour entry.",
+  ),
+  on_change: single(
+    choice(['keep', 'reset']),
+    'keep',
+    'What becomes of open connections when a server is added, drained, reweighted or comes back: they stay with the server that they have (`keep`), or the router answers their next segment with a RST, so that the client connects anew (`reset`).',
+  ),
+  on_failure: single(
+    choice(['pass', 'reset', 'drop']),
+    'pass',
+    "What the connections of a server that has failed get: the next segment goes to another server, whose stack answers with a RST (`pass`), or the router answers with one itself (`reset`), or they hear nothing (`drop`).",
+  ),
+  all_down: single(
+    choice(['keep', 'reject']),
+    'keep',
+    'What clients get while no server is up: packets go to all servers as if they were (`keep`), or an ICMP error comes back (`reject`).',
+  ),
+  drain_timeout: single(
+    duration('1s', '30d'),
+    '1h',
+    'How long connections are kept where a change found them. What still is open then is broken, and counted.',
+  ),
+  idle_timeout: single(
+    duration('1s', '1d'),
+    '5m',
+    'A server that got no packet of an old connection for that long is taken to have none left: a change ends, a drained server may be unplugged.',
+  ),
+  learn_time: single(
+    duration('0s', '1h'),
+    '30s',
+    'How long after a change unknown UDP flows are taken for old ones and stay where they were. Longer than the keepalives of the protocol; UDP knows no beginning of a connection.',
   ),
 } as const;
 

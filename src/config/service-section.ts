@@ -38,6 +38,12 @@ export function readService(section: ServiceSection, findings: Findings, positio
     slots: values.slots.value,
     seed: values.seed?.value ?? seedOfName(name),
     dispatch: values.dispatch.value,
+    onChange: values.on_change.value,
+    onFailure: values.on_failure.value,
+    allDown: values.all_down.value,
+    drainTimeout: values.drain_timeout.value,
+    idleTimeout: values.idle_timeout.value,
+    learnTime: values.learn_time.value,
     servers: [],
     disabled: [],
   };

@@ -62,7 +62,7 @@ export function loadConfiguration(text: string, file: string): Configuration {
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
 
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);
-  return { model: { globals, services: complete }, problems, positions };
+  return { model: { globals, services: complete, watchdogs: [] }, problems, positions };
 }
 
 function label(service: string): string {

@@ -49,6 +49,28 @@ export function integer(min: number, max: number, step = 1): ValueType<number> {
   };
 }
 
+const DURATION_UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A duration in milliseconds, `min` and `max` written like values; a number without unit is seconds. */
+export function duration(min: string, max: string): ValueType<number> {
+  const parse = (text: string): number | undefined => {
+    const found = /^(0|[1-9]\d{0,8})(ms|s|m|h|d)?$/.exec(text);
+    const unit = (found?.[2] ?? 's') as keyof typeof DURATION_UNITS;
+    return found ? Number(found[1]) * DURATION_UNITS[unit] : undefined;
+  };
+  return {
+    name: 'duration',
+    accepted: `a duration ${min}–${max}: a whole number with ms, s, m, h or d (none: seconds)`,
+    read(text) {
+      const value = parse(text);
+      if (value === undefined) return { reason: 'is no duration' };
+      if (value < (parse(min) ?? 0)) return { reason: 'is too short' };
+      return value > (parse(max) ?? 0) ? { reason: 'is too long' } : { value };
+    },
+    key: String,
+  };
+}
+
 /** One word of several; `note` goes behind the list of them. */
 export function choice<const T extends string>(words: readonly T[], note = ''): ValueType<T> {
   return {

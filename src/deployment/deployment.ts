@@ -2,6 +2,7 @@ import { resolveDevice } from '../config/environment.ts';
 import type { Environment, LinkState } from '../config/environment.ts';
 import type { Model, Server, Service } from '../config/model.ts';
 import type { Address, Family } from '../net/address.ts';
+import type { Transition } from '../transition/transition.ts';
 import { devicesThatAnswer } from './ghost.ts';
 
 /** The allocation tables of a service by family: entry = index into `Service.servers`, or `NOBODY` of the allocation. Families with the same members share one table. */
@@ -34,6 +35,8 @@ export interface DeployedService {
   readonly ghosts: readonly Ghost[];
   readonly servers: readonly DeployedServer[];
   readonly tables: SlotTables;
+  /** A change under way whose old connections are kept where they are. */
+  readonly transition?: Transition;
 }
 
 export interface Ghost {

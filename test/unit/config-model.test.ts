@@ -33,6 +33,12 @@ function model(uci: string): Model {
   return model;
 }
 
+/** What becomes of connections, where nothing is said about it; milliseconds. */
+const transitionDefaults = {
+  ...{ onChange: 'keep', onFailure: 'pass', allDown: 'keep' },
+  ...{ drainTimeout: 3_600_000, idleTimeout: 300_000, learnTime: 30_000 },
+};
+
 const minimal = `config service 'web'
 	list ghost '192.0.2.1'
 
@@ -59,10 +65,12 @@ test('model: defaults', () => {
         slots: 4096,
         seed: seedOfName('web'),
         dispatch: 'route',
+        ...transitionDefaults,
         servers: [['one', '192.168.1.11', undefined, 100]],
         disabled: [],
       },
     ],
+    watchdogs: [],
   });
 });
 
@@ -129,6 +137,7 @@ test('model: everything given', () => {
         ...{ name: 'dns', ghosts: ['192.0.2.1', '2001:db8::1'], protocols: ['tcp', 'udp'] },
         ...{ ports: [{ first: 53, last: 53 }], sources: ['wan'], device: 'br-lan', hash: 'source', hashPrefix6: 64 },
         ...{ allow: [], deny: [], slots: 4096, seed: seedOfName('dns'), dispatch: 'route' },
+        ...transitionDefaults,
         servers: [['one', '192.168.1.11', '2001:db8:1::11', 1000]],
         disabled: [],
       },
@@ -144,6 +153,7 @@ test('model: everything given', () => {
         ...{ sources: ['pppoe-wan', 'eth0.2'], device: 'lan', hash: 'source_port', hashPrefix6: 56 },
         ...{ allow: ['198.51.100.0/24', '2001:db8:2::/48'], deny: ['198.51.100.7/32', '198.51.100.8/29'] },
         ...{ slots: 256, seed: 4294967295, dispatch: 'route' },
+        ...transitionDefaults,
         servers: [
           ['one', '192.168.1.11', '2001:db8:1::11', 1000],
           ['two', '192.168.1.12', '2001:db8:1::12', 0],
@@ -151,6 +161,7 @@ test('model: everything given', () => {
         disabled: [['three', '192.168.1.12', undefined, 100]],
       },
     ],
+    watchdogs: [],
   });
 });
 

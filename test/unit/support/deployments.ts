@@ -56,6 +56,12 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
     slots: 256,
     seed: 7,
     dispatch: 'route',
+    onChange: 'keep',
+    onFailure: 'pass',
+    allDown: 'keep',
+    drainTimeout: 3_600_000,
+    idleTimeout: 300_000,
+    learnTime: 30_000,
     servers: Array.from({ length: count }, (_, index) => ({
       name: `web${index + 1}`,
       address: address(`192.168.1.${11 + index}`),
@@ -72,6 +78,7 @@ export function deployment(services: readonly Service[], around: Environment = e
   const model: Model = {
     globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 },
     services,
+    watchdogs: [],
   };
   const observation: Observation = {
     environment: around,
