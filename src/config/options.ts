@@ -145,7 +145,7 @@ export const serviceOptions = {
   on_failure: single(
     choice(['pass', 'reset', 'drop']),
     'pass',
-    "What the connections of a server that has failed get: the next segment goes to another server, whose stack answers with a RST (`pass`), or the router answers with one itself (`reset`), or they hear nothing (`drop`).",
+    'What the connections of a server that has failed get: the next segment goes to another server, whose stack answers with a RST (`pass`), or the router answers with one itself (`reset`), or they hear nothing (`drop`).',
   ),
   all_down: single(
     choice(['keep', 'reject']),
