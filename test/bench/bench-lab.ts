@@ -6,10 +6,42 @@ import type { Family } from '../../src/net/address.ts';
 
 /** Where the packets go; no server has it, as the sinks take everything before the stack sees it. */
 export const ghost: Readonly<Record<Family, string>> = { 4: '192.0.2.80', 6: '2001:db8:80::80' };
+/** An address of no service, routed through the router as anybody's is. */
+export const bystander: Readonly<Record<Family, string>> = { 4: '192.0.2.99', 6: '2001:db8:99::99' };
+/** The router's way to everybody else. */
+const upstream: Readonly<Record<Family, string>> = { 4: '203.0.113.2', 6: '2001:db8::2' };
 export const port = 9000;
 export const clientCount = 100_000;
+/**
+ * From one client to the one after, modulo `clientCount`: as near the golden section as a number without a common divisor
+ * gets. Flows are made in ascending order and used in this one, or memory would be read in the order in which it was given
+ * out, as no crowd of clients does.
+ */
+const clientStep = 61_803;
 const firstClient: Readonly<Record<Family, string>> = { 4: '198.18.0.1', 6: '2001:db8:4000::1' };
 const routerMac = '02:00:00:00:00:01';
+const upstreamMac = '02:00:00:00:00:02';
+/** With which `bench-sender` ends where the kernel does not offer a way of sending. */
+const notOffered = 3;
+
+/** Ways to send; see `sender.c`. */
+export const senders = ['xdp', 'raw'] as const;
+export type Sender = (typeof senders)[number];
+
+/** The kernel does not let us send so. */
+export class SenderNotOffered extends Error {}
+
+/** What a lab is built for. */
+export interface LabOptions {
+  /** Behind the router, 1–64. */
+  readonly servers: number;
+  readonly family: Family;
+  readonly sender: Sender;
+  /** The core that sends, and with that does all the work. */
+  readonly cpu: number;
+  /** Where the packets go, `ghost` or `bystander`. */
+  readonly target: Readonly<Record<Family, string>>;
+}
 
 /** Address of server 1–64 on `br-lan`. */
 export function serverAddress(family: Family, number: number): string {
@@ -19,6 +51,13 @@ export function serverAddress(family: Family, number: number): string {
 /** Hardware address of server 1–64. */
 export function serverMac(number: number): string {
   return `02:00:00:00:02:${number.toString(16).padStart(2, '0')}`;
+}
+
+/** Address of client 0 to `clientCount` - 1, as `flows.c` counts them. */
+export function clientAddress(family: Family, number: number): string {
+  if (family === 6) return `2001:db8:${(0x4000 + (number >> 16)).toString(16)}:${(number & 0xffff).toString(16)}::1`;
+  const word = ((198 << 24) | (18 << 16)) + 1 + number;
+  return [24, 16, 8, 0].map((shift) => (word >>> shift) & 255).join('.');
 }
 
 /** Link-local addresses, which neighbour discovery speaks from, are there at once. */
@@ -37,35 +76,40 @@ export interface Burst {
 /**
  * One contestant's own sender, router and servers, so that all of them stand ready while the bursts alternate:
  *
- *     sender eth0 ── wan [router] br-lan(lan1…lanN) ── srv1…srvN [sinks]
+ *     upstream eth0 ── wan [router] br-lan(lan1…lanN) ── srv1…srvN [sinks]
  *
- * The servers' devices share one namespace, which drops and counts everything at ingress: what is measured is the way there.
+ * Packets begin at `eth0`, or at `wan` as if they had come from there. The servers' devices share one namespace, which drops
+ * and counts everything at ingress: what is measured is the way there.
  */
 export class BenchLab {
   readonly router: Namespace;
+  readonly options: LabOptions;
   readonly servers: number;
   readonly family: Family;
   /** For the contestant's files. */
   readonly folder: string;
   readonly #prefix = labPrefix();
   readonly #sinks: Namespace;
-  readonly #source: Namespace;
+  readonly #upstream: Namespace;
   readonly #disarm: () => void;
+  #counting: Namespace;
   #sender: LineProcess | undefined;
 
-  constructor(servers: number, family: Family) {
-    this.servers = servers;
-    this.family = family;
+  constructor(options: LabOptions) {
+    this.options = options;
+    this.servers = options.servers;
+    this.family = options.family;
     this.folder = labFolder(this.#prefix);
-    this.#source = new Namespace(`${this.#prefix}-source`);
+    this.#upstream = new Namespace(`${this.#prefix}-upstream`);
     this.router = new Namespace(`${this.#prefix}-router`);
     this.#sinks = new Namespace(`${this.#prefix}-sinks`);
+    this.#counting = this.#sinks;
     this.#disarm = atExit(() => removeLab(this.#prefix));
   }
 
-  /** Builds everything and starts the sender on a core, idle. */
-  async build(cpu: number): Promise<void> {
-    await addNamespaces([this.#source.name, this.router.name, this.#sinks.name]);
+  /** Builds everything and starts the sender, idle. Rejects with `SenderNotOffered` where the kernel refuses it. */
+  async build(): Promise<void> {
+    await addNamespaces([this.#upstream.name, this.router.name, this.#sinks.name]);
     const numbers = Array.from({ length: this.servers }, (_, index) => index + 1);
     await Promise.all([
       this.router.sysctl({
@@ -79,7 +123,7 @@ export class BenchLab {
       this.#sinks.sysctl({ 'net.ipv4.conf.all.arp_ignore': 1, ...withoutDad }),
     ]);
     await this.router.ip([
-      `link add wan address ${routerMac} type veth peer name eth0 netns ${this.#source.name}`,
+      `link add wan address ${routerMac} type veth peer name eth0 address ${upstreamMac} netns ${this.#upstream.name}`,
       'link add br-lan address 02:00:00:00:01:00 type bridge mcast_snooping 0',
       ...numbers.flatMap((number) => [
         `link add lan${number} type veth peer name srv${number} address ${serverMac(number)} netns ${this.#sinks.name}`,
@@ -92,9 +136,11 @@ export class BenchLab {
       'address add 2001:db8::1/64 dev wan nodad',
       'address add 192.168.1.1/24 dev br-lan',
       'address add fd00:1::1/64 dev br-lan nodad',
+      `route add default via ${upstream[this.family]}`,
+      `route add ${bystander[this.family]} via ${serverAddress(this.family, 1)}`,
     ]);
     await Promise.all([
-      this.#source.ip(['link set eth0 up', 'address add 203.0.113.2/24 dev eth0']),
+      this.#upstream.ip(['link set eth0 up', 'address add 203.0.113.2/24 dev eth0']),
       this.#sinks.ip(
         numbers.flatMap((number) => [
           `link set srv${number} up`,
@@ -103,23 +149,45 @@ export class BenchLab {
         ]),
       ),
     ]);
-    await this.#sinks.nft(`table netdev sink {${numbers.map(sinkChain).join('')}\n}\n`);
-    await this.#startSender(cpu);
+    await this.#sinks.nft(`table netdev sink {${numbers.map((number) => sinkChain(`srv${number}`)).join('')}\n}\n`);
+    await this.#startSender();
   }
 
-  async #startSender(cpu: number): Promise<void> {
-    const [to, from] = [ghost[this.family], firstClient[this.family]];
-    this.#sender = this.#source.start(
-      [tool('bench-sender'), 'eth0', routerMac, to, from, clientCount, port, cpu].map(String),
+  async #startSender(): Promise<void> {
+    const { sender, target, family, cpu } = this.options;
+    const [place, device] = sender === 'raw' ? [this.#upstream, 'eth0'] : [this.router, 'wan'];
+    const flows = [target[family], firstClient[family], clientCount, port, clientStep];
+    const started = place.start(
+      [tool('bench-sender'), sender, device, upstreamMac, routerMac, ...flows, cpu].map(String),
     );
-    await this.#sender.waitFor((line) => line === 'ready' || undefined);
+    this.#sender = started;
+    await started
+      .waitFor((line) => line === 'ready' || undefined)
+      .catch(async (error: unknown) => {
+        throw (await started.ended) === notOffered ? new SenderNotOffered(started.tail(1)) : error;
+      });
   }
 
-  /** Sends for so many milliseconds and counts what arrives. */
-  async burst(milliseconds: number): Promise<Burst> {
+  /** Has every packet counted and dropped where it enters the router: what is left is the sender's own work. */
+  async absorb(): Promise<void> {
+    await this.router.nft(`table netdev sink {${sinkChain('wan')}\n}\n`);
+    this.#counting = this.router;
+  }
+
+  /** Sends for about so many milliseconds, of all clients in turn, and counts what arrives. */
+  burst(milliseconds: number): Promise<Burst> {
+    return this.#send(`run ${milliseconds}`);
+  }
+
+  /** Sends one packet of every client, in ascending order. */
+  pass(): Promise<Burst> {
+    return this.#send('pass');
+  }
+
+  async #send(command: string): Promise<Burst> {
     if (!this.#sender) throw new Error('not built');
     const before = await this.#counters();
-    const [sent = 0, nanoseconds = 0] = await this.#sender.ask(`run ${milliseconds}`, (line) =>
+    const [sent = 0, nanoseconds = 0] = await this.#sender.ask(command, (line) =>
       line.startsWith('sent ') ? line.split(' ').slice(1).map(Number) : undefined,
     );
     const after = await this.#counters();
@@ -130,10 +198,12 @@ export class BenchLab {
 
   /** Packets that each server's device has seen. */
   async #counters(): Promise<number[]> {
-    const listing = JSON.parse(await this.#sinks.run(['nft', '-j', 'list', 'counters'])) as {
-      nftables: readonly { counter?: { name: string; packets: number } }[];
+    const listing = JSON.parse(await this.#counting.run(['nft', '-j', 'list', 'counters', 'netdev'])) as {
+      nftables: readonly { counter?: { table: string; name: string; packets: number } }[];
     };
-    const packets = new Map(listing.nftables.map(({ counter }) => [counter?.name, counter?.packets ?? 0]));
+    const sinks = listing.nftables.flatMap(({ counter }) => (counter?.table === 'sink' ? [counter] : []));
+    if (this.#counting === this.router) return sinks.map(({ packets }) => packets);
+    const packets = new Map(sinks.map((counter) => [counter.name, counter.packets]));
     return Array.from({ length: this.servers }, (_, index) => packets.get(`srv${index + 1}`) ?? 0);
   }
 
@@ -145,11 +215,11 @@ export class BenchLab {
   }
 }
 
-function sinkChain(number: number): string {
+function sinkChain(device: string): string {
   return `
-    counter srv${number} { }
-    chain srv${number} {
-      type filter hook ingress device "srv${number}" priority 0
-      meta l4proto udp counter name srv${number} drop
+    counter ${device} { }
+    chain ${device} {
+      type filter hook ingress device "${device}" priority 0
+      meta l4proto udp counter name ${device} drop
     }`;
 }

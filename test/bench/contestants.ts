@@ -2,23 +2,80 @@ import { accessSync, constants } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Daemon } from '../lab/daemon.ts';
-import { ghost, port, serverAddress, type BenchLab } from './bench-lab.ts';
+import { Oracle } from '../lab/scenario.ts';
+import { bystander, clientAddress, clientCount, ghost, port, serverAddress } from './bench-lab.ts';
+import type { BenchLab, Burst } from './bench-lab.ts';
+import { loadRuleset, oneipConfig, serverNumbers, serviceName } from './service.ts';
 
 /** A way from the client to the servers. */
 export interface Contestant {
   readonly name: string;
   readonly description: string;
+  /** Where its packets go; default: to the ghost address. */
+  readonly target?: typeof ghost;
+  /** Each client has an entry in the router's connection table. */
+  readonly tracked?: boolean;
   /** Makes the lab's router work this way; returns what ends it. */
   setUp(lab: BenchLab): Promise<() => Promise<void>>;
+  /** Looks at one packet of each client, all of which arrived; says what is wrong, if anything. */
+  faultOf?(lab: BenchLab, pass: Burst): Promise<string | undefined>;
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
+
+const routed = (lab: BenchLab) => lab.router.ip([`route add ${ghost[lab.family]} via ${serverAddress(lab.family, 1)}`]);
+
+const policyRule = (lab: BenchLab, rule: string) =>
+  lab.router.run(['ip', `-${lab.family}`, 'rule', 'add', ...rule.split(' ')]);
 
 const plain: Contestant = {
   name: 'plain',
   description: 'kernel routing to one server',
   async setUp(lab) {
-    await lab.router.ip([`route add ${ghost[lab.family]} via ${serverAddress(lab.family, 1)}`]);
+    await routed(lab);
+    return nothing;
+  },
+  faultOf: allAtServer1,
+};
+
+/** What every firewall that follows connections has, fw4 among them. */
+const followConnections = (lab: BenchLab) =>
+  lab.router.nft(`table inet firewall {
+    chain forward {
+      type filter hook forward priority filter
+      ct state established,related accept
+    }
+  }`);
+
+const plainTracked: Contestant = {
+  name: 'plain-ct',
+  description: `the same with a firewall that follows connections, ${clientCount} of them`,
+  tracked: true,
+  async setUp(lab) {
+    await routed(lab);
+    await followConnections(lab);
+    await lab.router.sysctl(keepFlows);
+    return nothing;
+  },
+  faultOf: allAtServer1,
+};
+
+const plainWithRule: Contestant = {
+  name: 'plain-rule',
+  description: 'the same on a router with one policy rule, which takes nothing',
+  async setUp(lab) {
+    await routed(lab);
+    await policyRule(lab, 'fwmark 1 lookup 1000');
+    return nothing;
+  },
+  faultOf: allAtServer1,
+};
+
+const drop: Contestant = {
+  name: 'drop',
+  description: 'dropped where it enters the router: the sender alone',
+  async setUp(lab) {
+    await lab.absorb();
     return nothing;
   },
 };
@@ -26,59 +83,137 @@ const plain: Contestant = {
 const oneip: Contestant = {
   name: 'oneip',
   description: 'oneip daemon, 4096 slots, counters on',
-  async setUp(lab) {
-    const daemon = new Daemon(lab.router, lab.folder);
-    await daemon.start(oneipConfig(lab));
-    return async () => void (await daemon.stop());
-  },
+  setUp: startDaemon,
+  faultOf: asSimulated,
 };
 
-function oneipConfig(lab: BenchLab): string {
-  const key = lab.family === 4 ? 'address' : 'address6';
-  const service = `
-config service 'bench'
-	option enabled '1'
-	list ghost '${ghost[lab.family]}'
-	option proto 'udp'
-	list port '${port}'
-	list source 'wan'
-	option device 'br-lan'
-`;
-  const servers = serverNumbers(lab).map(
-    (number) => `
-config server 'server${number}'
-	option enabled '1'
-	list service 'bench'
-	option ${key} '${serverAddress(lab.family, number)}'
-`,
-  );
-  return [service, ...servers].join('');
+async function startDaemon(lab: BenchLab): Promise<() => Promise<void>> {
+  const daemon = new Daemon(lab.router, lab.folder);
+  await daemon.start(oneipConfig(lab));
+  return async () => void (await daemon.stop());
 }
+
+/** The flows of one contestant must outlive the turns of the others; in seconds. */
+const keepFlows = { 'net.netfilter.nf_conntrack_udp_timeout': 600 };
 
 const dnat: Contestant = {
   name: 'dnat',
-  description: 'DNAT by nftables, one conntrack entry per client',
+  description: `DNAT by nftables, ${clientCount} conntrack entries`,
+  tracked: true,
   async setUp(lab) {
     const family = lab.family === 4 ? 'ip' : 'ip6';
     const targets = serverNumbers(lab).map((number) => `${number - 1} : ${serverAddress(lab.family, number)}`);
-    // The flows of one contestant must outlive the turns of the others.
     await lab.router.nft(`table ${family} bench {
       chain prerouting {
         type nat hook prerouting priority dstnat
         ${family} daddr ${ghost[lab.family]} udp dport ${port} dnat to numgen inc mod ${lab.servers} map { ${targets.join(', ')} }
       }
     }`);
-    await lab.router.sysctl({ 'net.netfilter.nf_conntrack_udp_timeout': 600 });
+    await lab.router.sysctl(keepFlows);
     return nothing;
+  },
+  faultOf(_lab, { byServer }) {
+    const most = Math.max(...byServer) - Math.min(...byServer);
+    return Promise.resolve(most > 1 ? `servers differ by ${most} clients` : undefined);
   },
 };
 
-function serverNumbers(lab: BenchLab): number[] {
-  return Array.from({ length: lab.servers }, (_, index) => index + 1);
+/** How a router treats packets that belong to no service: without a firewall that follows connections, or with one. */
+function bystanders(suffix: string, firewall: (lab: BenchLab) => Promise<void>): Contestant[] {
+  const beside = (setUp: Contestant['setUp']): Contestant['setUp'] => {
+    return async (lab) => {
+      await firewall(lab);
+      const end = await setUp(lab);
+      await lab.router.sysctl(keepFlows);
+      return end;
+    };
+  };
+  const common = { target: bystander, tracked: true, faultOf: allAtServer1 };
+  return [
+    {
+      name: `bystander${suffix}`,
+      description: 'packets of no service, oneip daemon beside them',
+      setUp: beside(startDaemon),
+      ...common,
+    },
+    {
+      name: `bystander${suffix}-skip`,
+      description: 'the same, one policy rule before ours leads unmarked packets past them',
+      setUp: beside(async (lab) => {
+        const end = await startDaemon(lab);
+        await policyRule(lab, 'priority 1 not fwmark 0x6f690000/0xffff0000 goto 32766');
+        return end;
+      }),
+      ...common,
+    },
+    {
+      name: `bystander${suffix}-free`,
+      description: 'packets of no service, our ruleset without any policy rule',
+      setUp: beside(async (lab) => {
+        await loadRuleset(lab);
+        return nothing;
+      }),
+      ...common,
+    },
+    {
+      name: `bystander${suffix}-untracked`,
+      description: 'the same, and without what switches conntrack on',
+      setUp: beside(async (lab) => {
+        await loadRuleset(lab, ['conntrack']);
+        return nothing;
+      }),
+      ...common,
+      tracked: suffix !== '',
+    },
+  ];
+}
+
+function allAtServer1(_lab: BenchLab, { byServer, delivered }: Burst): Promise<string | undefined> {
+  return Promise.resolve(byServer[0] === delivered ? undefined : `only ${byServer[0]} of ${delivered} at server 1`);
+}
+
+/** Whether every server got exactly the clients that `oneip simulate` gives it. */
+function asSimulated(lab: BenchLab, { byServer }: Burst): Promise<string | undefined> {
+  const oracle = new Oracle(oneipConfig(lab));
+  const expected = new Map<string, number>();
+  for (let number = 0; number < clientCount; number += 1) {
+    const server = oracle.server(serviceName, clientAddress(lab.family, number));
+    expected.set(server, (expected.get(server) ?? 0) + 1);
+  }
+  const wrong = serverNumbers(lab).find((number) => byServer[number - 1] !== (expected.get(`server${number}`) ?? 0));
+  const fault = wrong && `server${wrong} got ${byServer[wrong - 1]} clients, not ${expected.get(`server${wrong}`)}`;
+  return Promise.resolve(fault || undefined);
 }
 
 /** The contestants that a run has unless told otherwise; ratios are to the first. */
-export const contestants: readonly Contestant[] = [plain, oneip, dnat];
+export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
+
+export const contestants: readonly Contestant[] = [
+  ...usualContestants,
+  drop,
+  plainWithRule,
+  plainTracked,
+  ...bystanders('', nothing),
+  ...bystanders('-ct', followConnections),
+];
+
+/**
+ * A contestant made of `NAME=COMMENT[,COMMENT…]`: oneip's ruleset, loaded without the daemon, but for those rules of the fast
+ * path that have one of the comments (or see `reductions`). Without comments, it is the whole.
+ */
+export function reducedContestant(argument: string): Contestant {
+  const [, name = argument, list = ''] = /^([^=]+)=(.*)$/.exec(argument) ?? [];
+  const comments = list.split(',').filter((comment) => comment !== '');
+  return {
+    name,
+    description: comments.length > 0 ? `oneip's ruleset without: ${comments.join('; ')}` : "oneip's ruleset, no daemon",
+    async setUp(lab) {
+      await loadRuleset(lab, comments);
+      return nothing;
+    },
+    faultOf: asSimulated,
+  };
+}
 
 /**
  * A contestant made of `[NAME=]FILE`: a ruleset in nft's syntax, loaded in the router. An executable file is run there

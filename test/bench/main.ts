@@ -3,19 +3,28 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Family } from '../../src/net/address.ts';
 import { sweepDeadLabs } from '../lab/namespace.ts';
-import { BenchLab, clientCount } from './bench-lab.ts';
-import { contestants, rulesetContestant, type Contestant } from './contestants.ts';
+import { BenchLab, clientCount, ghost, SenderNotOffered, senders } from './bench-lab.ts';
+import type { Sender } from './bench-lab.ts';
+import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
+import { contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
+import type { Contestant } from './contestants.ts';
 import { comparisons, formatResult, type Result, type Series } from './report.ts';
+
+const named = (list: readonly Contestant[]) => list.map(({ name }) => name);
 
 const usage = `usage: make bench [ARGS="…"]
 
-Sends 60-byte UDP frames of ${clientCount} clients through a router namespace on one core, by each contestant in turn, and
-counts what arrives at the servers.
+Sends UDP frames of 60 bytes (IPv6: 62) of ${clientCount} clients through a router namespace on one core, by each contestant in
+turn, and counts what arrives at the servers.
 
   --servers N[,N…]      servers behind the router (default 4,64; 1–64)
-  --contestants A[,B…]  of: ${contestants.map(({ name }) => name).join(', ')} (default all; the same name twice shows the noise)
+  --contestants A[,B…]  of: ${named(contestants).join(', ')}
+                        (default ${named(usualContestants).join(',')}; the same name twice shows the noise)
+  --without NAME=C[,C]  adds a contestant: oneip's ruleset, without those rules of the fast path that have the comment C; may
+                        be repeated
   --ruleset [NAME=]FILE adds a contestant: a ruleset for nft -f, or, if FILE is executable, what it prints when it is run in
                         the router with SERVERS and FAMILY set; may be repeated
+  --sender xdp|raw      who sends: the kernel on the router's device (default, where it can), or a packet socket outside
   --family 4|6          IP version (default 4)
   --rounds N            rounds (default: BENCH_ROUNDS, or 31)
   --burst MS            length of each turn (default 150)
@@ -27,18 +36,23 @@ interface Options {
   readonly servers: readonly number[];
   readonly field: readonly Contestant[];
   readonly family: Family;
+  readonly sender: Sender;
   readonly rounds: number;
   readonly burst: number;
   readonly json: boolean;
   readonly check: boolean;
 }
 
-function parseOptions(): Options | undefined {
+type RequestedOptions = Omit<Options, 'sender'> & Partial<Pick<Options, 'sender'>>;
+
+function parseOptions(): RequestedOptions | undefined {
   const { values } = parseArgs({
     options: {
       servers: { type: 'string', default: '4,64' },
-      contestants: { type: 'string', default: contestants.map(({ name }) => name).join(',') },
+      contestants: { type: 'string', default: named(usualContestants).join(',') },
+      without: { type: 'string', multiple: true, default: [] },
       ruleset: { type: 'string', multiple: true, default: [] },
+      sender: { type: 'string' },
       family: { type: 'string', default: '4' },
       rounds: { type: 'string', default: process.env['BENCH_ROUNDS'] ?? '31' },
       burst: { type: 'string', default: '150' },
@@ -49,10 +63,13 @@ function parseOptions(): Options | undefined {
   });
   if (values.help) return undefined;
   const names = values.contestants.split(',').filter((name) => name !== '');
+  const more = [...values.without.map(reducedContestant), ...values.ruleset.map(rulesetContestant)];
+  const family = wholeNumber('family', values.family, 6) === 6 ? 6 : 4;
   return {
     servers: values.servers.split(',').map((text) => wholeNumber('servers', text, 64)),
-    field: [...names.map(contestantNamed), ...values.ruleset.map(rulesetContestant)],
-    family: wholeNumber('family', values.family, 6) === 6 ? 6 : 4,
+    field: [...names.map(contestantNamed), ...more],
+    family,
+    ...(values.sender === undefined ? {} : { sender: senderNamed(values.sender) }),
     rounds: wholeNumber('rounds', values.rounds, 1000),
     burst: wholeNumber('burst', values.burst, 10_000),
     json: values.json,
@@ -66,6 +83,27 @@ function contestantNamed(name: string): Contestant {
   return found;
 }
 
+function senderNamed(name: string): Sender {
+  const found = senders.find((sender) => sender === name);
+  if (!found) throw new RangeError(`no sender is called '${name}'`);
+  return found;
+}
+
+/** The first sender that this kernel lets us use. */
+async function offeredSender(family: Family): Promise<Sender> {
+  const lab = new BenchLab({ servers: 1, family, sender: senders[0], cpu, target: ghost });
+  try {
+    await lab.build();
+    return senders[0];
+  } catch (error) {
+    if (!(error instanceof SenderNotOffered)) throw error;
+    progress(`${error.message}; sending through a packet socket instead, which weighs on every contestant\n`);
+    return senders[1];
+  } finally {
+    await lab.remove();
+  }
+}
+
 function wholeNumber(name: string, text: string, most: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > most)
@@ -77,19 +115,45 @@ function progress(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
 }
 
+/** The last core, as the first one often has the interrupts. */
+const cpu = availableParallelism() - 1;
+
+/** Neighbour discovery and the like may make a few entries in a connection table. */
+const fewEntries = 16;
+
+/** One contestant, ready to be measured. */
+interface Stand {
+  readonly lab: BenchLab;
+  readonly end: () => Promise<void>;
+  readonly series: Series;
+}
+
+async function prepare(contestant: Contestant, servers: number, { family, sender }: Options): Promise<Stand> {
+  const lab = new BenchLab({ servers, family, sender, cpu, target: contestant.target ?? ghost });
+  await lab.build();
+  const end = await contestant.setUp(lab);
+  // Resolves neighbours and, for DNAT, makes the flows; what waits for a neighbour may be lost.
+  await lab.pass();
+  const pass = await lab.pass();
+  const fault =
+    pass.delivered === clientCount
+      ? await contestant.faultOf?.(lab, pass)
+      : `of ${clientCount} clients' packets ${pass.delivered} arrive`;
+  const entries = Number(await lab.router.run(['sysctl', '-n', 'net.netfilter.nf_conntrack_count']));
+  const wrong = contestant.tracked ? entries < clientCount : entries > fewEntries;
+  if (wrong)
+    throw new Error(`${contestant.name}: ${entries} entries in the connection table for ${clientCount} clients`);
+  if (fault !== undefined) throw new Error(`${contestant.name}: ${fault}`);
+  return { lab, end, series: { contestant, bursts: [] } };
+}
+
 /** Lets every contestant send in turn, round by round. */
 async function compete(servers: number, options: Options): Promise<Result> {
-  const cpu = availableParallelism() - 1;
-  const stands: { lab: BenchLab; end: () => Promise<void>; series: Series }[] = [];
+  const narrowConntrackTable = widenConntrackTable(options.field.filter(({ tracked }) => tracked).length);
+  const stands: Stand[] = [];
   for (const contestant of options.field) {
     progress(`${servers} servers: setting up ${contestant.name}`);
-    const lab = new BenchLab(servers, options.family);
-    await lab.build(cpu);
-    const end = await contestant.setUp(lab);
-    // Resolves neighbours and, for DNAT, makes the flows.
-    const warmUp = await lab.burst(Math.max(options.burst, 800));
-    if (warmUp.delivered === 0) throw new Error(`${contestant.name}: nothing arrives at the servers`);
-    stands.push({ lab, end, series: { contestant, bursts: [] } });
+    stands.push(await prepare(contestant, servers, options));
   }
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const { lab, series } of stands) {
@@ -102,12 +166,13 @@ async function compete(servers: number, options: Options): Promise<Result> {
     await end();
     await lab.remove();
   }
+  narrowConntrackTable();
   return { servers, series: stands.map(({ series }) => series) };
 }
 
 async function main(): Promise<number> {
-  const options = parseOptions();
-  if (!options) {
+  const requested = parseOptions();
+  if (!requested) {
     process.stdout.write(usage);
     return 0;
   }
@@ -116,10 +181,12 @@ async function main(): Promise<number> {
     return 1;
   }
   sweepDeadLabs();
+  const options = { ...requested, sender: requested.sender ?? (await offeredSender(requested.family)) };
   const machine = describeMachine();
   if (!options.json)
     process.stdout.write(
-      `${machine.cpu}, Linux ${machine.kernel}; returns: ${machine.returns}; load ${machine.load}\n\n`,
+      `${machine.cpu}, Linux ${machine.kernel}; returns: ${machine.returns}; conntrack: ${machine.conntrack}; ` +
+        `load ${machine.load}; sender ${options.sender}\n\n`,
     );
   const results: Result[] = [];
   for (const servers of options.servers) {
@@ -129,21 +196,23 @@ async function main(): Promise<number> {
   }
   const compared = results.flatMap(comparisons);
   if (options.json) {
-    const { family, rounds, burst } = options;
+    const { family, sender, rounds, burst } = options;
     process.stdout.write(
-      `${JSON.stringify({ machine, family, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
+      `${JSON.stringify({ machine, family, sender, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
     );
   }
   return options.check && compared.some(({ verdict }) => verdict === 'missed') ? 1 : 0;
 }
 
 /** What to know before figures of two machines are compared; mitigations that make every return dear shift ratios too. */
-function describeMachine(): { cpu: string; kernel: string; returns: string; load: string } {
+function describeMachine(): Readonly<Record<'cpu' | 'kernel' | 'returns' | 'conntrack' | 'load', string>> {
+  const table = conntrackTable();
   const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').trim() : 'unknown');
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     kernel: release(),
     returns: read('/sys/devices/system/cpu/vulnerabilities/spec_rstack_overflow'),
+    conntrack: table ? `at most ${table.entries} entries, ${table.buckets} buckets` : 'not loaded',
     load: read('/proc/loadavg').split(' ').slice(0, 3).join(' '),
   };
 }

@@ -24,6 +24,8 @@ interface Wish {
 const wishes: readonly Wish[] = [
   { of: 'oneip', to: 'plain', atLeast: 0.84 },
   { of: 'oneip', to: 'dnat', atLeast: 2.8 },
+  { of: 'bystander', to: 'plain', atLeast: 0.99 },
+  { of: 'bystander-ct', to: 'plain-ct', atLeast: 0.99 },
 ];
 
 /** `open`: the rounds differ too much to say. */
@@ -69,6 +71,12 @@ export function comparisons({ servers, series }: Result): Comparison[] {
   });
 }
 
+/** Nanoseconds that each packet cost the router, the sender's own left out; negative where noise is greater. */
+function netCosts(of: Series, sender: Series): MedianInterval {
+  const alone = rates(sender);
+  return medianInterval(rates(of).map((rate, round) => 1e9 / rate - 1e9 / (alone[round] ?? NaN)));
+}
+
 function judge({ low, high }: MedianInterval, { atLeast }: Wish): Verdict {
   if (low >= atLeast) return 'held';
   return high < atLeast ? 'missed' : 'open';
@@ -78,21 +86,32 @@ function judge({ low, high }: MedianInterval, { atLeast }: Wish): Verdict {
 export function formatResult(result: Result, family: Family): string {
   const rounds = result.series[0]?.bursts.length ?? 0;
   const lines = [`${result.servers} servers, IPv${family}, ${rounds} rounds: median (95 % interval)`];
+  const sender = result.series.find(({ contestant }) => contestant.name === 'drop');
+  const width = Math.max(10, ...result.series.map(({ contestant }) => contestant.name.length));
   for (const series of result.series) {
     const { median, low, high } = medianInterval(rates(series));
     const { name, description } = series.contestant;
+    const cost = sender && series !== sender ? `, ${netCosts(series, sender).median.toFixed(0)} ns without sender` : '';
     lines.push(
-      `  ${name.padEnd(10)} ${mega(median)} Mpps (${mega(low)}–${mega(high)})  ${description}${remarks(series)}`,
+      `  ${name.padEnd(width)} ${mega(median)} Mpps (${mega(low)}–${mega(high)})${cost}  ${description}${remarks(series)}`,
     );
   }
-  for (const { of, to, median, low, high, wanted, verdict } of comparisons(result)) {
-    // A limit that the whole interval lies on one side of is decided, however wide the interval.
-    const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
-    const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
-    const doubt = tooWide ? '; the rounds differ too much to conclude from the figure' : '';
-    lines.push(`  ${of} / ${to} = ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})${wish}${doubt}`);
+  for (const comparison of comparisons(result)) {
+    const { of, to, median, low, high } = comparison;
+    lines.push(
+      `  ${of} / ${to} = ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})${conclusion(comparison)}`,
+    );
   }
   return `${lines.join('\n')}\n\n`;
+}
+
+/** What may be concluded from a ratio, which is nothing where the spread is wider than the difference. */
+function conclusion({ median, low, high, wanted, verdict }: Comparison): string {
+  const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
+  // A limit that the whole interval lies on one side of is decided, however wide the interval.
+  const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
+  if (tooWide) return `${wish}; the rounds differ too much to conclude from the figure`;
+  return low <= 1 && high >= 1 ? `${wish}; the rounds differ more than the two do` : wish;
 }
 
 const verdictTexts: Readonly<Record<Verdict, string>> = {

@@ -1,0 +1,116 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { oneipProgram } from '../lab/paths.ts';
+import { ghost, port, serverAddress, serverMac, type BenchLab } from './bench-lab.ts';
+
+/** The service's name in the configuration. */
+export const serviceName = 'bench';
+
+export function serverNumbers({ servers }: BenchLab): number[] {
+  return Array.from({ length: servers }, (_, index) => index + 1);
+}
+
+/** Configuration of a service with all of a lab's servers, `server1` and so on. */
+export function oneipConfig(lab: BenchLab): string {
+  const key = lab.family === 4 ? 'address' : 'address6';
+  const service = `
+config service '${serviceName}'
+	option enabled '1'
+	list ghost '${ghost[lab.family]}'
+	option proto 'udp'
+	list port '${port}'
+	list source 'wan'
+	option device 'br-lan'
+`;
+  const servers = serverNumbers(lab).map(
+    (number) => `
+config server 'server${number}'
+	option enabled '1'
+	list service '${serviceName}'
+	option ${key} '${serverAddress(lab.family, number)}'
+`,
+  );
+  return [service, ...servers].join('');
+}
+
+/** A statement or match of libnftables' JSON, as far as it is looked at here. */
+type Statement = Readonly<Record<string, unknown>>;
+
+interface Rule {
+  readonly family: string;
+  readonly chain: string;
+  readonly expr: readonly Statement[];
+  readonly comment: string;
+}
+
+interface Command {
+  readonly add?: { readonly rule?: Rule };
+}
+
+/** What else than a rule may be left out of the fast path: changes its rules, `undefined` for one that goes. */
+const reductions: Readonly<Record<string, (rule: Rule, lab: BenchLab) => Rule | undefined>> = {
+  counters: (rule) => ({ ...rule, expr: rule.expr.filter((statement) => !('counter' in statement)) }),
+  /** The service's address and port matched in the rule itself. */
+  'service map': (rule, lab) => {
+    if (rule.comment !== '!oneip: find the service') return rule;
+    if (!JSON.stringify(rule).includes('/port')) return undefined;
+    const equal = (protocol: string, field: string, right: unknown) => ({
+      match: { op: '==', left: { payload: { protocol, field } }, right },
+    });
+    const address = equal(lab.family === 4 ? 'ip' : 'ip6', 'daddr', ghost[lab.family]);
+    const chain = { goto: { target: `${rule.chain}/${serviceName}/udp${lab.family}` } };
+    return { ...rule, expr: [address, equal('udp', 'dport', port), chain] };
+  },
+  /** Straight out of the bridge's port behind which the server is; right only as long as it stays there. */
+  bridge: (rule) => {
+    const number = /\/to\/server(\d+)$/.exec(rule.chain)?.[1];
+    const out = (statement: Statement) =>
+      'fwd' in statement ? { fwd: { ...(statement['fwd'] as Statement), dev: `lan${number}` } } : statement;
+    return number === undefined ? rule : { ...rule, expr: rule.expr.map(out) };
+  },
+};
+
+/** Leaves out the mention of conntrack's state, with which the kernel would begin to track (and to reassemble). */
+function withoutConntrack(rule: Rule): Rule {
+  return { ...rule, expr: rule.expr.filter((statement) => !JSON.stringify(statement).includes('"ct"')) };
+}
+
+function reduce(command: Command, lab: BenchLab, what: string): Command | undefined {
+  const rule = command.add?.rule;
+  if (rule && what === 'conntrack') return { ...command, add: { rule: withoutConntrack(rule) } };
+  if (rule?.family !== 'netdev') return command;
+  const reduction = reductions[what];
+  if (!reduction) return rule.comment === `!oneip: ${what}` ? undefined : command;
+  const reduced = reduction(rule, lab);
+  return reduced && { ...command, add: { rule: reduced } };
+}
+
+/**
+ * Loads the ruleset that the daemon would load, without a daemon, and without the policy rules and routes beside it. Left out
+ * is what `without` names: rules of the fast path by their comments, what `reductions` has, or `conntrack`. Rejects where there is no such
+ * thing.
+ */
+export async function loadRuleset(lab: BenchLab, without: readonly string[] = []): Promise<void> {
+  mkdirSync(lab.folder, { recursive: true });
+  const file = join(lab.folder, 'oneip');
+  writeFileSync(file, oneipConfig(lab));
+  const plan = await lab.router.run([oneipProgram, 'plan', '--json', '--state', join(lab.folder, 'state'), file]);
+  let { nftables } = (JSON.parse(plan) as { transaction: { nftables: readonly Command[] } }).transaction;
+  for (const what of without) {
+    const before = JSON.stringify(nftables);
+    nftables = nftables.flatMap((command) => reduce(command, lab, what) ?? []);
+    if (JSON.stringify(nftables) === before) throw new RangeError(`the ruleset has nothing called '${what}'`);
+  }
+  const loaded = join(lab.folder, 'ruleset.json');
+  writeFileSync(loaded, JSON.stringify({ nftables }));
+  await lab.router.run(['nft', '-j', '-f', loaded]);
+  // The daemon's entries are kept fresh by the kernel; permanent ones are as good for the time of a run.
+  await lab.router.ip(
+    serverNumbers(lab).flatMap((number) =>
+      ['br-lan', `lan${number}`].map(
+        (device) =>
+          `neigh replace ${serverAddress(lab.family, number)} lladdr ${serverMac(number)} dev ${device} nud permanent`,
+      ),
+    ),
+  );
+}
