@@ -168,6 +168,22 @@ export class BenchLab {
       });
   }
 
+  /**
+   * Tells the router the servers' hardware addresses, on the bridge and on its ports: what the daemon has the kernel do by
+   * itself, and what others would lose packets over, as long as they have to ask.
+   */
+  async knowServers(): Promise<void> {
+    const numbers = Array.from({ length: this.servers }, (_, index) => index + 1);
+    await this.router.ip(
+      numbers.flatMap((number) =>
+        ['br-lan', `lan${number}`].map(
+          (device) =>
+            `neigh replace ${serverAddress(this.family, number)} lladdr ${serverMac(number)} dev ${device} nud permanent`,
+        ),
+      ),
+    );
+  }
+
   /** Has every packet counted and dropped where it enters the router: what is left is the sender's own work. */
   async absorb(): Promise<void> {
     await this.router.nft(`table netdev sink {${sinkChain('wan')}\n}\n`);

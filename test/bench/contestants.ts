@@ -23,7 +23,10 @@ export interface Contestant {
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-const routed = (lab: BenchLab) => lab.router.ip([`route add ${ghost[lab.family]} via ${serverAddress(lab.family, 1)}`]);
+async function routed(lab: BenchLab): Promise<void> {
+  await lab.knowServers();
+  await lab.router.ip([`route add ${ghost[lab.family]} via ${serverAddress(lab.family, 1)}`]);
+}
 
 const policyRule = (lab: BenchLab, rule: string) =>
   lab.router.run(['ip', `-${lab.family}`, 'rule', 'add', ...rule.split(' ')]);
@@ -103,6 +106,7 @@ const dnat: Contestant = {
   async setUp(lab) {
     const family = lab.family === 4 ? 'ip' : 'ip6';
     const targets = serverNumbers(lab).map((number) => `${number - 1} : ${serverAddress(lab.family, number)}`);
+    await lab.knowServers();
     await lab.router.nft(`table ${family} bench {
       chain prerouting {
         type nat hook prerouting priority dstnat

@@ -4,11 +4,11 @@ import { parseArgs } from 'node:util';
 import type { Family } from '../../src/net/address.ts';
 import { sweepDeadLabs } from '../lab/namespace.ts';
 import { BenchLab, clientCount, ghost, SenderNotOffered, senders } from './bench-lab.ts';
-import type { Sender } from './bench-lab.ts';
+import type { Burst, Sender } from './bench-lab.ts';
 import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
 import { contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
 import type { Contestant } from './contestants.ts';
-import { comparisons, formatResult, type Result, type Series } from './report.ts';
+import { comparisons, formatResult, type Result } from './report.ts';
 
 const named = (list: readonly Contestant[]) => list.map(({ name }) => name);
 
@@ -26,7 +26,8 @@ turn, and counts what arrives at the servers.
                         the router with SERVERS and FAMILY set; may be repeated
   --sender xdp|raw      who sends: the kernel on the router's device (default, where it can), or a packet socket outside
   --family 4|6          IP version (default 4)
-  --rounds N            rounds (default: BENCH_ROUNDS, or 31)
+  --setups N            how often everything is built anew (default: BENCH_SETUPS, or 9; fewer than 6 conclude nothing)
+  --rounds N            rounds in each of them (default 4)
   --burst MS            length of each turn (default 150)
   --json                machine-readable result on standard output
   --check               status 1 where a wanted ratio is missed for certain
@@ -37,6 +38,7 @@ interface Options {
   readonly field: readonly Contestant[];
   readonly family: Family;
   readonly sender: Sender;
+  readonly setups: number;
   readonly rounds: number;
   readonly burst: number;
   readonly json: boolean;
@@ -54,7 +56,8 @@ function parseOptions(): RequestedOptions | undefined {
       ruleset: { type: 'string', multiple: true, default: [] },
       sender: { type: 'string' },
       family: { type: 'string', default: '4' },
-      rounds: { type: 'string', default: process.env['BENCH_ROUNDS'] ?? '31' },
+      setups: { type: 'string', default: process.env['BENCH_SETUPS'] ?? '9' },
+      rounds: { type: 'string', default: '4' },
       burst: { type: 'string', default: '150' },
       json: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
@@ -67,9 +70,10 @@ function parseOptions(): RequestedOptions | undefined {
   const family = wholeNumber('family', values.family, 6) === 6 ? 6 : 4;
   return {
     servers: values.servers.split(',').map((text) => wholeNumber('servers', text, 64)),
-    field: [...names.map(contestantNamed), ...more],
+    field: [...names.map((name) => ({ ...contestantNamed(name) })), ...more],
     family,
     ...(values.sender === undefined ? {} : { sender: senderNamed(values.sender) }),
+    setups: wholeNumber('setups', values.setups, 1000),
     rounds: wholeNumber('rounds', values.rounds, 1000),
     burst: wholeNumber('burst', values.burst, 10_000),
     json: values.json,
@@ -123,10 +127,12 @@ const fewEntries = 16;
 
 /** One contestant, ready to be measured. */
 interface Stand {
+  readonly contestant: Contestant;
   readonly lab: BenchLab;
   readonly end: () => Promise<void>;
-  readonly series: Series;
 }
+
+type BurstsOf = ReadonlyMap<Contestant, readonly Burst[]>;
 
 async function prepare(contestant: Contestant, servers: number, { family, sender }: Options): Promise<Stand> {
   const lab = new BenchLab({ servers, family, sender, cpu, target: contestant.target ?? ghost });
@@ -139,35 +145,48 @@ async function prepare(contestant: Contestant, servers: number, { family, sender
     pass.delivered === clientCount
       ? await contestant.faultOf?.(lab, pass)
       : `of ${clientCount} clients' packets ${pass.delivered} arrive`;
+  if (fault !== undefined) throw new Error(`${contestant.name}: ${fault}`);
   const entries = Number(await lab.router.run(['sysctl', '-n', 'net.netfilter.nf_conntrack_count']));
   const wrong = contestant.tracked ? entries < clientCount : entries > fewEntries;
   if (wrong)
     throw new Error(`${contestant.name}: ${entries} entries in the connection table for ${clientCount} clients`);
-  if (fault !== undefined) throw new Error(`${contestant.name}: ${fault}`);
-  return { lab, end, series: { contestant, bursts: [] } };
+  return { contestant, lab, end };
 }
 
-/** Lets every contestant send in turn, round by round. */
-async function compete(servers: number, options: Options): Promise<Result> {
-  const narrowConntrackTable = widenConntrackTable(options.field.filter(({ tracked }) => tracked).length);
+/** Builds all contestants' labs and lets each send in turn, round by round. Whoever is first in one set-up is last in the next. */
+async function setUpAndCompete(servers: number, options: Options, setup: number): Promise<BurstsOf> {
+  const { field } = options;
   const stands: Stand[] = [];
-  for (const contestant of options.field) {
-    progress(`${servers} servers: setting up ${contestant.name}`);
+  const title = `${servers} servers, set-up ${setup + 1} of ${options.setups}`;
+  for (const place of field.keys()) {
+    const contestant = field[(place + setup) % field.length];
+    if (!contestant) continue;
+    progress(`${title}: ${contestant.name}`);
     stands.push(await prepare(contestant, servers, options));
   }
+  const bursts = new Map(field.map((contestant) => [contestant, [] as Burst[]]));
   for (let round = 1; round <= options.rounds; round += 1) {
-    for (const { lab, series } of stands) {
-      progress(`${servers} servers: round ${round} of ${options.rounds}, ${series.contestant.name}`);
-      series.bursts.push(await lab.burst(options.burst));
-    }
+    progress(`${title}: round ${round} of ${options.rounds}`);
+    for (const { contestant, lab } of stands) bursts.get(contestant)?.push(await lab.burst(options.burst));
   }
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   for (const { lab, end } of stands) {
     await end();
     await lab.remove();
   }
+  return bursts;
+}
+
+async function compete(servers: number, options: Options): Promise<Result> {
+  const narrowConntrackTable = widenConntrackTable(options.field.filter(({ tracked }) => tracked).length);
+  const setups: BurstsOf[] = [];
+  for (let setup = 0; setup < options.setups; setup += 1) setups.push(await setUpAndCompete(servers, options, setup));
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   narrowConntrackTable();
-  return { servers, series: stands.map(({ series }) => series) };
+  const series = options.field.map((contestant) => ({
+    contestant,
+    setups: setups.map((bursts) => bursts.get(contestant) ?? []),
+  }));
+  return { servers, series };
 }
 
 async function main(): Promise<number> {
@@ -196,9 +215,9 @@ async function main(): Promise<number> {
   }
   const compared = results.flatMap(comparisons);
   if (options.json) {
-    const { family, sender, rounds, burst } = options;
+    const { family, sender, setups, rounds, burst } = options;
     process.stdout.write(
-      `${JSON.stringify({ machine, family, sender, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
+      `${JSON.stringify({ machine, family, sender, setups, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
     );
   }
   return options.check && compared.some(({ verdict }) => verdict === 'missed') ? 1 : 0;
@@ -218,7 +237,7 @@ function describeMachine(): Readonly<Record<'cpu' | 'kernel' | 'returns' | 'conn
 }
 
 function plainResult({ servers, series }: Result): object {
-  return { servers, series: series.map(({ contestant, bursts }) => ({ contestant: contestant.name, bursts })) };
+  return { servers, series: series.map(({ contestant, setups }) => ({ contestant: contestant.name, setups })) };
 }
 
 main().then(

@@ -3,10 +3,10 @@ import type { Burst } from './bench-lab.ts';
 import type { Contestant } from './contestants.ts';
 import { medianInterval, type MedianInterval } from './statistics.ts';
 
-/** A contestant's bursts, one a round. */
+/** A contestant's bursts, one a round, by set-up. */
 export interface Series {
   readonly contestant: Contestant;
-  readonly bursts: Burst[];
+  readonly setups: readonly (readonly Burst[])[];
 }
 
 export interface Result {
@@ -43,14 +43,32 @@ export interface Comparison extends MedianInterval {
 const widestInterval = 0.1;
 
 /** Delivered packets per second, burst by burst. */
-function rates({ bursts }: Series): number[] {
+function rates(bursts: readonly Burst[]): number[] {
   return bursts.map(({ delivered, seconds }) => delivered / seconds);
 }
 
-/** Ratios of neighbouring bursts, so that what slows the machine for a while slows both. */
+/**
+ * Over the set-ups, the medians of their rounds. What a connection table costs depends on where its memory happens to lie, and
+ * that is the same in all rounds of a set-up; so rounds are not independent, and only set-ups count.
+ */
+function overSetups(valuesOf: (setup: number) => readonly number[], { setups }: Series): MedianInterval {
+  return medianInterval([...setups.keys()].map((setup) => medianInterval(valuesOf(setup)).median));
+}
+
+function rate(series: Series): MedianInterval {
+  return overSetups((setup) => rates(series.setups[setup] ?? []), series);
+}
+
+/** Of two contestants, round by round, so that what slows the machine for a while slows both. */
+function byRound(of: Series, to: Series, combine: (of: number, to: number) => number): MedianInterval {
+  return overSetups((setup) => {
+    const reference = rates(to.setups[setup] ?? []);
+    return rates(of.setups[setup] ?? []).map((rate, round) => combine(rate, reference[round] ?? NaN));
+  }, of);
+}
+
 function compare(of: Series, to: Series): MedianInterval {
-  const reference = rates(to);
-  return medianInterval(rates(of).map((rate, round) => rate / (reference[round] ?? NaN)));
+  return byRound(of, to, (ofRate, toRate) => ofRate / toRate);
 }
 
 /** Every contestant against the first, and whatever else is wished for. */
@@ -73,23 +91,26 @@ export function comparisons({ servers, series }: Result): Comparison[] {
 
 /** Nanoseconds that each packet cost the router, the sender's own left out; negative where noise is greater. */
 function netCosts(of: Series, sender: Series): MedianInterval {
-  const alone = rates(sender);
-  return medianInterval(rates(of).map((rate, round) => 1e9 / rate - 1e9 / (alone[round] ?? NaN)));
+  return byRound(of, sender, (ofRate, alone) => 1e9 / ofRate - 1e9 / alone);
 }
 
-function judge({ low, high }: MedianInterval, { atLeast }: Wish): Verdict {
+function judge({ low, high, confidence }: MedianInterval, { atLeast }: Wish): Verdict {
+  if (confidence < 0.95) return 'open';
   if (low >= atLeast) return 'held';
   return high < atLeast ? 'missed' : 'open';
 }
 
 /** A table for people. */
 export function formatResult(result: Result, family: Family): string {
-  const rounds = result.series[0]?.bursts.length ?? 0;
-  const lines = [`${result.servers} servers, IPv${family}, ${rounds} rounds: median (95 % interval)`];
+  const setups = result.series[0]?.setups.length ?? 0;
+  const rounds = result.series[0]?.setups[0]?.length ?? 0;
+  const lines = [
+    `${result.servers} servers, IPv${family}, ${setups} set-ups with ${rounds} rounds each: median (95 % interval)`,
+  ];
   const sender = result.series.find(({ contestant }) => contestant.name === 'drop');
   const width = Math.max(10, ...result.series.map(({ contestant }) => contestant.name.length));
   for (const series of result.series) {
-    const { median, low, high } = medianInterval(rates(series));
+    const { median, low, high } = rate(series);
     const { name, description } = series.contestant;
     const cost = sender && series !== sender ? `, ${netCosts(series, sender).median.toFixed(0)} ns without sender` : '';
     lines.push(
@@ -106,7 +127,8 @@ export function formatResult(result: Result, family: Family): string {
 }
 
 /** What may be concluded from a ratio, which is nothing where the spread is wider than the difference. */
-function conclusion({ median, low, high, wanted, verdict }: Comparison): string {
+function conclusion({ median, low, high, confidence, wanted, verdict }: Comparison): string {
+  if (confidence < 0.95) return '; too few set-ups to conclude anything';
   const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
   // A limit that the whole interval lies on one side of is decided, however wide the interval.
   const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
@@ -121,7 +143,8 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
 };
 
 /** Losses, and a look at whether every server has its share. */
-function remarks({ bursts }: Series): string {
+function remarks({ setups }: Series): string {
+  const bursts = setups.flat();
   const sent = bursts.reduce((sum, burst) => sum + burst.sent, 0);
   const delivered = bursts.reduce((sum, burst) => sum + burst.delivered, 0);
   const reached = new Set(

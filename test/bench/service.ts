@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { oneipProgram } from '../lab/paths.ts';
-import { ghost, port, serverAddress, serverMac, type BenchLab } from './bench-lab.ts';
+import { ghost, port, serverAddress, type BenchLab } from './bench-lab.ts';
 
 /** The service's name in the configuration. */
 export const serviceName = 'bench';
@@ -104,13 +104,5 @@ export async function loadRuleset(lab: BenchLab, without: readonly string[] = []
   const loaded = join(lab.folder, 'ruleset.json');
   writeFileSync(loaded, JSON.stringify({ nftables }));
   await lab.router.run(['nft', '-j', '-f', loaded]);
-  // The daemon's entries are kept fresh by the kernel; permanent ones are as good for the time of a run.
-  await lab.router.ip(
-    serverNumbers(lab).flatMap((number) =>
-      ['br-lan', `lan${number}`].map(
-        (device) =>
-          `neigh replace ${serverAddress(lab.family, number)} lladdr ${serverMac(number)} dev ${device} nud permanent`,
-      ),
-    ),
-  );
+  await lab.knowServers();
 }
