@@ -1,4 +1,3 @@
-import type { Service, Watchdog } from '../config/model.ts';
 import type { ProbeResult } from './prober.ts';
 
 /** What is thought of a server of a service. */
@@ -16,5 +15,3 @@ export interface Health {
 
 /** Events that tell of a server's death without a probe. */
 export type EvidenceSource = 'neighbour' | 'link' | 'icmp';
-
-export type { ProbeResult, Service, Watchdog };
