@@ -1,0 +1,107 @@
+import type { WritableTable } from '../ubus/blobmsg.ts';
+import { double, int64 } from '../ubus/blobmsg.ts';
+import type { DaemonStatus, ServerStatus, ServiceStatus, TransitionStatus } from './control.ts';
+import { wireText } from './wire-text.ts';
+
+/**
+ * What `status` answers: tables keyed by name, whole seconds where time is counted from or to an event, seconds with a
+ * fraction where it is short (latency, age of a probe), and 64 bits for packets and bytes whatever their number.
+ */
+export function statusReply(status: DaemonStatus): WritableTable {
+  return {
+    version: status.version,
+    uptime: whole(status.uptime),
+    failing: text(status.failing),
+    services: keyed(status.services, ({ service }) => service, serviceTable),
+  };
+}
+
+/** What `get_stats` answers: counters alone, for collectors. */
+export function statisticsReply({ uptime, services }: DaemonStatus): WritableTable {
+  return {
+    uptime: whole(uptime),
+    services: keyed(
+      services,
+      ({ service }) => service,
+      ({ servers }) => ({
+        packets: int64(servers.reduce((sum, { packets }) => sum + packets, 0n)),
+        bytes: int64(servers.reduce((sum, { bytes }) => sum + bytes, 0n)),
+        servers: keyed(
+          servers,
+          ({ server }) => server,
+          ({ packets, bytes }) => ({ packets: int64(packets), bytes: int64(bytes) }),
+        ),
+      }),
+    ),
+  };
+}
+
+function serviceTable(service: ServiceStatus): WritableTable {
+  return {
+    running: service.inactive === undefined,
+    inactive: text(service.inactive),
+    ghosts: service.ghosts,
+    protocols: service.protocols,
+    ports: service.ports,
+    slots: service.slots,
+    transition: service.transition && transitionTable(service.transition),
+    servers: keyed(service.servers, ({ server }) => server, serverTable),
+  };
+}
+
+function transitionTable({ since, until, slots, kept }: TransitionStatus): WritableTable {
+  return {
+    since: whole(since),
+    until: whole(until),
+    slots,
+    kept: keyed(
+      kept,
+      ({ server }) => server,
+      ({ packets, idle }) => ({ packets: int64(packets), idle: whole(idle) }),
+    ),
+  };
+}
+
+function serverTable(server: ServerStatus): WritableTable {
+  const { probe } = server;
+  return {
+    address: server.address,
+    address6: server.address6,
+    state: server.state,
+    decider: server.decider,
+    reason: wireText(server.reason),
+    since: whole(server.since),
+    until: server.until === undefined ? undefined : whole(server.until),
+    weight: server.weight,
+    share: double(server.share),
+    slots: server.slots,
+    packets: int64(server.packets),
+    bytes: int64(server.bytes),
+    added: server.provenance === 'added',
+    removing: server.provenance === 'removing',
+    damped: server.damped,
+    probe: probe && {
+      passed: probe.passed,
+      reason: wireText(probe.reason),
+      latency: probe.latency === undefined ? undefined : double(probe.latency / 1000),
+      age: double(probe.age),
+    },
+  };
+}
+
+/** A table of what a list holds, by name. */
+export function keyed<Item>(
+  items: readonly Item[],
+  name: (item: Item) => string,
+  table: (item: Item) => WritableTable,
+): WritableTable {
+  return Object.fromEntries(items.map((item) => [name(item), table(item)]));
+}
+
+function whole(seconds: number): number {
+  return Math.max(0, Math.floor(seconds));
+}
+
+function text(given: string | undefined): string | undefined {
+  return given === undefined ? undefined : wireText(given);
+}
