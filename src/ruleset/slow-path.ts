@@ -3,7 +3,7 @@ import type { DeployedService, Deployment, Ghost } from '../deployment/deploymen
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
-import { set, verdictMap } from './expression.ts';
+import { range, set, verdictMap } from './expression.ts';
 import { guardChain, trafficOf } from './fast-path.ts';
 import { admit, clampSegments, clientSets, sourceSet } from './guard.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
@@ -22,6 +22,9 @@ const DISPATCH_PRIORITY = -149;
 const MANGLE_PRIORITY = -150;
 /** Before the firewall's source translation (100). */
 const BEFORE_SRCNAT_PRIORITY = 99;
+
+/** Server numbers end here. */
+const LAST_SERVER = 65535;
 
 /** Place of the router's own requests to a ghost. */
 const ROUTER = 'router';
@@ -87,6 +90,7 @@ export function slowPath(deployment: Deployment): Table {
       rules: [
         ...active.flatMap(suppressRedirects),
         ...active.flatMap((deployed) => steerOwnErrors(deployed, deployment)),
+        ...probes(deployment),
         ...families.map((family) =>
           rule('requests of the router', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), goto(ROUTER)),
         ),
@@ -119,6 +123,11 @@ export function slowPath(deployment: Deployment): Table {
     slotMaps: active.flatMap(slotMaps),
     counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
   };
+}
+
+/** What carries the mark of a server already, as the watchdog's probes do, goes to that server and not where a client would. */
+function probes({ markBase }: Deployment): Rule[] {
+  return [rule('probes', match(meta('mark'), range((markBase + 1) >>> 0, (markBase + LAST_SERVER) >>> 0)), accept)];
 }
 
 /** What came by a device where clients arrive goes on in that device's chain. */
