@@ -1,32 +1,45 @@
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import { slotTablesInSlices } from '../deployment/slot-tables.ts';
+import type { Bases, Standing } from '../deployment/slot-tables.ts';
+
+/** Slot tables of a service as its servers stand. */
+export type Allocate = (service: Service, standing: Standing) => Promise<SlotTables>;
+
+interface Kept {
+  readonly bases: Bases;
+  key: string;
+  tables: SlotTables;
+}
 
 /**
- * Slot tables, computed between other events and kept: a reload that does not touch a service's servers costs it nothing.
- * `turn` resolves when everything else that was waiting has had its turn.
+ * Slot tables, computed between other events and kept: a reload that does not touch a service's servers costs it nothing,
+ * and a server that fails only the refill of its slots. `turn` resolves when everything else that was waiting has had its
+ * turn.
  */
-export function createAllocator(turn: () => Promise<void>): (service: Service) => Promise<SlotTables> {
-  const kept = new Map<string, { key: string; tables: SlotTables }>();
-  return async (service) => {
-    const key = keyOf(service);
-    const known = kept.get(service.name);
-    if (known?.key === key) return known.tables;
-    const work = slotTablesInSlices(service);
+export function createAllocator(turn: () => Promise<void>): Allocate {
+  const kept = new Map<string, Kept>();
+  return async (service, standing) => {
+    const key = keyOf(service, standing);
+    const known = kept.get(service.name) ?? { bases: new Map(), key: '', tables: {} };
+    if (known.key === key) return known.tables;
+    const work = slotTablesInSlices(service, standing, known.bases);
     let step = work.next();
     while (!step.done) {
       await turn();
       step = work.next();
     }
-    kept.set(service.name, { key, tables: step.value });
+    Object.assign(known, { key, tables: step.value });
+    kept.set(service.name, known);
     return step.value;
   };
 }
 
 /** All that a table depends on. */
-function keyOf({ servers, disabled, slots, seed, ghosts }: Service): string {
+function keyOf({ servers, disabled, slots, seed, ghosts }: Service, { down, leaving }: Standing): string {
   const [on, off] = [servers, disabled].map((list) =>
     list.map(({ name, weight, address, address6 }) => [name, weight, !!address, !!address6]),
   );
-  return JSON.stringify([on, off, slots, seed, [...new Set(ghosts.map(({ family }) => family))]]);
+  const families = [...new Set(ghosts.map(({ family }) => family))];
+  return JSON.stringify([on, off, [...down].sort(), [...leaving].sort(), slots, seed, families]);
 }

@@ -3,50 +3,126 @@ import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
-import type { Observation, SlotTables } from '../deployment/deployment.ts';
-import { formatSnapshot } from '../deployment/snapshot.ts';
+import type { Activation } from '../deployment/activate.ts';
+import type { DeployedService, Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import { formatSnapshot } from '../membership/snapshot.ts';
+import { advance } from '../membership/fleet.ts';
+import type { Fleet, Squad } from '../membership/fleet.ts';
+import { decide, memberChanges, standing } from '../membership/members.ts';
+import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
+import type { Orders } from '../membership/orders.ts';
+import { RosterMemory, departures, rosters } from '../membership/roster.ts';
+import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
 import type { RulesetChange } from '../plan/ruleset-diff.ts';
-import { buildRuleset } from '../ruleset/build.ts';
+import { buildRuleset, withSlotTables } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
-import type { Router } from './router.ts';
+import { nextDeadline, observe } from '../transition/state.ts';
+import type { KeptCounters } from '../transition/state.ts';
+import type { Allocate } from './allocator.ts';
+import type { Count, Router } from './router.ts';
+
+/** Milliseconds between looks at the counters of old connections: a tenth of the idle time, within these bounds. */
+const SHORTEST_SAMPLING = 100;
+const LONGEST_SAMPLING = 10_000;
 
 export interface ControllerOptions {
   readonly router: Router;
   /** One line for the log. */
   readonly log: (line: string) => void;
   /** Slot tables of a service; computed in slices between events. */
-  readonly allocate: (service: Service) => Promise<SlotTables>;
+  readonly allocate: Allocate;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock: () => number;
+  /** What the watchdogs think of a server; default: it is up. */
+  readonly opinionOf?: (service: string, server: string) => Opinion;
+  /** Called after the kernel has taken a change of the members. */
+  readonly changed?: (changes: readonly MemberChange[]) => void;
+  /** Called whenever the kernel holds what is wanted, with what that is. */
+  readonly deployed?: (deployment: Deployment) => void;
+}
+
+/** What an earlier run has left. */
+export interface Heritage {
+  /** Numbers of servers, so that marks of packets under way keep their meaning. */
+  readonly numbers: ReadonlyMap<string, number>;
+  readonly orders: Orders;
 }
 
 /**
- * Keeps the kernel as the configuration wants it. Every event, whatever it is, leads to the same reconciliation: look at the
- * router, compute what it should hold, and apply the difference. Reconciliations do not overlap; those asked for meanwhile
- * become one.
+ * Keeps the kernel as the configuration, the orders and the watchdogs want it. Every event, whatever it is, leads to the same
+ * reconciliation: look at the router, compute what it should hold, and apply the difference. Reconciliations do not overlap;
+ * those asked for meanwhile become one.
  */
 export class Controller {
+  readonly #options: ControllerOptions;
   readonly #router: Router;
-  readonly #log: (line: string) => void;
-  readonly #allocate: ControllerOptions['allocate'];
   #configuration: Configuration | undefined;
   #text = '';
+  #orders: Orders;
+  /** The router as it was last seen; `undefined` = something about it has changed. */
+  #observation: Observation | undefined;
   /** What the kernel holds of ours; `undefined` = not known, so that the next load replaces it. */
   #loaded: Ruleset | undefined;
+  #fleet: Fleet = new Map();
+  #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
   #remembered = '';
+  readonly #members = new RosterMemory();
+  readonly #rosters = new RosterMemory();
+  #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
+  /** Why services do not run, by name. */
+  #inactive: ReadonlyMap<string, string> = new Map();
+  #sampled = -Infinity;
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
   #configured: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
-  /** `numbers`: those of an earlier run, so that marks of packets under way keep their meaning. */
-  constructor(options: ControllerOptions, numbers: ReadonlyMap<string, number>) {
+  constructor(options: ControllerOptions, heritage: Heritage) {
+    this.#options = options;
     this.#router = options.router;
-    this.#log = options.log;
-    this.#allocate = options.allocate;
-    this.#numbers = numbers;
+    this.#numbers = heritage.numbers;
+    this.#orders = heritage.orders;
+  }
+
+  /** Text of the configuration in force. */
+  get text(): string {
+    return this.#text;
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#configuration;
+  }
+
+  get orders(): Orders {
+    return this.#orders;
+  }
+
+  /** Services as they are in force. */
+  get fleet(): Fleet {
+    return this.#fleet;
+  }
+
+  get numbers(): ReadonlyMap<string, number> {
+    return this.#numbers;
+  }
+
+  /** What runs on this router now, but for changes under way. */
+  get deployment(): Deployment | undefined {
+    return this.#deployment;
+  }
+
+  get inactive(): ReadonlyMap<string, string> {
+    return this.#inactive;
+  }
+
+  /** What the kernel holds of ours. */
+  get loaded(): Ruleset | undefined {
+    return this.#loaded;
   }
 
   /**
@@ -62,25 +138,69 @@ export class Controller {
 
   async #configure(text: string, file: string): Promise<boolean> {
     const configuration = loadConfiguration(text, file);
-    for (const problem of configuration.problems) this.#log(formatProblem(problem));
+    for (const problem of configuration.problems) this.#options.log(formatProblem(problem));
     const running = this.#configuration !== undefined;
     if (running && hasErrors(configuration.problems)) return false;
-    const before = { configuration: this.#configuration, text: this.#text };
+    const before = { configuration: this.#configuration, text: this.#text, orders: this.#orders };
     this.#configuration = configuration;
     this.#text = text;
+    this.#orders = stillMeant(this.#orders, configuration.model);
     try {
+      this.#observation = undefined;
       await this.reconcile();
     } catch (error) {
       this.#configuration = before.configuration;
       this.#text = before.text;
+      this.#orders = before.orders;
       throw error;
     }
+    this.#keepOrders(before.orders);
     return true;
+  }
+
+  /**
+   * Takes orders: `change` makes the new ones of those in force. Resolves when the kernel holds what they want; rejects where
+   * it does not take it, and then they are as they were.
+   */
+  async order(change: (orders: Orders) => Orders): Promise<void> {
+    const before = this.#orders;
+    const after = change(before);
+    this.#orders = after;
+    try {
+      await this.reconcile();
+    } catch (error) {
+      if (this.#orders === after) this.#orders = before;
+      throw error;
+    }
+    this.#keepOrders(before);
+  }
+
+  /** What a configuration would be on this router now, with the orders in force. Changes nothing. */
+  async prospect(configuration: Configuration, allocate: Allocate): Promise<Activation> {
+    const { model } = configuration;
+    const orders = stillMeant(this.#orders, model);
+    const tables = new Map<string, SlotTables>();
+    const services: Service[] = [];
+    for (const roster of rosters(model, orders, new Map())) {
+      const { service } = roster;
+      const decisions = decide(roster, orders, (server) => this.#opinionOf(service.name, server));
+      tables.set(service.name, await allocate(service, standing(roster, decisions)));
+      services.push(service);
+    }
+    const observation = await this.#router.observe();
+    const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
+    return activate({ ...configuration, model: { ...model, services } }, observation, this.#numbers, tablesOf);
+  }
+
+  /** Something about the router is not as it was: the next reconciliation looks at it again. */
+  lookAgain(): void {
+    this.#observation = undefined;
   }
 
   /** Somebody else has touched our tables: what they hold is not known any more. */
   distrust(): void {
     this.#loaded = undefined;
+    this.#observation = undefined;
   }
 
   /** Resolves when the kernel holds what is wanted as of now; rejects with the reason where it does not take it. */
@@ -97,6 +217,17 @@ export class Controller {
     return this.#again;
   }
 
+  /** Clock, in milliseconds, when time alone changes something: an order runs out, a transition ends; `Infinity` = never. */
+  nextTurn(): number {
+    const now = this.#options.clock();
+    const turns = [...this.#fleet.values()].flatMap(({ transition, roster, members }) => [
+      ...members.flatMap(({ order }) => (order?.until !== undefined && order.until > now ? [order.until] : [])),
+      ...(transition ? [nextDeadline(transition), this.#sampled + samplingOf(roster.service)] : []),
+      ...(members.some(isGone) ? [now] : []),
+    ]);
+    return Math.min(nextExpiry(this.#orders, now), ...turns);
+  }
+
   /** Does nothing more; resolves when what was under way has ended, at its next step. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -110,31 +241,144 @@ export class Controller {
 
   async #reconcile(): Promise<void> {
     this.goOn();
-    if (!this.#configuration) return;
-    const { model } = this.#configuration;
-    const observation = onlyServers(await this.#router.observe(), model);
-    const tables = new Map<string, SlotTables>();
-    for (const service of model.services) tables.set(service.name, await this.#allocate(service));
+    const configuration = this.#configuration;
+    if (!configuration) return;
+    const now = this.#options.clock();
+    this.#orders = expireOrders(this.#orders, now);
+    const fleet = await this.#advance(configuration.model, now);
     this.goOn();
-    const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
-    const { deployment, numbers, problems } = activate(this.#configuration, observation, this.#numbers, tablesOf);
+    const shape = this.#shape;
+    const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
+    if (isSettled) this.#redistribute(shape.deployment, fleet);
+    else await this.#establish(configuration, fleet);
+    this.#remember(fleet);
+  }
+
+  /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
+  #redistribute(before: Deployment, fleet: Fleet): void {
+    const deployment = redistribute(before, fleet);
+    const isSteady = [before, deployment].every(({ services }) => services.every(({ transition }) => !transition));
+    const known = this.#loaded;
+    this.#load(isSteady && known ? withSlotTables(known, deployment) : buildRuleset(deployment));
+    this.#commit(fleet, deployment);
+    if (this.#shape) this.#shape = { ...this.#shape, deployment };
+  }
+
+  /** Everything may have changed. */
+  async #establish(configuration: Configuration, fleet: Fleet): Promise<void> {
+    this.#shape = undefined;
+    const model = modelOf(configuration.model, fleet);
+    const observation = onlyServers(await this.#look(), model);
+    const { deployment, numbers, problems } = activate(
+      { ...configuration, model },
+      observation,
+      this.#numbers,
+      ({ name }) => fleet.get(name)?.tables ?? {},
+      ({ name }) => fleet.get(name)?.transition?.transition,
+    );
     this.#complain(problems.map(formatProblem));
     this.#numbers = numbers;
 
     const network = wantedNetwork(deployment);
     const made = await this.#router.establish(network);
-    for (const line of made) this.#log(line);
+    for (const line of made) this.#options.log(line);
     // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
-    const { hardware } = made.length === 0 ? observation : onlyServers(await this.#router.observe(), model);
-    const known = { ...observation, hardware };
+    if (made.length > 0) this.#observation = undefined;
+    const seen = await this.#look();
+    const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
     this.goOn();
-    this.#load(buildRuleset({ ...deployment, observation: known }));
-    for (const line of await this.#router.prune(network)) this.#log(line);
+    this.#load(buildRuleset(known));
+    this.#commit(fleet, known);
+    for (const line of await this.#router.prune(network)) this.#options.log(line);
+    const inForce = [...fleet.values()].map(({ roster }) => roster);
+    this.#shape = { configuration, rosters: inForce, observation: seen, deployment: known };
+  }
 
-    const snapshot = formatSnapshot({ configuration: this.#text, numbers: this.#numbers, observation: known });
+  #remember(fleet: Fleet): void {
+    const observation = this.#deployment?.observation;
+    if (!observation) return;
+    const standings = [...fleet].map(([service, { standing, roster }]) => ({
+      service,
+      down: [...standing.down],
+      leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
+    }));
+    const { numbers } = { numbers: this.#numbers };
+    const snapshot = formatSnapshot({
+      ...{ configuration: this.#text, orders: this.#orders, standings, numbers, observation },
+    });
     if (snapshot === this.#remembered) return;
     this.#router.remember(snapshot);
     this.#remembered = snapshot;
+  }
+
+  async #look(): Promise<Observation> {
+    return (this.#observation ??= await this.#router.observe());
+  }
+
+  /** What is to be in force now. Changes nothing. */
+  async #advance(model: Model, now: number): Promise<Fleet> {
+    const before = this.#sampleConnections(now);
+    const stays = (service: string, server: string) => {
+      const member = before.get(service)?.members.find((entry) => entry.server.name === server);
+      return member?.state === 'up' || member?.state === 'draining';
+    };
+    const leaving = departures(
+      [...before.values()].map(({ roster }) => roster),
+      this.#members.recall(model, this.#orders, new Map()),
+      stays,
+    );
+    const fleet = new Map<string, Squad>();
+    for (const roster of this.#rosters.recall(model, this.#orders, leaving)) {
+      const { name } = roster.service;
+      const decisions = decide(roster, this.#orders, (server) => this.#opinionOf(name, server));
+      const stand = standing(roster, decisions);
+      const tables = await this.#options.allocate(roster.service, stand);
+      // The kernel's record of connections goes with the tables: without it nothing can be kept.
+      const canKeep = this.#loaded !== undefined;
+      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, now }));
+    }
+    return fleet;
+  }
+
+  #opinionOf(service: string, server: string): Opinion {
+    return this.#options.opinionOf?.(service, server) ?? { up: true, reason: 'not watched' };
+  }
+
+  /** The fleet, with what the counters tell about old connections where it is time to ask them. */
+  #sampleConnections(now: number): Fleet {
+    const changing = [...this.#fleet].filter(([, { transition }]) => transition);
+    const isDue = changing.some(([, { roster }]) => this.#sampled + samplingOf(roster.service) <= now);
+    if (!isDue || !this.#loaded) return this.#fleet;
+    this.#sampled = now;
+    const counters = this.#router.counters();
+    const fleet = new Map(this.#fleet);
+    for (const [name, squad] of changing) {
+      const { transition, ...rest } = squad;
+      const observed = transition && observe(transition, keptBy(name, counters), now);
+      fleet.set(name, { ...rest, ...(observed ? { transition: observed } : {}) });
+    }
+    return fleet;
+  }
+
+  #commit(fleet: Fleet, deployment: Deployment): void {
+    const running = new Set(deployment.services.map(({ service }) => service.name));
+    const changes: MemberChange[] = [];
+    for (const [name, { members }] of fleet) {
+      const before = this.#fleet.get(name);
+      if (before) changes.push(...memberChanges(name, before.members, members));
+    }
+    const now = this.#options.clock();
+    const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
+    if (begins) this.#sampled = now;
+    this.#fleet = fleet;
+    this.#inactive = new Map(
+      [...fleet.keys()].flatMap((name) =>
+        running.has(name) ? [] : [[name, 'its device is absent, or the router is against it']],
+      ),
+    );
+    this.#deployment = deployment;
+    this.#options.deployed?.(deployment);
+    if (changes.length > 0) this.#options.changed?.(changes);
   }
 
   #load(ruleset: Ruleset): void {
@@ -152,16 +396,91 @@ export class Controller {
     this.#loaded = ruleset;
   }
 
+  #keepOrders(before: Orders): void {
+    if (before !== this.#orders) this.#router.keepOrders(this.#orders);
+  }
+
   /** Each complaint once, until it has gone and come back. */
   #complain(lines: readonly string[]): void {
-    for (const line of lines) if (!this.#complaints.has(line)) this.#log(line);
+    for (const line of lines) if (!this.#complaints.has(line)) this.#options.log(line);
     this.#complaints = new Set(lines);
   }
+}
+
+/** What the deployment in force was made of, apart from who has which slots. */
+interface Shape {
+  readonly configuration: Configuration;
+  readonly rosters: readonly Roster[];
+  readonly observation: Observation;
+  readonly deployment: Deployment;
+}
+
+function isShapedLike(shape: Shape, configuration: Configuration, fleet: Fleet): boolean {
+  const inForce = [...fleet.values()].map(({ roster }) => roster);
+  return (
+    shape.configuration === configuration &&
+    shape.rosters.length === inForce.length &&
+    shape.rosters.every((roster, index) => roster === inForce[index])
+  );
+}
+
+/** The same deployment with the slots, and the changes under way, of the fleet. */
+function redistribute(deployment: Deployment, fleet: Fleet): Deployment {
+  const services = deployment.services.map(({ transition: _, ...deployed }): DeployedService => {
+    const squad = fleet.get(deployed.service.name);
+    const transition = squad?.transition?.transition;
+    return { ...deployed, tables: squad?.tables ?? deployed.tables, ...(transition ? { transition } : {}) };
+  });
+  return { ...deployment, services };
 }
 
 /** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */
 function textOf({ commands }: RulesetChange): string {
   return commands.length > 0 ? transaction(commands) : '';
+}
+
+/** The configuration with the servers that the services have now. */
+function modelOf(model: Model, fleet: Fleet): Model {
+  return { ...model, services: model.services.map((service) => fleet.get(service.name)?.roster.service ?? service) };
+}
+
+/** Without orders about services and servers that the configuration has no more; additions that it has by now are its own. */
+function stillMeant(orders: Orders, { services }: Model): Orders {
+  const find = (name: string): Service | undefined => services.find((service) => service.name === name);
+  const has = (service: string, server: string) => {
+    const found = find(service);
+    return [...(found?.servers ?? []), ...(found?.disabled ?? [])].some(({ name }) => name === server);
+  };
+  const additions = orders.additions.filter(({ service, server }) => find(service) && !has(service, server.name));
+  const isAdded = (service: string, server: string) =>
+    additions.some((addition) => addition.service === service && addition.server.name === server);
+  const kept = retainOrders(orders, ({ service, server }) => has(service, server) || isAdded(service, server));
+  const isSame =
+    additions.length === orders.additions.length &&
+    kept.states.length === orders.states.length &&
+    kept.weights.length === orders.weights.length &&
+    kept.removals.length === orders.removals.length;
+  return isSame ? orders : { ...kept, additions };
+}
+
+/** The counters of old connections that the ruleset of a service has while a change is under way. */
+function keptBy(service: string, counters: ReadonlyMap<string, Count>): KeptCounters {
+  const prefix = `${service}/kept/`;
+  const ofServers = [...counters].filter(([name]) => name.startsWith(prefix));
+  return {
+    kept: new Map(ofServers.map(([name, { packets }]) => [name.slice(prefix.length), packets])),
+    reset: counters.get(`${service}/reset`)?.packets ?? 0n,
+    silence: counters.get(`${service}/silence`)?.packets ?? 0n,
+  };
+}
+
+/** A server on its way out that keeps nothing any more: it goes with the next reconciliation. */
+function isGone({ provenance, state }: Member): boolean {
+  return provenance === 'removing' && state !== 'draining';
+}
+
+function samplingOf({ idleTimeout }: Service): number {
+  return Math.min(Math.max(idleTimeout / 10, SHORTEST_SAMPLING), LONGEST_SAMPLING);
 }
 
 /** Of the neighbours only the servers matter; the others come and go all day. */

@@ -1,24 +1,47 @@
 import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
-import { parseSnapshot } from '../deployment/snapshot.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+import { parseSnapshot } from '../membership/snapshot.ts';
 import { printError, printIfPossible } from '../host/console.ts';
-import { ensureDirectory, readText, readTextIfThere } from '../host/files.ts';
-import { HostRouter } from '../host/router.ts';
-import { claim, everySignal, freeMemory, nextTurn, startTimer } from '../host/system.ts';
+import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
+import { Hotplug } from '../host/hotplug.ts';
+import { HostProber } from '../host/probe/prober.ts';
+import { HostRouter, readSysctls } from '../host/router.ts';
+import { ServerWatch } from '../host/server-watch.ts';
+import {
+  claim,
+  everySignal,
+  freeMemory,
+  isLittleEndian,
+  monotonicClock,
+  nextTurn,
+  startTimer,
+} from '../host/system.ts';
+import type { MemberChange } from '../membership/members.ts';
+import { NO_ORDERS, parseOrders } from '../membership/orders.ts';
+import type { ServiceEvent } from '../service/control.ts';
+import { publishService } from '../service/object.ts';
+import type { Publication } from '../service/object.ts';
 import { createAllocator } from './allocator.ts';
+import { DaemonControl } from './control.ts';
 import { Controller } from './controller.ts';
+import type { Heritage } from './controller.ts';
+import { memberEvents } from './events.ts';
+import { HealthWatch } from './health-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
 const SETTLE = 20;
 /** Milliseconds until a failed reconciliation is tried again; doubled each time. */
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 60_000;
+/** Timers go no further; a later time is looked for again then. */
+const LONGEST_TIMER = 3_600_000;
 
 /**
  * `oneip daemon`: dispatches until SIGTERM or SIGINT, and then leaves the router as it was. SIGHUP reads the configuration
  * again. Resolves with the exit status.
  */
-export async function runDaemon(invocation: Invocation): Promise<number> {
+export async function runDaemon(invocation: Invocation, version: string): Promise<number> {
   const file = optionValue(invocation, 'config');
   const state = optionValue(invocation, 'state');
   ensureDirectory(state);
@@ -28,23 +51,47 @@ export async function runDaemon(invocation: Invocation): Promise<number> {
   }
   const text = readText(file);
   const previous = parseSnapshot(readTextIfThere(`${state}/applied.json`) ?? '');
-  const daemon = new Daemon(file, state, optionValue(invocation, 'ubus'), previous?.numbers ?? new Map());
+  const orders = parseOrders(readTextIfThere(`${state}/orders.json`) ?? '');
+  const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS };
+  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus'), version }, heritage);
   return daemon.run(text);
+}
+
+interface Places {
+  /** The configuration. */
+  readonly file: string;
+  /** Directory of what outlives this process. */
+  readonly state: string;
+  /** Socket of ubusd. */
+  readonly ubus: string;
+  readonly version: string;
 }
 
 class Daemon {
   readonly #file: string;
   readonly #router: HostRouter;
   readonly #controller: Controller;
+  readonly #health: HealthWatch;
+  readonly #servers: ServerWatch;
+  readonly #prober: HostProber;
+  readonly #publication: Publication;
+  readonly #hotplug = new Hotplug({ log });
   #settling: { cancel(): void } | undefined;
+  /** Goes off when time alone changes something. */
+  #turn: { cancel(): void } | undefined;
+  #watched = '';
   #retry = FIRST_RETRY;
+  #failure: string | undefined;
   #ending = false;
 
-  constructor(file: string, state: string, ubus: string, numbers: ReadonlyMap<string, number>) {
+  constructor({ file, state, ubus, version }: Places, heritage: Heritage) {
     this.#file = file;
     this.#router = new HostRouter(state, ubus, {
       log,
-      changed: () => this.#reconcileSoon(SETTLE),
+      changed: () => {
+        this.#controller.lookAgain();
+        this.#reconcileSoon(SETTLE);
+      },
       distrusted: (reason) => {
         log(`${reason}; loading the ruleset again`);
         this.#controller.distrust();
@@ -55,7 +102,43 @@ class Daemon {
       await nextTurn();
       this.#controller.goOn();
     };
-    this.#controller = new Controller({ router: this.#router, log, allocate: createAllocator(turn) }, numbers);
+    this.#prober = new HostProber();
+    this.#health = new HealthWatch({
+      prober: this.#prober,
+      clock: monotonicClock,
+      startTimer,
+      changed: () => void this.#reconcile(),
+    });
+    this.#servers = new ServerWatch(({ server, device, source, down, reason }) => {
+      if (down) this.#health.accuse(source, server, device, reason);
+      else this.#health.acquit(source, server, device);
+    });
+    this.#controller = new Controller(
+      {
+        router: this.#router,
+        log,
+        allocate: createAllocator(turn),
+        clock: monotonicClock,
+        opinionOf: (service, server) => this.#health.opinionOf(service, server),
+        changed: (changes) => this.#tell(changes),
+        deployed: (deployment) => this.#watch(deployment),
+      },
+      heritage,
+    );
+    const control = new DaemonControl({
+      controller: this.#controller,
+      health: this.#health,
+      router: this.#router,
+      clock: monotonicClock,
+      littleEndian: isLittleEndian(),
+      ...{ version, file, turn, readSysctls },
+      readFile: () => readText(file),
+      writeFile: (text) => writeText(file, text),
+      reload: () => this.#reload(),
+      failure: () => this.#failure,
+      settled: () => this.#arm(),
+    });
+    this.#publication = publishService(this.#router.bus, control, { log, now: monotonicClock });
   }
 
   async run(text: string): Promise<number> {
@@ -73,6 +156,7 @@ class Daemon {
   async #start(text: string): Promise<void> {
     await this.#router.open();
     await this.#controller.configure(text, this.#file);
+    this.#arm();
     freeMemory();
     log('ready');
   }
@@ -81,6 +165,11 @@ class Daemon {
   async #stop(failing: boolean): Promise<void> {
     this.#ending = true;
     this.#settling?.cancel();
+    this.#turn?.cancel();
+    this.#health.close();
+    this.#servers.close();
+    this.#prober.close();
+    this.#publication.close();
     await this.#controller.stop();
     try {
       for (const line of await this.#router.close()) log(line);
@@ -91,17 +180,21 @@ class Daemon {
     }
   }
 
-  async #reload(): Promise<void> {
-    if (this.#ending) return;
+  async #reload(): Promise<boolean> {
+    if (this.#ending) return false;
+    let taken = false;
     try {
-      const taken = await this.#controller.configure(readText(this.#file), this.#file);
+      taken = await this.#controller.configure(readText(this.#file), this.#file);
       log(taken ? 'reloaded' : 'not reloaded: the configuration has errors; going on with the one in force');
+      if (taken) this.#announce({ action: 'reload' });
     } catch (error) {
-      if (this.#ending) return;
+      if (this.#ending) return false;
       log(`not reloaded: ${reasonOf(error)}; going on with the configuration in force`);
       this.#reconcileSoon(0);
     }
+    this.#arm();
     freeMemory();
+    return taken;
   }
 
   #reconcileSoon(delay: number): void {
@@ -111,16 +204,67 @@ class Daemon {
   }
 
   async #reconcile(): Promise<void> {
+    if (this.#ending) return;
     try {
       await this.#controller.reconcile();
       this.#retry = FIRST_RETRY;
+      this.#failure = undefined;
     } catch (error) {
       if (this.#ending) return;
-      log(`${reasonOf(error)}; trying again in ${this.#retry / 1000} s`);
+      this.#failure = reasonOf(error);
+      log(`${this.#failure}; trying again in ${this.#retry / 1000} s`);
+      this.#controller.lookAgain();
       this.#reconcileSoon(this.#retry);
       this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY);
     }
+    this.#arm();
     freeMemory();
+  }
+
+  /** Waits for what time alone will change. */
+  #arm(): void {
+    this.#turn?.cancel();
+    this.#turn = undefined;
+    const delay = this.#controller.nextTurn() - monotonicClock();
+    if (this.#ending || delay === Infinity) return;
+    this.#turn = startTimer(() => void this.#reconcile(), Math.min(Math.max(delay, 1), LONGEST_TIMER));
+  }
+
+  #watch(deployment: Deployment): void {
+    const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
+    const watched = JSON.stringify([
+      watchdogs,
+      deployment.markBase,
+      deployment.services.map(({ service, device, servers }) => [
+        ...[service.name, service.ghosts, service.ports, device.name, device.ifindex],
+        servers.map(({ name, number, address, address6 }) => [name, number, address?.text, address6?.text]),
+      ]),
+    ]);
+    if (watched === this.#watched) return;
+    this.#watched = watched;
+    this.#servers.follow(
+      deployment.services.flatMap(({ device, servers }) =>
+        servers.flatMap(({ name, address, address6 }) =>
+          [address, address6].flatMap((own) =>
+            own ? [{ server: name, address: own, device: { name: device.name, ifindex: device.ifindex } }] : [],
+          ),
+        ),
+      ),
+    );
+    this.#health.configure(deployment, watchdogs);
+  }
+
+  #tell(changes: readonly MemberChange[]): void {
+    for (const event of memberEvents(changes)) {
+      const { action, service, server, reason } = event;
+      log(`${service ?? ''}: ${server ?? ''} ${action}${reason ? ` (${reason})` : ''}`);
+      this.#announce(event);
+    }
+  }
+
+  #announce(event: ServiceEvent): void {
+    this.#publication.announce(event);
+    this.#hotplug.run(event);
   }
 }
 

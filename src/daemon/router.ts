@@ -1,5 +1,12 @@
 import type { Observation } from '../deployment/deployment.ts';
+import type { Orders } from '../membership/orders.ts';
 import type { NetworkState } from '../network/state.ts';
+
+/** What a named counter has counted since it was made. */
+export interface Count {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
 
 /** The router as the controller sees it; `src/host/router.ts` is the real one. */
 export interface Router {
@@ -15,6 +22,10 @@ export interface Router {
   prune(wanted: NetworkState): Promise<string[]>;
   /** Loads one libnftables transaction; throws with nft's reason, and then nothing has changed. */
   load(transaction: string): void;
+  /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */
+  counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */
   remember(snapshot: string): void;
+  /** Keeps the orders for the next start. Likewise. */
+  keepOrders(orders: Orders): void;
 }

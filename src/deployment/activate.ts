@@ -2,6 +2,7 @@ import { checkEnvironment } from '../config/check-environment.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Configuration } from '../config/validate.ts';
 import type { Service } from '../config/model.ts';
+import type { Transition } from '../transition/transition.ts';
 import { deploy, numberServers } from './deployment.ts';
 import type { Deployment, Observation, SlotTables } from './deployment.ts';
 
@@ -19,10 +20,15 @@ export function activate(
   observation: Observation,
   numbersBefore: ReadonlyMap<string, number>,
   tablesOf: (service: Service) => SlotTables,
+  transitionOf?: (service: Service) => Transition | undefined,
 ): Activation {
   const { environment } = observation;
   const { problems, refused } = checkEnvironment(model, environment, positions);
   const services = model.services.filter(({ name }) => !refused.has(name));
   const numbers = numberServers(model, environment, numbersBefore);
-  return { deployment: deploy({ ...model, services }, observation, numbers, tablesOf), numbers, problems };
+  return {
+    deployment: deploy({ ...model, services }, observation, numbers, tablesOf, transitionOf),
+    numbers,
+    problems,
+  };
 }

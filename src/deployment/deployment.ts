@@ -92,12 +92,14 @@ export function deploy(
   observation: Observation,
   numbers: ReadonlyMap<string, number>,
   tablesOf: (service: Service) => SlotTables,
+  transitionOf: (service: Service) => Transition | undefined = () => undefined,
 ): Deployment {
   const { environment } = observation;
   const services: DeployedService[] = [];
   for (const service of model.globals.enabled ? model.services : []) {
     const device = environment.links.get(resolveDevice(environment, service.device));
     if (!device) continue;
+    const transition = transitionOf(service);
     const sources = service.sources.flatMap((name) => environment.links.get(resolveDevice(environment, name)) ?? []);
     services.push({
       service,
@@ -109,6 +111,7 @@ export function deploy(
         number: numbers.get(numberKey(device.name, server)) ?? 0,
       })),
       tables: tablesOf(service),
+      ...(transition ? { transition } : {}),
     });
   }
   const { markBase, tableBase, rulePriority } = model.globals;

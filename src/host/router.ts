@@ -1,7 +1,9 @@
 import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
-import type { Router } from '../daemon/router.ts';
+import type { Count, Router } from '../daemon/router.ts';
 import type { Observation } from '../deployment/deployment.ts';
+import { formatOrders } from '../membership/orders.ts';
+import type { Orders } from '../membership/orders.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
@@ -10,6 +12,7 @@ import { TABLE } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
 import { leave } from './cleanup.ts';
+import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
@@ -123,6 +126,23 @@ export class HostRouter implements Router {
     } catch (error) {
       this.#listener.log(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  counters(): Map<string, Count> {
+    return readCounters();
+  }
+
+  keepOrders(orders: Orders): void {
+    try {
+      writeText(`${this.#state}/orders.json`, formatOrders(orders));
+    } catch (error) {
+      this.#listener.log(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Our client of the bus, for those who publish on it. */
+  get bus(): UbusClient {
+    return this.#ubus;
   }
 
   /** Puts the router back as it was and stops following it. */

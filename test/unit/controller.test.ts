@@ -1,10 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Controller } from '../../src/daemon/controller.ts';
-import type { Router } from '../../src/daemon/router.ts';
+import type { Count, Router } from '../../src/daemon/router.ts';
 import type { Observation } from '../../src/deployment/deployment.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
-import { parseSnapshot } from '../../src/deployment/snapshot.ts';
+import { parseSnapshot } from '../../src/membership/snapshot.ts';
+import { NO_ORDERS, formatOrders } from '../../src/membership/orders.ts';
+import type { Orders } from '../../src/membership/orders.ts';
 import { describeNetworkChange } from '../../src/network/describe.ts';
 import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
@@ -22,6 +24,9 @@ class FakeRouter implements Router {
   readonly calls: string[] = [];
   readonly loads: string[] = [];
   readonly snapshots: string[] = [];
+  /** Orders as they were written down. */
+  readonly kept: string[] = [];
+  counts = new Map<string, Count>();
   around: EnvironmentOptions = {};
   hardware = new Map<string, string>();
   /** MAC addresses that become known when the network has been established. */
@@ -71,20 +76,35 @@ class FakeRouter implements Router {
   remember(snapshot: string): void {
     this.snapshots.push(snapshot);
   }
+
+  counters(): ReadonlyMap<string, Count> {
+    return this.counts;
+  }
+
+  keepOrders(orders: Orders): void {
+    this.kept.push(formatOrders(orders));
+  }
 }
 
 interface Scene {
   readonly router: FakeRouter;
   readonly controller: Controller;
   readonly log: string[];
+  /** The clock, milliseconds. */
+  readonly time: { now: number };
 }
 
 function scene(numbers: ReadonlyMap<string, number> = new Map()): Scene {
   const router = new FakeRouter();
   const log: string[] = [];
-  const allocate = (service: Parameters<typeof slotTables>[0]) => Promise.resolve(slotTables(service));
-  const controller = new Controller({ router, log: (line) => log.push(line), allocate }, numbers);
-  return { router, controller, log };
+  const time = { now: 0 };
+  const allocate = (...[service, standing]: Parameters<typeof slotTables>) =>
+    Promise.resolve(slotTables(service, standing));
+  const controller = new Controller(
+    { router, log: (line) => log.push(line), allocate, clock: () => time.now },
+    { numbers, orders: NO_ORDERS },
+  );
+  return { router, controller, log, time };
 }
 
 const SERVICE = `config service 'web'

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../src/config/environment.ts';
-import { formatSnapshot, parseSnapshot } from '../../src/deployment/snapshot.ts';
-import type { Snapshot } from '../../src/deployment/snapshot.ts';
+import { formatSnapshot, parseSnapshot } from '../../src/membership/snapshot.ts';
+import type { Snapshot } from '../../src/membership/snapshot.ts';
+import { NO_ORDERS, orderWeight } from '../../src/membership/orders.ts';
 import { address, environment } from './support/deployments.ts';
 
 const around: Environment = {
@@ -16,6 +17,10 @@ const around: Environment = {
 
 const snapshot: Snapshot = {
   configuration: 'config service \'web\' # ü\n\tlist ghost "198.51.100.1"\n',
+  orders: orderWeight(NO_ORDERS, { service: 'web', server: 'web1', weight: 3 }),
+  standings: [
+    { service: 'web', down: ['web2'], leaving: [{ name: 'web9', weight: 7, address: address('192.168.1.19') }] },
+  ],
   numbers: new Map([
     ['br-lan/web1', 1],
     ['br-lan/web2', 7],
@@ -32,6 +37,8 @@ test('what was written is read', () => {
   assert.ok(read);
   assert.is(read.configuration, snapshot.configuration);
   assert.equal([...read.numbers], [...snapshot.numbers]);
+  assert.equal(read.orders, snapshot.orders);
+  assert.equal(read.standings, snapshot.standings);
   const { environment: found, hardware, strictReversePath } = read.observation;
   assert.equal([...found.links], [...around.links]);
   assert.equal(found.addresses, around.addresses);
@@ -59,7 +66,7 @@ test('what is not ours, or was cut off, is none', () => {
     '{}',
     '{"version":1}',
     '{"version":0}',
-    text.replace('"version":1', '"version":2'),
+    text.replace('"version":2', '"version":1'),
   ];
   for (const other of [...others, text.slice(0, 100)]) assert.is(parseSnapshot(other), undefined, other);
 });

@@ -1,6 +1,9 @@
 import type { InterfaceAddress, LinkState } from '../config/environment.ts';
+import type { Server } from '../config/model.ts';
+import { NO_ORDERS, formatOrders, parseOrders } from './orders.ts';
+import type { Orders } from './orders.ts';
 import { parseAddress } from '../net/address.ts';
-import type { Observation } from './deployment.ts';
+import type { Observation } from '../deployment/deployment.ts';
 
 /**
  * What the daemon last put into force, as far as it cannot be computed again: `plan` and `simulate` rebuild the rest from it.
@@ -9,20 +12,38 @@ import type { Observation } from './deployment.ts';
 export interface Snapshot {
   /** Configuration text as it was read. */
   readonly configuration: string;
+  readonly orders: Orders;
+  readonly standings: readonly ServiceStanding[];
   readonly numbers: ReadonlyMap<string, number>;
   readonly observation: Observation;
 }
 
-const VERSION = 1;
+/** Who of a service's servers gets no slots, and who is there for old connections only. */
+export interface ServiceStanding {
+  readonly service: string;
+  readonly down: readonly string[];
+  readonly leaving: readonly Server[];
+}
+
+const VERSION = 2;
 
 interface StoredAddress extends Omit<InterfaceAddress, 'address' | 'peer'> {
   readonly address: string;
   readonly peer?: string;
 }
 
+interface StoredServer {
+  readonly name: string;
+  readonly weight: number;
+  readonly address?: string;
+  readonly address6?: string;
+}
+
 interface Stored {
   readonly version: number;
   readonly configuration: string;
+  readonly orders: string;
+  readonly standings: { service: string; down: string[]; leaving: StoredServer[] }[];
   readonly numbers: [string, number][];
   readonly links: LinkState[];
   readonly addresses: StoredAddress[];
@@ -31,11 +52,20 @@ interface Stored {
   readonly strictReversePath: string[];
 }
 
-export function formatSnapshot({ configuration, numbers, observation }: Snapshot): string {
+export function formatSnapshot({ configuration, orders, standings, numbers, observation }: Snapshot): string {
   const { environment, hardware, strictReversePath } = observation;
   const stored: Stored = {
     version: VERSION,
     configuration,
+    orders: formatOrders(orders),
+    standings: standings.map(({ service, down, leaving }) => ({
+      ...{ service, down: [...down] },
+      leaving: leaving.map(({ name, weight, address, address6 }) => ({
+        ...{ name, weight },
+        ...(address ? { address: address.text } : {}),
+        ...(address6 ? { address6: address6.text } : {}),
+      })),
+    })),
     numbers: [...numbers],
     links: [...environment.links.values()],
     addresses: environment.addresses.map(({ device, prefixLength, address, peer }) => ({
@@ -58,6 +88,11 @@ export function parseSnapshot(text: string): Snapshot | undefined {
     if (stored.version !== VERSION) return undefined;
     return {
       configuration: stored.configuration,
+      orders: parseOrders(stored.orders) ?? NO_ORDERS,
+      standings: stored.standings.map(({ service, down, leaving }) => ({
+        ...{ service, down },
+        leaving: leaving.map(readServer),
+      })),
       numbers: new Map(stored.numbers),
       observation: {
         environment: {
@@ -73,6 +108,11 @@ export function parseSnapshot(text: string): Snapshot | undefined {
   } catch {
     return undefined;
   }
+}
+
+function readServer({ name, weight, address = '', address6 = '' }: StoredServer): Server {
+  const [own, own6] = [parseAddress(address), parseAddress(address6)];
+  return { name, weight, ...(own ? { address: own } : {}), ...(own6 ? { address6: own6 } : {}) };
 }
 
 function readAddress({ device, prefixLength, address, peer }: StoredAddress): InterfaceAddress[] {

@@ -1,0 +1,79 @@
+import type { Service } from '../config/model.ts';
+import type { SlotTables } from '../deployment/deployment.ts';
+import type { Standing } from '../deployment/slot-tables.ts';
+import { finish, isDrained, step } from '../transition/state.ts';
+import type { Party, TransitionState } from '../transition/state.ts';
+import { members } from './members.ts';
+import type { Decision, Member } from './members.ts';
+import type { Roster } from './roster.ts';
+
+/** A service as it is in force: its servers, who has which slots, and what old connections are still kept elsewhere. */
+export interface Squad {
+  readonly roster: Roster;
+  readonly members: readonly Member[];
+  readonly standing: Standing;
+  readonly tables: SlotTables;
+  readonly transition?: TransitionState;
+}
+
+/** All services in force, by name. */
+export type Fleet = ReadonlyMap<string, Squad>;
+
+/** What is to be in force next, but for what becomes of open connections. */
+export interface Advance {
+  readonly roster: Roster;
+  readonly decisions: readonly Decision[];
+  readonly standing: Standing;
+  readonly tables: SlotTables;
+  /** Clock, milliseconds. */
+  readonly now: number;
+}
+
+/**
+ * What comes after what is in force (`undefined`: the service is new), once the decisions are taken and the slots are
+ * allocated. `canKeep`: the kernel still knows the connections of a change under way.
+ */
+export function advance(before: Squad | undefined, canKeep: boolean, next: Advance): Squad {
+  const { roster, decisions, standing, tables, now } = next;
+  const { service } = roster;
+  const isSamePlace = before !== undefined && samePlaces(before.roster.service, service);
+  const transition = isSamePlace && canKeep ? digest(before, next) : undefined;
+  const after: Party = { tables, servers: service.servers };
+  const drained = (server: string) => !hasSlots(after, server) && (!transition || isDrained(transition, server));
+  return {
+    ...{ roster, standing, tables },
+    members: members(decisions, drained, before?.members ?? [], now),
+    ...(transition ? { transition } : {}),
+  };
+}
+
+function digest(before: Squad, { roster: { service }, decisions, tables, now }: Advance): TransitionState | undefined {
+  const living = new Set(decisions.filter(({ alive }) => alive).map(({ server }) => server.name));
+  let transition = step(before.transition, {
+    service,
+    before: { tables: before.tables, servers: before.roster.service.servers },
+    after: { tables, servers: service.servers },
+    alive: (server) => living.has(server),
+    now,
+  });
+  for (const { server, order } of decisions) {
+    const isOver = order?.state === 'drain' && order.until !== undefined && order.until <= now;
+    if (transition && isOver) transition = finish(transition, server.name);
+  }
+  return transition;
+}
+
+/** With another hash or number of slots, a slot is not what it was, and nothing can be kept. */
+function samePlaces(one: Service, other: Service): boolean {
+  return (
+    one.slots === other.slots &&
+    one.seed === other.seed &&
+    one.hash === other.hash &&
+    one.hashPrefix6 === other.hashPrefix6
+  );
+}
+
+function hasSlots({ tables, servers }: Party, name: string): boolean {
+  const index = servers.findIndex((server) => server.name === name);
+  return index >= 0 && [tables[4], tables[6]].some((table) => table?.includes(index));
+}
