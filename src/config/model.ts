@@ -114,7 +114,7 @@ export type Check =
 
 export interface HttpCheck {
   readonly type: 'http';
-  /** Absent: the first port of the service. */
+  /** Absent: the first TCP port of the service. */
   readonly port?: number;
   /** Begins with `/`. */
   readonly path: string;
@@ -131,4 +131,9 @@ export interface HttpCheck {
 /** The server's own (primary) address of a family, if it has one. */
 export function serverAddress(server: Server, family: Family): Address | undefined {
   return family === 4 ? server.address : server.address6;
+}
+
+/** The port by which `tcp` and `http` ask for a service: its first, where it takes TCP on named ports. */
+export function firstTcpPort({ protocols, ports }: Pick<Service, 'protocols' | 'ports'>): number | undefined {
+  return protocols.includes('tcp') ? ports[0]?.first : undefined;
 }

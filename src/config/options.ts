@@ -1,21 +1,34 @@
 import {
   type ValueType,
+  absolutePath,
   address,
   addressOf,
   boolean,
   choice,
   device,
   duration,
+  headerField,
+  host,
   integer,
   numberChoice,
   portRange,
   prefix,
   protocols,
   reference,
+  serverReference,
+  statusRange,
+  text,
+  urlPath,
 } from './value-types.ts';
 
+/** Where an option counts. */
+interface Scope {
+  /** Values of the section's option `type` with which it means something; absent: all. */
+  readonly types?: readonly string[];
+}
+
 /** An option with one value. */
-export interface SingleOption<T> {
+export interface SingleOption<T> extends Scope {
   readonly kind: 'single';
   readonly type: ValueType<T>;
   /** As it would be written. */
@@ -25,15 +38,17 @@ export interface SingleOption<T> {
 }
 
 /** An option with one value or none; `absent` says what holds without (Markdown). */
-export interface OptionalOption<T> {
+export interface OptionalOption<T> extends Scope {
   readonly kind: 'optional';
   readonly type: ValueType<T>;
   readonly absent: string;
+  /** True where a section without it is an error. */
+  readonly required?: boolean;
   readonly summary: string;
 }
 
 /** An option with several values: `list` lines, or one `option` with blanks between them. */
-export interface ListOption<T> {
+export interface ListOption<T> extends Scope {
   readonly kind: 'list';
   readonly type: ValueType<T>;
   readonly default: readonly string[];
@@ -57,11 +72,20 @@ function optional<T>(type: ValueType<T>, absent: string, summary: string): Optio
   return { kind: 'optional', type, absent, summary };
 }
 
+function required<T>(type: ValueType<T>, summary: string): OptionalOption<T> {
+  return { kind: 'optional', type, absent: 'required', required: true, summary };
+}
+
 function list<T>(
   type: ValueType<T>,
   rest: Pick<ListOption<T>, 'absent' | 'summary'> & Partial<ListOption<T>>,
 ): ListOption<T> {
   return { kind: 'list', type, default: [], ...rest };
+}
+
+/** The same option, for some types of section only. */
+function only<O extends Option<unknown>>(types: readonly string[], option: O): O {
+  return { ...option, types };
 }
 
 /** Servers that marks and tables are kept for; the highest base leaves that many numbers above it. */
@@ -189,9 +213,81 @@ export const serverOptions = {
   ),
 } as const;
 
+/** Those that ask, rather than wait to be told. */
+const asking = ['ping', 'arp', 'tcp', 'http', 'script'] as const;
+
+export const watchdogOptions = {
+  enabled: single(boolean, '1', '`0` switches this watchdog off. Its values are checked all the same.'),
+  type: required(
+    choice([...asking, 'ubus']),
+    'How servers are asked: for an ICMP echo (`ping`), for the address of their network card (`arp`, which for IPv6 is a neighbour solicitation), for a TCP connection (`tcp`) or a page (`http`), or by a program of yours (`script`). With `ubus` nobody is asked; programs tell.',
+  ),
+  service: list(reference, { absent: 'all services', summary: 'Services whose servers it watches.' }),
+  server: list(serverReference, {
+    absent: 'all servers of the services',
+    summary: 'Servers that it watches, in those of the services of which they are part.',
+  }),
+  interval: only(
+    asking,
+    single(
+      duration('50ms', '1h'),
+      '1s',
+      'Time from one probe of a server to the next. While a probe still waits for its answer the next one is not sent; it follows when that has ended.',
+    ),
+  ),
+  timeout: only(
+    asking,
+    single(
+      duration('50ms', '1m'),
+      '1s',
+      'A probe that has no answer by then has failed. A server that has gone silent is taken out after `fall` times this or `interval`, whichever is longer.',
+    ),
+  ),
+  rise: only(asking, single(integer(1, 100), '2', 'Probes that succeed one after the other until a server is back.')),
+  fall: only(asking, single(integer(1, 100), '3', 'Probes that fail one after the other until a server is taken out.')),
+  port: only(
+    ['tcp', 'http'],
+    optional(
+      integer(1, 65535),
+      'the first port of the service',
+      'TCP port that is asked. Services without TCP ports are watched only where it is given.',
+    ),
+  ),
+  path: only(['http'], single(urlPath, '/', 'What is asked for, by GET.')),
+  host: only(['http'], optional(host, 'the ghost address', 'Content of the `Host` header.')),
+  status: only(
+    ['http'],
+    list(statusRange, { default: ['200-399'], absent: '`200-399`', summary: 'Status codes that are accepted.' }),
+  ),
+  header: only(
+    ['http'],
+    optional(
+      headerField,
+      'any',
+      'Header that the answer must have, and a text that must be in it, in capital or small letters.',
+    ),
+  ),
+  body: only(['http'], optional(text, 'any', 'Text that must be in the first 64 KiB of the page, as written.')),
+  script: only(['script'], required(absolutePath, 'Program that asks: exit status 0 says that the server is well.')),
+  ttl: only(
+    ['ubus'],
+    single(
+      duration('1s', '1d'),
+      '60s',
+      'How long a report holds that does not say so itself. After that the reporter has no opinion.',
+    ),
+  ),
+  half_life: single(
+    duration('0s', '1h'),
+    '30s',
+    'Damping of servers that come and go: each change adds 1000 to a penalty, which halves in this time. A server with more than 3000 stays out until less than 1000 is left. `0` = no damping.',
+  ),
+} as const;
+
 /** Every section type with its options. */
 export const sectionTypes = {
   globals: globalsOptions,
   service: serviceOptions,
   server: serverOptions,
+  watchdog: watchdogOptions,
 } as const;

@@ -2,7 +2,7 @@ import type { Findings, Place } from './findings.ts';
 import type { ListOption, Option, OptionTable, SingleOption } from './options.ts';
 import { type UciOption, type UciSection, type UciValue, sectionLabel } from './uci.ts';
 import { type ValueType, boolean } from './value-types.ts';
-import { nearest, quote } from './wording.ts';
+import { alternatives, nearest, quote } from './wording.ts';
 
 /** A value that was read. */
 export interface Entry<T> {
@@ -30,6 +30,8 @@ export interface TypedSection<Table extends OptionTable> {
   /** 1-based. */
   readonly line: number;
   readonly values: Values<Table>;
+  /** Line of every option that is written there, known or not. */
+  readonly given: ReadonlyMap<string, number>;
   /** False where a value is wrong or missing, or a statement could not be read; `values` has defaults in their place. */
   readonly sound: boolean;
 }
@@ -40,7 +42,7 @@ export function readSection<Table extends OptionTable>(
   section: UciSection,
   findings: Findings,
 ): TypedSection<Table> {
-  const reader = new SectionReader(section, findings);
+  const reader = new SectionReader(table, section, findings);
   reader.warnOfUnknown(Object.keys(table));
   const values = Object.entries(table).map(([key, option]) => [key, reader.read(key, option)] as const);
   return {
@@ -48,6 +50,7 @@ export function readSection<Table extends OptionTable>(
     label: sectionLabel(section),
     line: section.line,
     values: Object.fromEntries(values) as Values<Table>,
+    given: new Map(Array.from(section.options, ([key, { values }]) => [key, values[0]?.line ?? section.line])),
     sound: reader.sound && !section.damaged,
   };
 }
@@ -56,10 +59,14 @@ class SectionReader {
   sound = true;
   readonly #section: UciSection;
   readonly #findings: Findings;
+  /** What the section's option `type` says, where the table has one and it says something that exists. */
+  readonly #kind: string | undefined;
 
-  constructor(section: UciSection, findings: Findings) {
+  constructor(table: OptionTable, section: UciSection, findings: Findings) {
     this.#section = section;
     this.#findings = findings;
+    const reading = table['type']?.type.read(section.options.get('type')?.values[0]?.text ?? '');
+    this.#kind = reading && 'value' in reading ? String(reading.value) : undefined;
   }
 
   warnOfUnknown(known: readonly string[]): void {
@@ -74,15 +81,28 @@ class SectionReader {
   }
 
   read(key: string, option: Option<unknown>): Entry<unknown> | readonly Entry<unknown>[] | undefined {
-    const given = this.#section.options.get(key);
+    const given = this.#given(key, option);
     switch (option.kind) {
       case 'single':
         return this.#single(key, option.type, given) ?? this.#default(option.type, option.default);
       case 'optional':
+        if (!given && option.required) this.#missing(key, option);
         return this.#single(key, option.type, given);
       case 'list':
         return this.#list(key, option, given);
     }
+  }
+
+  /** What is written; nothing where it means nothing with the section's own `type`. */
+  #given(key: string, { types }: Option<unknown>): UciOption | undefined {
+    const given = this.#section.options.get(key);
+    if (!given || !types || this.#kind === undefined || types.includes(this.#kind)) return given;
+    this.#findings.warning(
+      this.#place(key, given.values[0]?.line ?? this.#section.line),
+      `does not go with type '${this.#kind}' and is ignored`,
+      `type ${alternatives(types)}`,
+    );
+    return undefined;
   }
 
   #single(key: string, type: ValueType<unknown>, given: UciOption | undefined): Entry<unknown> | undefined {
@@ -99,9 +119,7 @@ class SectionReader {
     const { type } = option;
     const texts = given ? listed(given) : [];
     if (texts.length === 0) {
-      if (option.required && !this.#section.damaged && !this.#disabled()) {
-        this.#refuse(this.#place(key, this.#section.line), 'is missing', type.accepted);
-      }
+      if (option.required) this.#missing(key, option);
       return option.default.flatMap((text) => this.#default(type, text) ?? []);
     }
     const entries = new Map<string, Entry<unknown>>();
@@ -114,6 +132,12 @@ class SectionReader {
       else entries.set(identity, entry);
     }
     return [...entries.values()];
+  }
+
+  #missing(key: string, { type, types }: Option<unknown>): void {
+    if (this.#section.damaged || this.#disabled()) return;
+    if (types && !types.includes(this.#kind ?? '')) return;
+    this.#refuse(this.#place(key, this.#section.line), 'is missing', type.accepted);
   }
 
   #value(key: string, type: ValueType<unknown>, value: UciValue): Entry<unknown> | undefined {

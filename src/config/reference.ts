@@ -1,4 +1,12 @@
-import { type Option, type OptionTable, globalsOptions, serverOptions, serviceOptions } from './options.ts';
+import {
+  type Option,
+  type OptionTable,
+  globalsOptions,
+  serverOptions,
+  serviceOptions,
+  watchdogOptions,
+} from './options.ts';
+import { alternatives } from './wording.ts';
 
 /** What stands around the generated part of `docs/configuration.md`. */
 export const referenceMarkers = {
@@ -16,6 +24,7 @@ export function configurationReference(): string {
     ...sectionReference("config globals 'globals'", globalsOptions),
     ...sectionReference("config service 'NAME'", serviceOptions),
     ...sectionReference("config server 'NAME'", serverOptions),
+    ...sectionReference("config watchdog 'NAME'", watchdogOptions),
     referenceMarkers.end,
   ];
   return parts.join('\n\n');
@@ -32,12 +41,17 @@ export function replaceReference(page: string): string {
 function sectionReference(heading: string, table: OptionTable): string[] {
   const rows = Object.entries(table).map(([key, option]) => {
     const cells = [`\`${option.kind === 'list' ? 'list' : 'option'} ${key}\``, option.type.accepted, fallback(option)];
-    return `| ${[...cells, option.summary].map(escapeCell).join(' | ')} |`;
+    return `| ${[...cells, scope(option) + option.summary].map(escapeCell).join(' | ')} |`;
   });
   return [
     `### \`${heading}\``,
     ['| option | values | without it | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n'),
   ];
+}
+
+/** Before the meaning of an option that not every type of section has. */
+function scope({ types }: Option<unknown>): string {
+  return types ? `With ${alternatives(types.map((type) => `\`${type}\``))}. ` : '';
 }
 
 function fallback(option: Option<unknown>): string {

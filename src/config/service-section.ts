@@ -17,6 +17,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
   const name = checkSectionName(section, 'service', findings);
   const usable = checkGhosts(section, findings);
   const portsFit = checkPorts(section, findings);
+  checkTimes(section, findings);
   if (name === undefined || !section.sound || !usable || !portsFit || !values.enabled.value) return undefined;
 
   positions.note(section.line, label);
@@ -85,4 +86,26 @@ function checkPorts({ values, label }: ServiceSection, findings: Findings): bool
     'proto tcp, udp or tcp+udp; or no ports',
   );
   return false;
+}
+
+/** A change ends at `drain_timeout`, and whatever is longer ends with it. */
+function checkTimes({ values, given, label, sound }: ServiceSection, findings: Findings): void {
+  const { drain_timeout, learn_time, idle_timeout, proto } = values;
+  if (!sound) return;
+  const limit = drain_timeout.value;
+  const takesUdp = proto.some(({ value }) => value.some((protocol) => protocol !== 'tcp'));
+  if (learn_time.value > limit && (given.has('learn_time') || takesUdp)) {
+    findings.warning(
+      { line: given.get('learn_time') ?? drain_timeout.line, section: label, option: 'learn_time' },
+      "is longer than 'drain_timeout', which ends the learning before",
+      "a longer 'drain_timeout', or a shorter time here",
+    );
+  }
+  if (idle_timeout.value > limit && given.has('idle_timeout')) {
+    findings.warning(
+      { line: idle_timeout.line, section: label, option: 'idle_timeout' },
+      "is longer than 'drain_timeout', so that nothing ends by it",
+      "a longer 'drain_timeout', or a shorter time here",
+    );
+  }
 }

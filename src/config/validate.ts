@@ -1,7 +1,7 @@
 import type { Family } from '../net/address.ts';
 import { Findings } from './findings.ts';
 import { type Model, type Server, type Service, serverAddress } from './model.ts';
-import { globalsOptions, sectionTypes, serverOptions, serviceOptions } from './options.ts';
+import { globalsOptions, sectionTypes, serverOptions, serviceOptions, watchdogOptions } from './options.ts';
 import { findOverlap } from './overlap.ts';
 import { readSection } from './parse.ts';
 import { Positions } from './positions.ts';
@@ -9,6 +9,7 @@ import type { Problem } from './problem.ts';
 import { type ServerDraft, readServer } from './server-section.ts';
 import { readService } from './service-section.ts';
 import { type UciSection, parseUci, sectionLabel } from './uci.ts';
+import { readWatchdog } from './watchdog-section.ts';
 import { alternatives, count, nearest, quote } from './wording.ts';
 
 /** Most servers that a service can have. */
@@ -60,9 +61,13 @@ export function loadConfiguration(text: string, file: string): Configuration {
     findings.warning(positions.place(section), 'has no server', `a server section with option service ${quote(name)}`);
   }
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
+  const watchable = { services: known, servers: serverSections, running: complete };
+  const watchdogs = sections('watchdog').flatMap(
+    (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings) ?? [],
+  );
 
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);
-  return { model: { globals, services: complete, watchdogs: [] }, problems, positions };
+  return { model: { globals, services: complete, watchdogs }, problems, positions };
 }
 
 function label(service: string): string {

@@ -152,18 +152,33 @@ export const prefix: ValueType<Prefix> = {
 export const portRange: ValueType<PortRange> = {
   name: 'port or range',
   accepted: 'a port 1–65535, or a range such as 8000-8010',
-  read(text) {
-    const match = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text);
-    const first = Number(match?.[1]);
-    const last = Number(match?.[2] ?? match?.[1]);
-    if (!match || first > 65535 || last > 65535)
-      return { reason: text.includes('-') ? 'is no range of ports' : 'is no port' };
-    return first > last
-      ? { reason: 'ends before it begins', accepted: `'${last}-${first}'` }
-      : { value: { first, last } };
-  },
-  key: ({ first, last }) => `${first}-${last}`,
+  read: (text) => readRange(text, 1, 65535, 'port'),
+  key: rangeKey,
 };
+
+/** Status codes of HTTP (RFC 9110 §15); what is beyond 599 is no code, whoever sends it. */
+export const statusRange: ValueType<PortRange> = {
+  name: 'status code or range',
+  accepted: 'a status code 100–599, or a range such as 200-299',
+  read: (text) => readRange(text, 100, 599, 'status code'),
+  key: rangeKey,
+};
+
+function rangeKey({ first, last }: PortRange): string {
+  return `${first}-${last}`;
+}
+
+/** One number from `min` to `max`, or two with a hyphen between them. */
+function readRange(text: string, min: number, max: number, noun: string): Reading<PortRange> {
+  const match = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text);
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2] ?? match?.[1]);
+  const fits = (number: number): boolean => min <= number && number <= max;
+  if (!fits(first) || !fits(last)) return { reason: text.includes('-') ? `is no range of ${noun}s` : `is no ${noun}` };
+  return first > last
+    ? { reason: 'ends before it begins', accepted: `'${last}-${first}'` }
+    : { value: { first, last } };
+}
 
 const protocolSets: ReadonlyMap<string, readonly ServiceProtocol[]> = new Map([
   ['tcp', ['tcp']],
@@ -198,4 +213,54 @@ export const reference: ValueType<string> = {
   name: 'name of a service',
   accepted: 'the name of a service section',
   read: (text) => ({ value: text }),
+};
+
+export const serverReference: ValueType<string> = {
+  name: 'name of a server',
+  accepted: 'the name of a server section',
+  read: (text) => ({ value: text }),
+};
+
+/** Any text; an empty one counts for nothing in UCI. */
+export const text: ValueType<string> = {
+  name: 'text',
+  accepted: 'a text',
+  read: (text) => ({ value: text }),
+};
+
+/** Path and query of a URL, as they go into a request (RFC 9112 §3.2.1). */
+export const urlPath: ValueType<string> = {
+  name: 'path',
+  accepted: 'a path that begins with /, without blanks, others than ASCII characters as %XX',
+  read: (text) => {
+    if (!text.startsWith('/')) return { reason: 'does not begin with /' };
+    return /^[!-~]+$/.test(text) ? { value: text } : { reason: 'has characters that a URL cannot have' };
+  },
+};
+
+/** What may stand in a `Host` header (RFC 9110 §7.2). */
+export const host: ValueType<string> = {
+  name: 'host',
+  accepted: 'a name or an address (IPv6 in brackets), perhaps with :PORT',
+  read: (text) =>
+    /^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9]\d{0,4})?$/.test(text)
+      ? { value: text }
+      : { reason: 'is no host' },
+};
+
+/** A header's name (a token, RFC 9110 §5.6.2) and a part of its content. */
+export const headerField: ValueType<string> = {
+  name: 'header',
+  accepted: "a header and a text, such as 'Content-Type: text/html'",
+  read: (text) =>
+    /^[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\p{Cc}]*$/u.test(text) ? { value: text } : { reason: 'is no header with a text' },
+};
+
+export const absolutePath: ValueType<string> = {
+  name: 'path',
+  accepted: 'the absolute path of a program',
+  read: (text) => {
+    if (text.includes('\0')) return { reason: 'has a NUL, as no path has' };
+    return text.startsWith('/') ? { value: text } : { reason: 'is not absolute' };
+  },
 };

@@ -1,6 +1,17 @@
-import type { Server, Service } from '../config/model.ts';
+import type { Server } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
-import type { Transition } from './transition.ts';
+import type { TransitionStatus } from '../service/control.ts';
+import { NOTHING_FINISHED, bury, dueOf, end, lastOf, move } from './past.ts';
+import type { Finished, Moment, Past, Policy } from './past.ts';
+import { digestMoves, revise, samePasts } from './pasts.ts';
+import type { Pasts } from './pasts.ts';
+import { isIdle, readTallies, renewTallies } from './tally.ts';
+import type { KeptCounters, Tallies } from './tally.ts';
+import type { SlotTransition, Transition } from './transition.ts';
+
+const FAMILIES = [4, 6] as const;
+
+type ByFamily<T> = Partial<Record<(typeof FAMILIES)[number], T>>;
 
 /** Who has which slots: entries of the tables are indices into `servers`, or `NOBODY`. */
 export interface Party {
@@ -10,8 +21,8 @@ export interface Party {
 
 /** What has changed: slots, or who is alive, or nothing but the time. */
 export interface Change {
-  /** By whose choices the change is digested; of the slots after it. */
-  readonly service: Pick<Service, 'onChange' | 'onFailure' | 'drainTimeout' | 'idleTimeout' | 'learnTime'>;
+  /** By whose choices the change is digested: the service as it is after it. */
+  readonly service: Policy;
   /**
    * The slots until now. Where a slot is not what it was (another hash, seed or number of slots), do not call `step`, but go
    * on with `undefined`: nothing can be kept.
@@ -34,41 +45,41 @@ export interface TransitionState {
   readonly transition: Transition;
   /** Clock at the first change, milliseconds. */
   readonly since: number;
-}
-
-/** Counters of a service's packets of old connections, as the kernel holds them now; what is absent is 0. */
-export interface KeptCounters {
-  /** `SERVICE/kept/SERVER` by server. */
-  readonly kept: ReadonlyMap<string, bigint>;
-  /** `SERVICE/reset`: segments that got a RST. */
-  readonly reset: bigint;
-  /** `SERVICE/silence`: segments that got no answer. */
-  readonly silence: bigint;
-}
-
-/** How far a transition is, at a moment. */
-export interface Progress {
-  /** Milliseconds since the first change. */
-  readonly age: number;
-  /** Milliseconds until its last connections are given up. */
-  readonly remaining: number;
-  /** Slots whose old connections are still kept; of the family that has more of them. */
-  readonly slots: number;
-  /** Servers that keep old connections, sorted by name. */
-  readonly kept: readonly KeptServer[];
-}
-
-export interface KeptServer {
-  readonly server: string;
-  /** Packets of old connections since the beginning. */
-  readonly packets: bigint;
-  /** Milliseconds since the last of them was noticed, or since the server began to keep connections. */
-  readonly idle: number;
+  readonly policy: Policy;
+  readonly pasts: Readonly<ByFamily<Pasts>>;
+  readonly tallies: Tallies;
 }
 
 /** The next state after a change; the same object where nothing changes. Ends what is due by the clock, too. */
 export function step(state: TransitionState | undefined, change: Change): TransitionState | undefined {
-  throw new Error(`not there yet: ${String(state)} ${String(change)}`);
+  const { service, before, after, now } = change;
+  const policy = samePolicy(state?.policy, service) ? state.policy : policyOf(service);
+  const oldNames = before.servers.map(({ name }) => name);
+  const newNames = after.servers.map(({ name }) => name);
+  const present = new Set(newNames);
+  const moment: Moment = { policy, now, alive: (server) => present.has(server) && change.alive(server) };
+  const digest = (past: Past | undefined, from: string, to: string): Past | undefined => {
+    const moved = from === to ? past : move(past, from, to, moment);
+    return moved && end(bury(moved, moment), policy.drainTimeout, now, NOTHING_FINISHED);
+  };
+  const sameNames = oldNames.length === newNames.length && oldNames.every((name, index) => name === newNames[index]);
+  const pasts = byTable(state, (family) => {
+    const table = after.tables[family];
+    const old = before.tables[family];
+    const known = state?.pasts[family];
+    if (!table || old?.length !== table.length) return undefined;
+    const key = [table, old, known];
+    // Between two changes it is only the time that goes on, and there are few pasts to look at.
+    if (table === old && sameNames) {
+      return { key, compute: () => known && revise(known, (past) => digest(past, past.current, past.current) ?? past) };
+    }
+    const [from, to] = [
+      { table: old, names: oldNames },
+      { table, names: newNames },
+    ];
+    return { key, compute: () => digestMoves(known, from, to, digest) };
+  });
+  return next(state, pasts, policy, state?.tallies, now);
 }
 
 /**
@@ -76,25 +87,124 @@ export function step(state: TransitionState | undefined, change: Change): Transi
  * are done, and what is due by the clock ends.
  */
 export function observe(state: TransitionState, counters: KeptCounters, now: number): TransitionState | undefined {
-  throw new Error(`not there yet: ${String(state)} ${String(counters)} ${now}`);
+  const tallies = readTallies(state.tallies, counters, now);
+  const { idleTimeout } = state.policy;
+  return conclude(state, tallies, now, {
+    server: (name) => isIdle(tallies.kept.get(name), idleTimeout, now),
+    answer: (answer) => isIdle(tallies[answer], idleTimeout, now),
+  });
 }
 
 /** The old connections of a server are given up at once, in all slots: its drain's own time is over. */
 export function finish(state: TransitionState, server: string): TransitionState | undefined {
-  throw new Error(`not there yet: ${String(state)} ${server}`);
+  // At no time at all, so that nothing else ends.
+  return conclude(state, state.tallies, -Infinity, { ...NOTHING_FINISHED, server: (name) => name === server });
 }
 
 /** Clock at which the counters must be read and `observe` be called at the latest: something may end then. */
 export function nextDeadline(state: TransitionState): number {
-  throw new Error(`not there yet: ${String(state)}`);
+  const { drainTimeout, idleTimeout } = state.policy;
+  const dues = listOf(state).map((past) => {
+    const tallies = [
+      ...past.visited.map(({ server }) => state.tallies.kept.get(server)),
+      'answer' in past.unknown ? state.tallies[past.unknown.answer] : undefined,
+    ];
+    return Math.min(dueOf(past, drainTimeout), ...tallies.map((tally) => (tally?.active ?? Infinity) + idleTimeout));
+  });
+  return Math.min(...dues);
 }
 
 /** True where no old connection is kept on the server any more. */
 export function isDrained(state: TransitionState, server: string): boolean {
-  throw new Error(`not there yet: ${String(state)} ${server}`);
+  return !listOf(state).some(({ visited }) => visited.some((visit) => visit.server === server));
 }
 
 /** For those who look on. */
-export function progress(state: TransitionState, now: number): Progress {
-  throw new Error(`not there yet: ${String(state)} ${now}`);
+export function progress(state: TransitionState, now: number): TransitionStatus {
+  const pasts = listOf(state);
+  const servers = new Set(pasts.flatMap(({ visited }) => visited.map(({ server }) => server)));
+  const last = Math.max(...pasts.map((past) => lastOf(past, state.policy.drainTimeout)));
+  return {
+    since: Math.floor((now - state.since) / 1000),
+    until: Math.max(0, Math.ceil((last - now) / 1000)),
+    slots: Math.max(...FAMILIES.map((family) => state.pasts[family]?.moved ?? 0)),
+    kept: [...servers].sort().map((server) => {
+      const { packets, active } = state.tallies.kept.get(server) ?? { packets: 0n, active: now };
+      return { server, packets, idle: Math.floor((now - active) / 1000) };
+    }),
+  };
+}
+
+function conclude(
+  state: TransitionState,
+  tallies: Tallies,
+  now: number,
+  finished: Finished,
+): TransitionState | undefined {
+  const { policy } = state;
+  const pasts = byTable(state, (family) => {
+    const known = state.pasts[family];
+    if (!known) return undefined;
+    const compute = () => revise(known, (past) => end(past, policy.drainTimeout, now, finished));
+    return { key: [known], compute };
+  });
+  return next(state, pasts, policy, tallies, now);
+}
+
+interface Work {
+  /** Families with the same parts have the same result. */
+  readonly key: readonly unknown[];
+  readonly compute: () => Pasts | undefined;
+}
+
+/** Does the work of each family, once for those that share it; what says the same becomes one. */
+function byTable(
+  state: TransitionState | undefined,
+  workOf: (family: (typeof FAMILIES)[number]) => Work | undefined,
+): ByFamily<Pasts> {
+  const [work4, work6] = [workOf(4), workOf(6)];
+  const pasts4 = work4?.compute();
+  const isShared = work4 && work6 && work4.key.every((part, index) => part === work6.key[index]);
+  const own6 = isShared ? pasts4 : work6?.compute();
+  const pasts6 = pasts4 && own6 && own6 !== state?.pasts[6] && samePasts(pasts4, own6) ? pasts4 : own6;
+  return { ...(pasts4 ? { 4: pasts4 } : {}), ...(pasts6 ? { 6: pasts6 } : {}) };
+}
+
+function next(
+  state: TransitionState | undefined,
+  pasts: ByFamily<Pasts>,
+  policy: Policy,
+  before: Tallies | undefined,
+  now: number,
+): TransitionState | undefined {
+  if (!pasts[4] && !pasts[6]) return undefined;
+  const lists = [...new Set([pasts[4], pasts[6]])].flatMap((table) => table?.list ?? []);
+  const tallies = renewTallies(before, lists, now);
+  const isSame = FAMILIES.every((family) => state?.pasts[family] === pasts[family]);
+  if (state && isSame && state.policy === policy && state.tallies === tallies) return state;
+  const transition = state && isSame ? state.transition : transitionOf(pasts, lists, state?.transition);
+  return { transition, since: state?.since ?? now, policy, pasts, tallies };
+}
+
+function transitionOf(pasts: ByFamily<Pasts>, lists: readonly Past[], before: Transition | undefined): Transition {
+  const tables: ByFamily<SlotTransition> = {};
+  for (const family of FAMILIES) {
+    const view = pasts[family]?.view;
+    if (view) tables[family] = view;
+  }
+  if (before && FAMILIES.every((family) => before.tables[family] === tables[family])) return before;
+  const recorded = new Set(lists.flatMap(({ current, visited }) => [current, ...visited.map(({ server }) => server)]));
+  return { tables, recorded: [...recorded].sort() };
+}
+
+function listOf({ pasts }: TransitionState): readonly Past[] {
+  return FAMILIES.flatMap((family) => pasts[family]?.list ?? []);
+}
+
+function policyOf({ onChange, onFailure, drainTimeout, idleTimeout, learnTime }: Policy): Policy {
+  return { onChange, onFailure, drainTimeout, idleTimeout, learnTime };
+}
+
+function samePolicy(one: Policy | undefined, other: Policy): one is Policy {
+  return one !== undefined && JSON.stringify(one) === JSON.stringify(policyOf(other));
 }

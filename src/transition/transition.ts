@@ -7,7 +7,7 @@ import type { Family } from '../net/address.ts';
 export interface Transition {
   /** By family, as `SlotTables`: families that share a slot table share this, too (the same object). */
   readonly tables: Readonly<Partial<Record<Family, SlotTransition>>>;
-  /** Servers whose flows are, or were, recorded since the transition began: their sets stay until it ends. Sorted. */
+  /** Servers that the histories name: their flows are recorded, or looked up. Sorted. */
   readonly recorded: readonly string[];
 }
 

@@ -2,6 +2,7 @@ import { addNamespaces, labFolder, labPrefix, Namespace, removeLab } from '../la
 import { atExit } from '../lab/exit.ts';
 import { tool } from '../lab/paths.ts';
 import type { LineProcess } from '../lab/process.ts';
+import { conntrackTable } from './conntrack-table.ts';
 import type { Family } from '../../src/net/address.ts';
 
 /** Where the packets go; no server has it, as the sinks take everything before the stack sees it. */
@@ -221,6 +222,12 @@ export class BenchLab {
     if (this.#counting === this.router) return sinks.map(({ packets }) => packets);
     const packets = new Map(sinks.map((counter) => [counter.name, counter.packets]));
     return Array.from({ length: this.servers }, (_, index) => packets.get(`srv${index + 1}`) ?? 0);
+  }
+
+  /** Entries of the router in the kernel's connection table. */
+  async trackedFlows(): Promise<number> {
+    if (!conntrackTable()) return 0;
+    return Number(await this.router.run(['sysctl', '-n', 'net.netfilter.nf_conntrack_count']));
   }
 
   async remove(): Promise<void> {

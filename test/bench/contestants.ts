@@ -159,16 +159,6 @@ function bystanders(suffix: string, firewall: (lab: BenchLab) => Promise<void>):
       }),
       ...common,
     },
-    {
-      name: `bystander${suffix}-untracked`,
-      description: 'the same, and without what switches conntrack on',
-      setUp: beside(async (lab) => {
-        await loadRuleset(lab, ['conntrack']);
-        return nothing;
-      }),
-      ...common,
-      tracked: suffix !== '',
-    },
   ];
 }
 
@@ -202,20 +192,24 @@ export const contestants: readonly Contestant[] = [
 ];
 
 /**
- * A contestant made of `NAME=COMMENT[,COMMENT…]`: oneip's ruleset, loaded without the daemon, but for those rules of the fast
- * path that have one of the comments (or see `reductions`). Without comments, it is the whole.
+ * A contestant made of `NAME=COMMENT[,COMMENT…]`: oneip's ruleset, loaded without the daemon and its policy rules, but for those
+ * rules of the fast path that have one of the comments, or see `loadRuleset`. Without comments, it is the whole. Packets go to
+ * the service, or to nobody of it.
  */
-export function reducedContestant(argument: string): Contestant {
+export function reducedContestant(argument: string, to: 'service' | 'bystander'): Contestant {
   const [, name = argument, list = ''] = /^([^=]+)=(.*)$/.exec(argument) ?? [];
   const comments = list.split(',').filter((comment) => comment !== '');
+  const tracked = to === 'bystander' && !comments.includes('conntrack') && !comments.includes('slow path');
   return {
     name,
     description: comments.length > 0 ? `oneip's ruleset without: ${comments.join('; ')}` : "oneip's ruleset, no daemon",
     async setUp(lab) {
       await loadRuleset(lab, comments);
+      if (tracked) await lab.router.sysctl(keepFlows);
       return nothing;
     },
-    faultOf: asSimulated,
+    tracked,
+    ...(to === 'service' ? { faultOf: asSimulated } : { faultOf: allAtServer1, target: bystander }),
   };
 }
 

@@ -20,8 +20,9 @@ turn, and counts what arrives at the servers.
   --servers N[,N…]      servers behind the router (default 4,64; 1–64)
   --contestants A[,B…]  of: ${named(contestants).join(', ')}
                         (default ${named(usualContestants).join(',')}; the same name twice shows the noise)
-  --without NAME=C[,C]  adds a contestant: oneip's ruleset, without those rules of the fast path that have the comment C; may
-                        be repeated
+  --without NAME=C[,C]  adds a contestant: oneip's ruleset, without those rules of the fast path that have the comment C, or
+                        other parts (see service.ts); may be repeated
+  --bystander-without NAME=C[,C]   the same for packets of no service
   --ruleset [NAME=]FILE adds a contestant: a ruleset for nft -f, or, if FILE is executable, what it prints when it is run in
                         the router with SERVERS and FAMILY set; may be repeated
   --sender xdp|raw      who sends: the kernel on the router's device (default, where it can), or a packet socket outside
@@ -53,6 +54,7 @@ function parseOptions(): RequestedOptions | undefined {
       servers: { type: 'string', default: '4,64' },
       contestants: { type: 'string', default: named(usualContestants).join(',') },
       without: { type: 'string', multiple: true, default: [] },
+      'bystander-without': { type: 'string', multiple: true, default: [] },
       ruleset: { type: 'string', multiple: true, default: [] },
       sender: { type: 'string' },
       family: { type: 'string', default: '4' },
@@ -66,7 +68,11 @@ function parseOptions(): RequestedOptions | undefined {
   });
   if (values.help) return undefined;
   const names = values.contestants.split(',').filter((name) => name !== '');
-  const more = [...values.without.map(reducedContestant), ...values.ruleset.map(rulesetContestant)];
+  const more = [
+    ...values.without.map((text) => reducedContestant(text, 'service')),
+    ...values['bystander-without'].map((text) => reducedContestant(text, 'bystander')),
+    ...values.ruleset.map(rulesetContestant),
+  ];
   const family = wholeNumber('family', values.family, 6) === 6 ? 6 : 4;
   return {
     servers: values.servers.split(',').map((text) => wholeNumber('servers', text, 64)),
@@ -146,7 +152,7 @@ async function prepare(contestant: Contestant, servers: number, { family, sender
       ? await contestant.faultOf?.(lab, pass)
       : `of ${clientCount} clients' packets ${pass.delivered} arrive`;
   if (fault !== undefined) throw new Error(`${contestant.name}: ${fault}`);
-  const entries = Number(await lab.router.run(['sysctl', '-n', 'net.netfilter.nf_conntrack_count']));
+  const entries = await lab.trackedFlows();
   const wrong = contestant.tracked ? entries < clientCount : entries > fewEntries;
   if (wrong)
     throw new Error(`${contestant.name}: ${entries} entries in the connection table for ${clientCount} clients`);

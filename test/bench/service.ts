@@ -43,13 +43,26 @@ interface Rule {
   readonly comment: string;
 }
 
+/** Of the commands of a plan: what they add, and where to. */
 interface Command {
-  readonly add?: { readonly rule?: Rule };
+  readonly add?: {
+    readonly rule?: Rule;
+    readonly chain?: { readonly family: string; readonly name: string };
+    readonly [other: string]: { readonly family: string } | undefined;
+  };
 }
 
-/** What else than a rule may be left out of the fast path: changes its rules, `undefined` for one that goes. */
-const reductions: Readonly<Record<string, (rule: Rule, lab: BenchLab) => Rule | undefined>> = {
+/** Changes a rule; `undefined` where it goes. */
+type Reduction = (rule: Rule, lab: BenchLab) => Rule | undefined;
+
+/** What may be left out of the fast path, other than whole rules. */
+const fastPathReductions: Readonly<Record<string, Reduction>> = {
   counters: (rule) => ({ ...rule, expr: rule.expr.filter((statement) => !('counter' in statement)) }),
+  /** A counter of the rule's own in each one's place, which the kernel calls without looking for an object first. */
+  'counter objects': (rule) => ({
+    ...rule,
+    expr: rule.expr.map((statement) => ('counter' in statement ? { counter: null } : statement)),
+  }),
   /** The service's address and port matched in the rule itself. */
   'service map': (rule, lab) => {
     if (rule.comment !== '!oneip: find the service') return rule;
@@ -70,16 +83,24 @@ const reductions: Readonly<Record<string, (rule: Rule, lab: BenchLab) => Rule | 
   },
 };
 
-/** Leaves out the mention of conntrack's state, with which the kernel would begin to track (and to reassemble). */
-function withoutConntrack(rule: Rule): Rule {
-  return { ...rule, expr: rule.expr.filter((statement) => !JSON.stringify(statement).includes('"ct"')) };
-}
+/** What may be left out of the slow path, which other packets pay for too. */
+const slowPathReductions: Readonly<Record<string, Reduction>> = {
+  /** The mention of conntrack's state, with which the kernel would begin to track, and to reassemble. */
+  conntrack: (rule) => ({
+    ...rule,
+    expr: rule.expr.filter((statement) => !JSON.stringify(statement).includes('"ct"')),
+  }),
+};
 
 function reduce(command: Command, lab: BenchLab, what: string): Command | undefined {
-  const rule = command.add?.rule;
-  if (rule && what === 'conntrack') return { ...command, add: { rule: withoutConntrack(rule) } };
-  if (rule?.family !== 'netdev') return command;
-  const reduction = reductions[what];
+  const { rule, chain, ...others } = command.add ?? {};
+  const family = rule?.family ?? chain?.family ?? Object.values(others)[0]?.family;
+  if (what === 'fast path') return family === 'netdev' ? undefined : command;
+  if (what === 'slow path') return family === 'inet' ? undefined : command;
+  if (what.startsWith('hook '))
+    return family === 'inet' && `hook ${rule?.chain ?? chain?.name}` === what ? undefined : command;
+  const reduction = (family === 'netdev' ? fastPathReductions : slowPathReductions)[what];
+  if (!rule || (!reduction && family !== 'netdev')) return command;
   if (!reduction) return rule.comment === `!oneip: ${what}` ? undefined : command;
   const reduced = reduction(rule, lab);
   return reduced && { ...command, add: { rule: reduced } };
@@ -87,7 +108,8 @@ function reduce(command: Command, lab: BenchLab, what: string): Command | undefi
 
 /**
  * Loads the ruleset that the daemon would load, without a daemon, and without the policy rules and routes beside it. Left out
- * is what `without` names: rules of the fast path by their comments, what `reductions` has, or `conntrack`. Rejects where there is no such
+ * is what `without` names: rules of the fast path by their comments, or as in `fastPathReductions`; "conntrack"; a base
+ * chain of the slow path ("hook NAME"); "fast path" or "slow path" as a whole. Rejects where there is no such
  * thing.
  */
 export async function loadRuleset(lab: BenchLab, without: readonly string[] = []): Promise<void> {

@@ -6,10 +6,11 @@ import { sectionCases } from '../golden/check/sections.ts';
 import { serviceCases } from '../golden/check/services.ts';
 import { syntaxCases } from '../golden/check/syntax.ts';
 import { valueCases } from '../golden/check/values.ts';
+import { watchdogCases, watchdogValueCases } from '../golden/check/watchdogs.ts';
 
 const complaints = (uci: string): string[] => loadConfiguration(uci, 'oneip').problems.map(formatProblem);
 
-for (const { title, uci, problems } of [...syntaxCases, ...sectionCases, ...serviceCases]) {
+for (const { title, uci, problems } of [...syntaxCases, ...sectionCases, ...serviceCases, ...watchdogCases]) {
   test(`check: ${title}`, () => {
     assert.equal(complaints(uci), problems);
   });
@@ -36,20 +37,34 @@ config server 'one'
 	option address '192.168.1.11'
 	${line}
 `,
+  watchdog: (line: string) => `config service 'web'
+	list ghost '192.0.2.1'
+	list port '80'
+
+config server 'one'
+	list service 'web'
+	option address '192.168.1.11'
+
+config watchdog 'look'
+	option type 'http'
+	${line}
+`,
 };
 
 test('check: nothing is said of a file that is right', () => {
   for (const make of Object.values(withLine)) assert.equal(complaints(make('# nothing more')), []);
 });
 
-for (const { section, line, problem } of valueCases) {
+const lineCases = [...valueCases, ...watchdogValueCases];
+
+for (const { section, line, problem } of lineCases) {
   test(`check: ${section}: ${line}`, () => {
     assert.equal(complaints(withLine[section](line)), [problem]);
   });
 }
 
 test('check: a wrong value costs the section, a wrong globals value only itself', () => {
-  for (const { section, line, problem } of valueCases) {
+  for (const { section, line, problem } of lineCases) {
     const { model } = loadConfiguration(withLine[section](line), 'oneip');
     const wrong = problem.includes(': error: ');
     const servers = model.services.flatMap((service) => service.servers);
@@ -57,6 +72,8 @@ test('check: a wrong value costs the section, a wrong globals value only itself'
       assert.equal(model.globals, { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 }, line);
     } else if (section === 'service') {
       assert.is(model.services.length, wrong ? 0 : 1, line);
+    } else if (section === 'watchdog') {
+      assert.is(model.watchdogs.length, wrong ? 0 : 1, line);
     } else if (!line.startsWith('list service')) {
       assert.is(servers.length, wrong ? 0 : 1, line);
     }

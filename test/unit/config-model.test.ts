@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Model, Server } from '../../src/config/model.ts';
+import type { Check, Model, Server, Watchdog } from '../../src/config/model.ts';
 import { commonPorts, mergePorts } from '../../src/config/ports.ts';
 import { seedOfName } from '../../src/config/seed.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
@@ -112,6 +112,12 @@ config service 'web'
 	option slots '256'
 	option seed '0xFFFFFFFF'
 	option dispatch 'route'
+	option on_change 'reset'
+	option on_failure 'drop'
+	option all_down 'reject'
+	option drain_timeout '1d'
+	option idle_timeout '90'
+	option learn_time '0'
 
 config service 'off'
 	option enabled '0'
@@ -127,6 +133,23 @@ config server 'three'
 	option enabled '0'
 	option service 'web'
 	option address '192.168.1.12'
+
+config watchdog 'page'
+	option type 'http'
+	list service 'web'
+	list service 'off'
+	option server 'one two'
+	option interval '50ms'
+	option timeout '1m'
+	option rise '1'
+	option fall '100'
+	option port '8080'
+	option path '/health?full=1'
+	option host '[2001:db8::1]:8080'
+	option status '200 204 300-399'
+	option header 'Content-Type: text/html'
+	option body 'all is well'
+	option half_life '1h'
 `;
 
 test('model: everything given', () => {
@@ -153,7 +176,8 @@ test('model: everything given', () => {
         ...{ sources: ['pppoe-wan', 'eth0.2'], device: 'lan', hash: 'source_port', hashPrefix6: 56 },
         ...{ allow: ['198.51.100.0/24', '2001:db8:2::/48'], deny: ['198.51.100.7/32', '198.51.100.8/29'] },
         ...{ slots: 256, seed: 4294967295, dispatch: 'route' },
-        ...transitionDefaults,
+        ...{ onChange: 'reset', onFailure: 'drop', allDown: 'reject' },
+        ...{ drainTimeout: 86_400_000, idleTimeout: 90_000, learnTime: 0 },
         servers: [
           ['one', '192.168.1.11', '2001:db8:1::11', 1000],
           ['two', '192.168.1.12', '2001:db8:1::12', 0],
@@ -161,8 +185,59 @@ test('model: everything given', () => {
         disabled: [['three', '192.168.1.12', undefined, 100]],
       },
     ],
-    watchdogs: [],
+    watchdogs: [
+      {
+        name: 'page',
+        check: {
+          ...{ type: 'http', port: 8080, path: '/health?full=1', host: '[2001:db8::1]:8080' },
+          status: [
+            { first: 200, last: 200 },
+            { first: 204, last: 204 },
+            { first: 300, last: 399 },
+          ],
+          ...{ header: 'Content-Type: text/html', body: 'all is well' },
+        },
+        ...{ interval: 50, timeout: 60_000, rise: 1, fall: 100, services: ['web', 'off'], servers: ['one', 'two'] },
+        halfLife: 3_600_000,
+      },
+    ],
   });
+});
+
+/** The first watchdog of the minimal file with ports and such a section. */
+const watchdog = (lines: string): Watchdog | undefined =>
+  loadConfiguration(`${minimal.replace('\n\n', "\n\tlist port '80'\n\n")}\nconfig watchdog 'look'\n${lines}`, 'oneip')
+    .model.watchdogs[0];
+
+test('model: every type of watchdog with its defaults', () => {
+  const rest = { interval: 1000, timeout: 1000, rise: 2, fall: 3, services: [], servers: [], halfLife: 30_000 };
+  const checks: readonly [lines: string, check: Check][] = [
+    ["option type 'ping'", { type: 'ping' }],
+    ["option type 'arp'", { type: 'arp' }],
+    ["option type 'tcp'", { type: 'tcp' }],
+    ["option type 'tcp'\noption port '1'", { type: 'tcp', port: 1 }],
+    ["option type 'http'", { type: 'http', path: '/', status: [{ first: 200, last: 399 }] }],
+    ["option type 'script'\noption script '/usr/bin/look it up'", { type: 'script', path: '/usr/bin/look it up' }],
+    ["option type 'ubus'", { type: 'ubus', ttl: 60_000 }],
+    ["option type 'ubus'\noption ttl '1h'", { type: 'ubus', ttl: 3_600_000 }],
+  ];
+  for (const [lines, check] of checks) assert.equal(watchdog(lines), { name: 'look', check, ...rest });
+});
+
+test('model: what does not go with the type has no effect', () => {
+  assert.equal(watchdog("option type 'ubus'\noption fall '7'\noption port 'x'"), watchdog("option type 'ubus'"));
+});
+
+test('model: a watchdog that is off or bad is not there', () => {
+  assert.is(watchdog("option type 'ping'\noption enabled '0'"), undefined);
+  assert.is(watchdog("option type 'pong'"), undefined);
+  assert.is(watchdog("option type 'script'"), undefined);
+});
+
+test('model: a watchdog whose services or servers all do not exist watches nobody, rather than everybody', () => {
+  assert.is(watchdog("option type 'ping'\nlist service 'wbe'"), undefined);
+  assert.is(watchdog("option type 'ping'\nlist server 'oen'"), undefined);
+  assert.equal(watchdog("option type 'ping'\nlist service 'wbe'\nlist service 'web'")?.services, ['web']);
 });
 
 test('model: a globals section may be missing, and anonymous', () => {
@@ -380,6 +455,10 @@ test('model: whatever the text, the same result twice, problems with lines, and 
         }
       }
       assert.is(new Set(model.services.map(({ name }) => name)).size, model.services.length);
+      for (const { name, interval, timeout, rise, fall } of model.watchdogs) {
+        assert.match(name, /^[a-z0-9_]{1,32}$/);
+        assert.ok(interval >= 50 && timeout >= 50 && rise >= 1 && fall >= 1);
+      }
     }),
     { numRuns: 300 },
   );

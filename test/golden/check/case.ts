@@ -8,7 +8,7 @@ export interface CheckCase {
 /** One line in a file that is otherwise right, and the one thing that is said of it. */
 export interface ValueCase {
   /** The section that gets the line. */
-  readonly section: 'globals' | 'service' | 'server';
+  readonly section: 'globals' | 'service' | 'server' | 'watchdog';
   readonly line: string;
   readonly problem: string;
 }

@@ -35,12 +35,12 @@ config server 'a_server_with_a_name_of_more_than_32_characters'
     uci: `config services 'web'
 	list ghost '192.0.2.1'
 
-config watchdog 'http'
+config mirror 'copy'
 	option path '/'
 `,
     problems: [
       "oneip:1: warning: services 'web' is of an unknown type and ignored; did you mean 'service'?",
-      "oneip:4: warning: watchdog 'http' is of an unknown type and ignored",
+      "oneip:4: warning: mirror 'copy' is of an unknown type and ignored",
     ],
   },
   {

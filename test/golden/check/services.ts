@@ -150,4 +150,47 @@ config server 'one'
       "oneip:1: warning: service 'web' has no server for IPv4 clients with a weight above 0; accepted: option 'weight' 1–1000 in one of its servers",
     ],
   },
+  {
+    title: 'times beyond the one that ends a change',
+    uci: `config service 'web'
+	list ghost '192.0.2.1'
+	option learn_time '2m'
+	option idle_timeout '61s'
+	option drain_timeout '1m'
+
+config server 'one'
+	list service 'web'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:3: warning: service 'web': option 'learn_time' is longer than 'drain_timeout', which ends the learning before; accepted: a longer 'drain_timeout', or a shorter time here",
+      "oneip:4: warning: service 'web': option 'idle_timeout' is longer than 'drain_timeout', so that nothing ends by it; accepted: a longer 'drain_timeout', or a shorter time here",
+    ],
+  },
+  {
+    title: 'a short drain_timeout; who takes UDP is told of the learn_time that holds without saying',
+    uci: `config service 'web'
+	list ghost '192.0.2.1'
+	option drain_timeout '10s'
+
+config service 'names'
+	list ghost '192.0.2.2'
+	list proto 'udp'
+	option drain_timeout '10s'
+
+config service 'everything'
+	list ghost '192.0.2.3'
+	option proto 'all'
+	option drain_timeout '30s'
+
+config server 'one'
+	list service 'web'
+	list service 'names'
+	list service 'everything'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:8: warning: service 'names': option 'learn_time' is longer than 'drain_timeout', which ends the learning before; accepted: a longer 'drain_timeout', or a shorter time here",
+    ],
+  },
 ];
