@@ -20,7 +20,7 @@ import type { RulesetChange } from '../plan/ruleset-diff.ts';
 import { buildRuleset, withSlotTables } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { nextDeadline, observe } from '../transition/state.ts';
-import type { KeptCounters } from '../transition/state.ts';
+import type { KeptCounters } from '../transition/tally.ts';
 import type { Allocate } from './allocator.ts';
 import type { Count, Router } from './router.ts';
 
@@ -64,6 +64,8 @@ export class Controller {
   #orders: Orders;
   /** The router as it was last seen; `undefined` = something about it has changed. */
   #observation: Observation | undefined;
+  /** Number of times that something has changed. */
+  #changes = 0;
   /** What the kernel holds of ours; `undefined` = not known, so that the next load replaces it. */
   #loaded: Ruleset | undefined;
   #fleet: Fleet = new Map();
@@ -146,7 +148,7 @@ export class Controller {
     this.#text = text;
     this.#orders = stillMeant(this.#orders, configuration.model);
     try {
-      this.#observation = undefined;
+      this.lookAgain();
       await this.reconcile();
     } catch (error) {
       this.#configuration = before.configuration;
@@ -194,13 +196,14 @@ export class Controller {
 
   /** Something about the router is not as it was: the next reconciliation looks at it again. */
   lookAgain(): void {
+    this.#changes++;
     this.#observation = undefined;
   }
 
   /** Somebody else has touched our tables: what they hold is not known any more. */
   distrust(): void {
     this.#loaded = undefined;
-    this.#observation = undefined;
+    this.lookAgain();
   }
 
   /** Resolves when the kernel holds what is wanted as of now; rejects with the reason where it does not take it. */
@@ -257,6 +260,7 @@ export class Controller {
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
   #redistribute(before: Deployment, fleet: Fleet): void {
     const deployment = redistribute(before, fleet);
+    if (isSameDistribution(before, deployment) && this.#loaded) return this.#commit(fleet, before);
     const isSteady = [before, deployment].every(({ services }) => services.every(({ transition }) => !transition));
     const known = this.#loaded;
     this.#load(isSteady && known ? withSlotTables(known, deployment) : buildRuleset(deployment));
@@ -269,6 +273,7 @@ export class Controller {
     this.#shape = undefined;
     const model = modelOf(configuration.model, fleet);
     const observation = onlyServers(await this.#look(), model);
+    this.goOn();
     const { deployment, numbers, problems } = activate(
       { ...configuration, model },
       observation,
@@ -283,7 +288,7 @@ export class Controller {
     const made = await this.#router.establish(network);
     for (const line of made) this.#options.log(line);
     // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
-    if (made.length > 0) this.#observation = undefined;
+    if (made.length > 0) this.lookAgain();
     const seen = await this.#look();
     const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
     this.goOn();
@@ -312,7 +317,12 @@ export class Controller {
   }
 
   async #look(): Promise<Observation> {
-    return (this.#observation ??= await this.#router.observe());
+    if (this.#observation) return this.#observation;
+    const changes = this.#changes;
+    const seen = await this.#router.observe();
+    // What has changed while we looked may not be in what we saw.
+    if (changes === this.#changes) this.#observation = seen;
+    return seen;
   }
 
   /** What is to be in force now. Changes nothing. */
@@ -432,6 +442,13 @@ function redistribute(deployment: Deployment, fleet: Fleet): Deployment {
     return { ...deployed, tables: squad?.tables ?? deployed.tables, ...(transition ? { transition } : {}) };
   });
   return { ...deployment, services };
+}
+
+function isSameDistribution(one: Deployment, other: Deployment): boolean {
+  return one.services.every(
+    ({ tables, transition }, index) =>
+      tables === other.services[index]?.tables && transition === other.services[index].transition,
+  );
 }
 
 /** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */

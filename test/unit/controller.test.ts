@@ -5,8 +5,9 @@ import type { Count, Router } from '../../src/daemon/router.ts';
 import type { Observation } from '../../src/deployment/deployment.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
 import { parseSnapshot } from '../../src/membership/snapshot.ts';
-import { NO_ORDERS, formatOrders } from '../../src/membership/orders.ts';
-import type { Orders } from '../../src/membership/orders.ts';
+import type { MemberChange } from '../../src/membership/members.ts';
+import { NO_ORDERS, formatOrders, orderState, withdrawState } from '../../src/membership/orders.ts';
+import type { Orders, StateOrder } from '../../src/membership/orders.ts';
 import { describeNetworkChange } from '../../src/network/describe.ts';
 import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
@@ -94,14 +95,20 @@ interface Scene {
   readonly time: { now: number };
 }
 
-function scene(numbers: ReadonlyMap<string, number> = new Map()): Scene {
+function scene(
+  numbers: ReadonlyMap<string, number> = new Map(),
+  changed: (change: MemberChange) => void = () => undefined,
+): Scene {
   const router = new FakeRouter();
   const log: string[] = [];
   const time = { now: 0 };
   const allocate = (...[service, standing]: Parameters<typeof slotTables>) =>
     Promise.resolve(slotTables(service, standing));
   const controller = new Controller(
-    { router, log: (line) => log.push(line), allocate, clock: () => time.now },
+    {
+      ...{ router, allocate, log: (line) => log.push(line), clock: () => time.now },
+      changed: (changes) => changes.forEach(changed),
+    },
     { numbers, orders: NO_ORDERS },
   );
   return { router, controller, log, time };
@@ -192,7 +199,7 @@ test('refused by nft: the reason is told, the old state stays wanted', async () 
   await assertHolds(router, web(2));
   router.calls.length = 0;
   await controller.reconcile();
-  assert.equal(router.calls, ['observe', 'establish', 'prune'], 'what is loaded is what is wanted again');
+  assert.equal(router.calls, ['establish', 'prune'], 'what is loaded is what is wanted again');
   assert.ok(await controller.configure(web(3), 'oneip'));
   await assertHolds(router, web(3));
 });
@@ -235,15 +242,19 @@ test('a device that goes takes its service along and brings it back', async () =
   const { router, controller, log } = scene();
   await controller.configure(web(2), 'oneip');
   router.around = { wanAbsent: true };
+  controller.lookAgain();
   await controller.reconcile();
   await assertHolds(router, web(2), { wanAbsent: true });
+  controller.lookAgain();
   await controller.reconcile();
   const complaints = log.filter((line) => /'wan' is neither/.test(line));
   assert.is(complaints.length, 1, 'told once');
   router.around = {};
+  controller.lookAgain();
   await controller.reconcile();
   await assertHolds(router, web(2));
   router.around = { wanAbsent: true };
+  controller.lookAgain();
   await controller.reconcile();
   assert.is(log.filter((line) => /'wan' is neither/.test(line)).length, 2, 'and again when it has gone again');
 });
@@ -267,12 +278,12 @@ test('events that come together are answered together, one reconciliation after 
   const { router, controller } = scene();
   await controller.configure(web(2), 'oneip');
   router.calls.length = 0;
-  await Promise.all(Array.from({ length: 10 }, () => controller.reconcile()));
-  assert.is(
-    router.calls.filter((call) => call === 'observe').length,
-    2,
-    'one under way, one for all that came meanwhile',
-  );
+  const event = () => {
+    controller.lookAgain();
+    return controller.reconcile();
+  };
+  await Promise.all(Array.from({ length: 10 }, event));
+  assert.is(router.calls.filter((call) => call === 'observe').length, 1, 'one look tells all of them');
 });
 
 test('an event during a reconciliation is not lost', async () => {
@@ -281,8 +292,10 @@ test('an event during a reconciliation is not lost', async () => {
   let later: Promise<void> | undefined;
   router.meanwhile = () => {
     router.around = { lanMtu: 1400 };
+    controller.lookAgain();
     later ??= controller.reconcile();
   };
+  controller.lookAgain();
   await controller.reconcile();
   await later;
   await assertHolds(router, web(2), { lanMtu: 1400 });
@@ -320,6 +333,98 @@ test('servers keep their numbers over reloads and from an earlier run', async ()
   assert.is(new Set(first?.values()).size, 3);
   await controller.configure(web(1), 'oneip');
   assert.is(numbers()?.get('br-lan/s1'), first?.get('br-lan/s1'));
+});
+
+const drainOf = (server: string, until?: number): StateOrder => ({
+  ...{ service: 'web', server, state: 'drain', reason: 'ordered', since: 0 },
+  ...(until === undefined ? {} : { until }),
+});
+const downOf = (server: string): StateOrder => ({ ...drainOf(server), state: 'down' });
+const statesOf = ({ fleet }: Controller) =>
+  Object.fromEntries((fleet.get('web')?.members ?? []).map(({ server, state }) => [server.name, state]));
+
+test('a server that is ordered down: its slots move, and nothing else is looked at or loaded', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(3), 'oneip');
+  router.calls.length = 0;
+  await controller.order((orders) => orderState(orders, downOf('s2')));
+  assert.equal(router.calls, ['load']);
+  assert.not.match(router.loads[1] ?? '', /"(rule|chain|set|counter)":/);
+  assert.equal(statesOf(controller), { s1: 'up', s2: 'down', s3: 'up' });
+  assert.match(router.kept[0] ?? '', /"s2"/, 'kept for the next start');
+
+  await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
+  await assertHolds(router, web(3));
+});
+
+test('an order that the kernel refuses is none', async () => {
+  const { router, controller } = scene();
+  await controller.configure(web(3), 'oneip');
+  router.refusals = ['nft refuses: no', 'nft refuses: no'];
+  assert.is(await reasonOf(controller.order((orders) => orderState(orders, downOf('s2')))), 'nft refuses: no');
+  assert.equal(statesOf(controller), { s1: 'up', s2: 'up', s3: 'up' });
+  assert.equal(router.kept, []);
+  await controller.reconcile();
+  await assertHolds(router, web(3));
+});
+
+test('a drain ends when the counter of old connections has stood still, and is told', async () => {
+  const told: string[] = [];
+  const { router, controller, time } = scene(new Map(), (change) => told.push(`${change.server} ${change.to}`));
+  await controller.configure(web(3) + "config service 'other'\n\tlist ghost '198.51.100.2'\n", 'oneip');
+  await controller.order((orders) => orderState(orders, drainOf('s2')));
+  assert.is(statesOf(controller).s2, 'draining');
+  const IDLE = 300_000;
+  for (const packets of [10n, 20n]) {
+    time.now = controller.nextTurn();
+    router.counts.set('web/kept/s2', { packets, bytes: 0n });
+    await controller.reconcile();
+    assert.is(statesOf(controller).s2, 'draining');
+  }
+  const end = time.now + IDLE;
+  for (let turn = 0; turn < 100 && statesOf(controller).s2 === 'draining'; turn++) {
+    time.now = controller.nextTurn();
+    await controller.reconcile();
+  }
+  assert.is(statesOf(controller).s2, 'drained');
+  assert.ok(time.now >= end && time.now < end + 20_000, `after ${time.now - end} ms`);
+  assert.equal(told, ['s2 draining', 's2 drained']);
+  assert.is(controller.nextTurn(), Infinity);
+});
+
+test('a drain has its own time, if it is given one', async () => {
+  const { controller, time } = scene();
+  await controller.configure(web(3), 'oneip');
+  await controller.order((orders) => orderState(orders, drainOf('s2', 5000)));
+  for (let turn = 0; turn < 10 && time.now < 5000; turn++) {
+    time.now = Math.min(controller.nextTurn(), 5000);
+    await controller.reconcile();
+  }
+  assert.is(statesOf(controller).s2, 'drained');
+});
+
+test('a server that the configuration has no more keeps its connections until they end', async () => {
+  const told: string[] = [];
+  const { router, controller, time } = scene(new Map(), (change) => told.push(`${change.server} ${change.to}`));
+  await controller.configure(web(3), 'oneip');
+  await controller.configure(web(2), 'oneip');
+  assert.is(statesOf(controller).s3, 'draining');
+  for (let turn = 0; turn < 100 && 's3' in statesOf(controller); turn++) {
+    time.now = controller.nextTurn();
+    await controller.reconcile();
+  }
+  assert.equal(statesOf(controller), { s1: 'up', s2: 'up' });
+  assert.equal(told, ['s3 draining', 's3 drained', 's3 undefined']);
+  await assertHolds(router, web(2));
+});
+
+test('orders about servers that a new configuration has not are forgotten', async () => {
+  const { controller } = scene();
+  await controller.configure(web(3), 'oneip');
+  await controller.order((orders) => orderState(orders, downOf('s3')));
+  await controller.configure(web(2), 'oneip');
+  await controller.configure(web(3), 'oneip');
+  assert.equal(statesOf(controller), { s1: 'up', s2: 'up', s3: 'up' });
 });
 
 test.run();
