@@ -11,6 +11,7 @@ const core = [
   'src/netlink/**',
   'src/network/**',
   'src/deployment/**',
+  'src/watchdog/**',
 ];
 
 export default tseslint.config(

@@ -1,7 +1,12 @@
 import type { Check } from '../config/model.ts';
-import type { ProbePlan } from './plan.ts';
+import type { Family } from '../net/address.ts';
+import type { PlannedProbe, ProbePlan, Subject } from './plan.ts';
 import type { ProbeResult, ProbeTarget } from './prober.ts';
+import { Standing } from './standing.ts';
+import { TimeHeap } from './time-heap.ts';
 import type { EvidenceSource, Health } from './watchdog.ts';
+import { type Counter, WatchedProbe, judge } from './watched-probe.ts';
+import { WatchedServer, contradicts } from './watched-server.ts';
 
 /** A probe to start now: the arguments of `Prober.start`. The same object through reloads, as long as the probe is planned. */
 export interface Probe {
@@ -36,49 +41,246 @@ export interface HealthReport {
   readonly ttl?: number;
 }
 
+/** Turns are taken together that fall into one such time, so that a short interval does not wake the CPU for each server. */
+const GRAIN = 5;
+
+/** A server against which something speaks is asked within this time, however long the interval; milliseconds. */
+const ASKED_WITHIN = 1000;
+
+const NO_CHANGES: readonly Change[] = [];
+
 /**
  * Judges servers by probes, reports and events. Does nothing by itself: its owner calls `advance` at the time that `next`
  * tells, starts the probes, and brings the results. All times are milliseconds of one clock that never goes back. Every
  * method that takes something in returns the verdicts which that changed; afterwards `next` may be sooner.
  */
 export class HealthMonitor {
+  /** By service and server. */
+  #standings = new Map<string, Standing>();
+  /** By device and server. */
+  #servers = new Map<string, WatchedServer>();
+  #probes = new Map<string, WatchedProbe>();
+  readonly #turns = new TimeHeap<WatchedProbe>();
+  readonly #deadlines = new TimeHeap<Standing>();
+  /** Counts what happens, since the clock does not tell what came first within a millisecond. */
+  #order = 0;
+
   /** Takes a plan in place of the one before. What is known of probes and servers that are in both stays. */
   configure(plan: ProbePlan, now: number): readonly Change[] {
-    throw new Error(`${plan.probes.length} ${now}`);
+    const servers = this.#servers;
+    const standings = this.#standings;
+    this.#servers = new Map();
+    this.#standings = new Map();
+    for (const subject of plan.subjects) this.#addSubject(subject, servers, standings, now);
+    for (const standing of standings.values()) this.#deadlines.remove(standing);
+
+    const probes = this.#probes;
+    this.#probes = new Map();
+    for (const planned of plan.probes) this.#addProbe(planned, probes);
+    for (const [key, probe] of probes) if (!this.#probes.has(key)) this.#turns.remove(probe);
+    this.#spread(now);
+    for (const standing of this.#standings.values()) standing.settle();
+    return this.#assess([...this.#standings.values()], now);
   }
 
   /** When `advance` is to be called again; `Infinity`: only after another call. */
   next(): number {
-    throw new Error('');
+    const turn = this.#turns.first()?.at ?? Infinity;
+    return Math.min(Math.ceil(turn / GRAIN) * GRAIN, this.#deadlines.first()?.at ?? Infinity);
   }
 
   /** Lets time pass. Turns that were missed are not made up for. */
   advance(now: number): Advance {
-    throw new Error(`${now}`);
+    const start: Probe[] = [];
+    for (let probe = this.#turns.first(); probe && probe.at <= now; probe = this.#turns.first()) {
+      if (probe.running) {
+        probe.waiting = true;
+        this.#turns.remove(probe);
+        continue;
+      }
+      probe.running = true;
+      probe.order = ++this.#order;
+      this.#turns.set(probe, probe.nextTurn(now));
+      start.push(probe);
+    }
+    return { start, changes: this.#expire(now) };
   }
 
   /** A probe has ended. Ignored where it is no longer planned. */
   result(probe: Probe, result: ProbeResult, now: number): readonly Change[] {
-    throw new Error(`${String(probe)} ${String(result)} ${now}`);
+    if (!(probe instanceof WatchedProbe) || !probe.running || this.#probes.get(probe.key) !== probe) return NO_CHANGES;
+    probe.running = false;
+    if (probe.waiting) {
+      probe.waiting = false;
+      this.#turns.set(probe, now);
+    }
+    probe.note(result, now);
+    let suspects: Standing[] | undefined;
+    const { server } = probe;
+    if (result.passed && !server.clear) {
+      server.contradict(probe.check, probe.target.ghost.family, probe.order);
+      suspects = [...server.standings];
+    }
+    for (const counter of probe.counters) {
+      const up = judge(counter);
+      if (up === counter.up && probe.run !== counter.rise) continue;
+      counter.up = up;
+      suspects = [...(suspects ?? []), ...counter.standings];
+    }
+    return suspects ? this.#assess(suspects, now) : NO_CHANGES;
   }
 
   /** Somebody knows how a server is. Ignored where the server is unknown. */
-  report(report: HealthReport, now: number): readonly Change[] {
-    throw new Error(`${String(report)} ${now}`);
+  report({ service, server, up, reason, ttl }: HealthReport, now: number): readonly Change[] {
+    const meant = [...this.#standings.values()].filter(
+      ({ subject }) => subject.server === server && (service === undefined || subject.service === service),
+    );
+    for (const standing of meant) standing.state(up, reason, now + (ttl ?? standing.subject.reportTtl));
+    return this.#assess(meant, now);
   }
 
-  /** Something speaks against a server on a device, in all services that have it there: it is down at once. */
-  accuse(source: EvidenceSource, server: string, device: string, reason: string, now: number): readonly Change[] {
-    throw new Error(`${source} ${server} ${device} ${reason} ${now}`);
+  /**
+   * Something speaks against a server on a device, in all services that have it there: it is down at once. With `family`,
+   * only for services that have clients of that family.
+   */
+  accuse(
+    source: EvidenceSource,
+    server: string,
+    device: string,
+    reason: string,
+    now: number,
+    family?: Family,
+  ): readonly Change[] {
+    const accused = this.#servers.get(serverKey(device, server));
+    if (!accused) return NO_CHANGES;
+    if (accused.accuse({ source, family, reason, order: ++this.#order, at: now })) this.#hasten(accused, now);
+    return this.#assess(accused.standings, now);
   }
 
-  /** What a source had against a server no longer holds. */
-  acquit(source: EvidenceSource, server: string, device: string, now: number): readonly Change[] {
-    throw new Error(`${source} ${server} ${device} ${now}`);
+  /** What a source had against a server no longer holds: in one family, or altogether. */
+  acquit(source: EvidenceSource, server: string, device: string, now: number, family?: Family): readonly Change[] {
+    const accused = this.#servers.get(serverKey(device, server));
+    if (!accused || accused.clear) return NO_CHANGES;
+    accused.acquit(source, family);
+    return this.#assess(accused.standings, now);
   }
 
   /** As of the last call; `undefined` where the service has no such server. */
   verdict(service: string, server: string): Health | undefined {
-    throw new Error(`${service} ${server}`);
+    return this.#standings.get(subjectKey(service, server))?.health();
   }
+
+  #addSubject(
+    subject: Subject,
+    oldServers: ReadonlyMap<string, WatchedServer>,
+    oldStandings: Map<string, Standing>,
+    now: number,
+  ): void {
+    const home = serverKey(subject.device, subject.server);
+    const oldServer = oldServers.get(home);
+    const known = oldServer !== undefined && equal(oldServer.addresses, subject.addresses);
+    let server = this.#servers.get(home);
+    if (!server) {
+      server = new WatchedServer(subject);
+      if (known) server.inherit(oldServer);
+      this.#servers.set(home, server);
+    }
+    const key = subjectKey(subject.service, subject.server);
+    let standing = oldStandings.get(key);
+    if (standing && known && standing.server === oldServer) {
+      oldStandings.delete(key);
+      standing.configure(subject, server, now);
+    } else standing = new Standing(subject, server, now);
+    server.standings.push(standing);
+    this.#standings.set(key, standing);
+  }
+
+  #addProbe(planned: PlannedProbe, before: ReadonlyMap<string, WatchedProbe>): void {
+    const { check, target, counters } = planned;
+    const server = this.#servers.get(serverKey(target.device.name, target.server));
+    if (!server) return;
+    const old = before.get(planned.key);
+    const probe = old ?? new WatchedProbe(planned, server);
+    probe.server = server;
+    probe.target = target;
+    if (contradicts(check, 'icmp')) server.probed.add(target.ghost.family);
+    const verdicts = new Map(probe.counters.map(({ watchdog, up }) => [watchdog, up] as const));
+    const upSoFar = probe.counters.every(({ up }) => up);
+    probe.counters = counters.map(({ watchdog, rise, fall, subjects }) => {
+      const standings = subjects.flatMap(
+        ({ service, server }) => this.#standings.get(subjectKey(service, server)) ?? [],
+      );
+      const counter: Counter = { probe, watchdog, rise, fall, up: verdicts.get(watchdog) ?? upSoFar, standings };
+      counter.up = judge(counter);
+      for (const standing of standings) standing.counters.push(counter);
+      return counter;
+    });
+    this.#probes.set(planned.key, probe);
+  }
+
+  /** Spreads the probes of each interval evenly over it, in the order of the plan. */
+  #spread(now: number): void {
+    const groups = new Map<number, WatchedProbe[]>();
+    for (const probe of this.#probes.values()) {
+      const group = groups.get(probe.interval);
+      if (group) group.push(probe);
+      else groups.set(probe.interval, [probe]);
+    }
+    for (const [interval, group] of groups) {
+      group.forEach((probe, index) => {
+        probe.phase = Math.floor((interval * index) / group.length);
+        const fresh = probe.place < 0 && !probe.running;
+        if (fresh) this.#turns.set(probe, probe.firstTurn(now, index, group.length));
+      });
+    }
+  }
+
+  /** Asks a server soon whether it is true what is said of it. */
+  #hasten(server: WatchedServer, now: number): void {
+    for (const probe of this.#probes.values()) {
+      if (probe.server === server && probe.place >= 0 && probe.at > now + ASKED_WITHIN) {
+        this.#turns.set(probe, now + ASKED_WITHIN);
+      }
+    }
+  }
+
+  #expire(now: number): readonly Change[] {
+    let due: Set<Standing> | undefined;
+    for (let first = this.#deadlines.first(); first && first.at <= now; first = this.#deadlines.first()) {
+      this.#deadlines.remove(first);
+      first.server.expire(now);
+      due ??= new Set();
+      // What was said of the server may have kept it down in its other services, too.
+      for (const standing of first.server.standings) due.add(standing);
+    }
+    return due ? this.#assess([...due], now) : NO_CHANGES;
+  }
+
+  #assess(standings: readonly Standing[], now: number): readonly Change[] {
+    const changes: Change[] = [];
+    for (const standing of standings) {
+      const changed = standing.assess(now);
+      const deadline = standing.deadline();
+      if (deadline === Infinity) this.#deadlines.remove(standing);
+      else this.#deadlines.set(standing, deadline);
+      if (!changed) continue;
+      const { service, server } = standing.subject;
+      changes.push({ service, server, health: standing.health() });
+    }
+    return changes.length > 0 ? changes : NO_CHANGES;
+  }
+}
+
+/** Names of sections hold no slash. */
+function subjectKey(service: string, server: string): string {
+  return `${service}/${server}`;
+}
+
+/** Names of devices hold no slash either. */
+function serverKey(device: string, server: string): string {
+  return `${device}/${server}`;
+}
+
+function equal(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((text, index) => text === others[index]);
 }

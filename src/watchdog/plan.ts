@@ -1,5 +1,6 @@
-import type { Check, Watchdog } from '../config/model.ts';
-import type { DeployedService } from '../deployment/deployment.ts';
+import { type Check, type Service, type Watchdog, firstTcpPort, serverAddress } from '../config/model.ts';
+import type { DeployedServer, DeployedService } from '../deployment/deployment.ts';
+import type { Address, Family } from '../net/address.ts';
 import type { ProbeTarget } from './prober.ts';
 
 /** What a plan needs of a service on this router. */
@@ -11,6 +12,10 @@ export interface Subject {
   readonly server: string;
   /** Name of the device on which the server lives. */
   readonly device: string;
+  /** The server's own addresses; under others it is another machine, of which nothing is known yet. */
+  readonly addresses: readonly string[];
+  /** Families in which it can get clients of the service. */
+  readonly families: readonly Family[];
   /** Milliseconds in which the penalty for coming and going halves; 0 = no damping. */
   readonly halfLife: number;
   /** Milliseconds that a report holds which does not say it. */
@@ -23,7 +28,7 @@ export interface PlannedCounter {
   readonly watchdog: string;
   readonly rise: number;
   readonly fall: number;
-  /** Servers of services that are down while this counter says so. */
+  /** Servers of services that are down while this counter says so: one server, in one or more services. */
   readonly subjects: readonly Subject[];
 }
 
@@ -46,14 +51,124 @@ export interface ProbePlan {
   readonly probes: readonly PlannedProbe[];
 }
 
+/** Of servers that no watchdog names; milliseconds. */
+const DEFAULT_HALF_LIFE = 30_000;
+
+/** Where no watchdog of type `ubus` names the server; milliseconds. */
+const DEFAULT_REPORT_TTL = 60_000;
+
+/** A planned probe while watchdogs are added to it. */
+interface Draft extends PlannedProbe {
+  readonly counters: (PlannedCounter & { readonly subjects: Subject[] })[];
+}
+
 /**
  * Whom to ask what. A server is asked for every ghost address of a family in which it has an address; `arp` asks for its
- * own address, once for each family. `tcp` and `http` ask nobody where neither watchdog nor service names a TCP port.
+ * own address, once for each family. `tcp` and `http` ask nobody where neither watchdog nor service names a TCP port. The
+ * order, and with it the spread over time, follows the services, their servers and the watchdogs.
  */
 export function planProbes(
   services: readonly WatchedService[],
   watchdogs: readonly Watchdog[],
   markBase: number,
 ): ProbePlan {
-  throw new Error(`not planned: ${services.length} ${watchdogs.length} ${markBase}`);
+  const subjects: Subject[] = [];
+  const drafts = new Map<string, Draft>();
+  const questions = new Map(watchdogs.map((watchdog) => [watchdog, questionOf(watchdog)] as const));
+  for (const watched of services) {
+    for (const server of watched.servers) {
+      const own = watchdogs.filter((watchdog) => isFor(watchdog, watched.service.name, server.name));
+      const subject = subjectOf(watched, server, own);
+      subjects.push(subject);
+      for (const watchdog of own) {
+        for (const target of targetsOf(watchdog.check, watched, server, markBase)) {
+          const key = `${questions.get(watchdog) ?? ''} ${identityOf(watchdog.check, target)}`;
+          let draft = drafts.get(key);
+          if (!draft) {
+            const { check, interval, timeout } = watchdog;
+            draft = { key, check, target, interval, timeout, counters: [] };
+            drafts.set(key, draft);
+          }
+          count(draft, watchdog, subject);
+        }
+      }
+    }
+  }
+  return { subjects, probes: [...drafts.values()] };
+}
+
+function isFor({ services, servers }: Watchdog, service: string, server: string): boolean {
+  return (services.length === 0 || services.includes(service)) && (servers.length === 0 || servers.includes(server));
+}
+
+function subjectOf({ service, device }: WatchedService, server: DeployedServer, own: readonly Watchdog[]): Subject {
+  const ttl = own.flatMap(({ check }) => (check.type === 'ubus' ? check.ttl : []))[0];
+  const able = ([4, 6] as const).filter((family) => serverAddress(server, family));
+  return {
+    service: service.name,
+    server: server.name,
+    device: device.name,
+    addresses: able.flatMap((family) => serverAddress(server, family)?.text ?? []),
+    families: able.filter((family) => service.ghosts.some((ghost) => ghost.family === family)),
+    halfLife: own.length === 0 ? DEFAULT_HALF_LIFE : Math.max(...own.map(({ halfLife }) => halfLife)),
+    reportTtl: ttl ?? DEFAULT_REPORT_TTL,
+  };
+}
+
+function targetsOf(
+  check: Check,
+  { service, device }: WatchedService,
+  server: DeployedServer,
+  markBase: number,
+): ProbeTarget[] {
+  if (check.type === 'ubus') return [];
+  const port = portOf(check, service);
+  if (port === undefined && (check.type === 'tcp' || check.type === 'http')) return [];
+  const targetOf = (ghost: Address, address: Address): ProbeTarget => ({
+    service: service.name,
+    server: server.name,
+    ghost,
+    address,
+    device: { name: device.name, ifindex: device.ifindex },
+    mark: (markBase + server.number) >>> 0,
+    ...(port === undefined ? {} : { port }),
+  });
+  return ([4, 6] as const).flatMap((family) => {
+    const address = serverAddress(server, family);
+    const ghosts = service.ghosts.filter((ghost) => ghost.family === family);
+    if (!address) return [];
+    return (check.type === 'arp' ? ghosts.slice(0, 1) : ghosts).map((ghost) => targetOf(ghost, address));
+  });
+}
+
+function portOf(check: Check, service: Service): number | undefined {
+  switch (check.type) {
+    case 'tcp':
+    case 'http':
+      return check.port ?? firstTcpPort(service);
+    case 'script':
+      return service.ports[0]?.first;
+    default:
+      return undefined;
+  }
+}
+
+/** Equal for watchdogs that ask the same in the same rhythm. */
+function questionOf({ check, interval, timeout }: Watchdog): string {
+  return `${JSON.stringify(check)} ${interval}/${timeout}`;
+}
+
+/** What tells two targets of the same question apart. A script is told the service, and may answer by it. */
+function identityOf({ type }: Check, { service, server, ghost, address, device, port }: ProbeTarget): string {
+  const parts = [`${device.name}/${server}`, address.text];
+  if (type !== 'arp') parts.push(ghost.text);
+  if (port !== undefined) parts.push(String(port));
+  if (type === 'script') parts.push(service);
+  return parts.join(' ');
+}
+
+function count(draft: Draft, { name, rise, fall }: Watchdog, subject: Subject): void {
+  const counter = draft.counters.find(({ watchdog }) => watchdog === name);
+  if (!counter) draft.counters.push({ watchdog: name, rise, fall, subjects: [subject] });
+  else if (!counter.subjects.includes(subject)) counter.subjects.push(subject);
 }

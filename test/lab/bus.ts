@@ -9,6 +9,7 @@ import { MemoryBus } from '../ubus/memory-bus.ts';
 /** A ubus at a unix socket with a netifd on it: `network.interface` with `dump`, and its notifications. */
 export class LabBus {
   readonly #path: string;
+  readonly #bus = new MemoryBus();
   readonly #server: Server;
   readonly #streams = new Set<Socket>();
   readonly #netifd: UbusClient;
@@ -17,14 +18,12 @@ export class LabBus {
 
   private constructor(path: string) {
     this.#path = path;
-    const bus = new MemoryBus();
     const broker = new Broker();
-    bus.broker = broker;
+    this.#bus.broker = broker;
     this.#server = createServer((stream) => this.#serve(broker, stream));
     // A test that has failed shall not wait for who is on the bus.
     this.#server.unref();
-    this.#netifd = new UbusClient({ open: bus.open, setTimer });
-    this.#netifd.connect();
+    this.#netifd = this.client();
     this.#object = this.#netifd.publish('network.interface', {
       dump: method({}, () => ({
         interface: [...this.#devices].map(([name, device]) => ({ interface: name, up: true, l3_device: device })),
@@ -45,6 +44,13 @@ export class LabBus {
   setDevice(name: string, device: string): void {
     this.#devices.set(name, device);
     this.#object.notify('interface.update', { interface: name });
+  }
+
+  /** A client in this process, which is to be closed by whoever asked for it. */
+  client(): UbusClient {
+    const client = new UbusClient({ open: this.#bus.open, setTimer });
+    client.connect();
+    return client;
   }
 
   async stop(): Promise<void> {

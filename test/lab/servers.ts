@@ -1,5 +1,5 @@
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { tool } from './paths.ts';
 import type { LineProcess } from './process.ts';
 import type { Server, Topology } from './topology.ts';
@@ -34,12 +34,27 @@ export function startServers(topology: Topology): Promise<ServerPrograms[]> {
   return Promise.all(topology.servers.map((server) => startServer(topology, server)));
 }
 
-async function startServer(topology: Topology, server: Server): Promise<ServerPrograms> {
+function startServer(topology: Topology, server: Server): Promise<ServerPrograms> {
   const folder = join(topology.folder, server.name);
   const root = join(folder, 'root');
   mkdirSync(join(root, 'upload'), { recursive: true });
   linkSync(join(topology.folder, 'download'), join(root, 'download'));
   writeFileSync(join(folder, 'nginx.conf'), nginxConfig(server.name, folder));
+  return launch(server, root);
+}
+
+/** Kills a server's programs and waits for their end. Its kernel closes their connections. */
+export async function killServer({ echo, nginx }: ServerPrograms): Promise<void> {
+  await Promise.all([echo.stop('SIGKILL'), nginx.stop('SIGKILL')]);
+}
+
+/** Starts a server's programs again, once they have ended. */
+export function restartServer({ server, root }: ServerPrograms): Promise<ServerPrograms> {
+  return launch(server, root);
+}
+
+async function launch(server: Server, root: string): Promise<ServerPrograms> {
+  const folder = dirname(root);
   const { namespace } = server;
   const echo = namespace.start([
     tool('echo-server'),

@@ -11,17 +11,12 @@
  * Ends with its standard input.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "client-socket.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { LINE = 4096, EVENTS = 256, MOST = 65536, COMMANDS = 65536 };
 
@@ -31,12 +26,6 @@ struct conversation {
 	int datagrams;
 	size_t filled;
 	char line[LINE];
-};
-
-union endpoint {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
 };
 
 static struct conversation *conversations[MOST];
@@ -63,55 +52,23 @@ static void broken(unsigned id, const char *reason)
 	forget(id);
 }
 
-static socklen_t read_endpoint(union endpoint *endpoint, const char *text, unsigned port)
-{
-	*endpoint = (union endpoint){ 0 };
-	if (inet_pton(AF_INET, text, &endpoint->v4.sin_addr) == 1) {
-		endpoint->v4.sin_family = AF_INET;
-		endpoint->v4.sin_port = htons((uint16_t)port);
-		return sizeof endpoint->v4;
-	}
-	if (inet_pton(AF_INET6, text, &endpoint->v6.sin6_addr) != 1)
-		return 0;
-	endpoint->v6.sin6_family = AF_INET6;
-	endpoint->v6.sin6_port = htons((uint16_t)port);
-	return sizeof endpoint->v6;
-}
-
 static void open_conversation(int type, unsigned id, const char *source, unsigned source_port, const char *destination,
 			      unsigned port)
 {
-	union endpoint from, to;
-	socklen_t from_size = read_endpoint(&from, source, source_port), to_size = read_endpoint(&to, destination, port);
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.u32 = id };
 	struct conversation *conversation = calloc(1, sizeof *conversation);
-	int on = 1;
 
 	if (!conversation)
 		fail("calloc");
 	forget(id);
-	conversations[id] = conversation;
 	conversation->datagrams = type == SOCK_DGRAM;
-	conversation->fd = socket(to.any.sa_family, type | SOCK_NONBLOCK, 0);
-	if (!from_size || from_size != to_size || conversation->fd < 0) {
-		broken(id, "EINVAL");
+	conversation->fd = connect_from(type, source, source_port, destination, port);
+	if (conversation->fd < 0) {
+		free(conversation);
+		printf("broken %u %s\n", id, strerrorname_np(errno));
 		return;
 	}
-	if (to.any.sa_family == AF_INET)
-		setsockopt(conversation->fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-	else
-		setsockopt(conversation->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
-	if (type == SOCK_STREAM) {
-		/* The port is chosen when the destination is known: tens of thousands of clients share the range. */
-		setsockopt(conversation->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-		setsockopt(conversation->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		setsockopt(conversation->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	}
-	if (bind(conversation->fd, &from.any, from_size) ||
-	    (connect(conversation->fd, &to.any, to_size) && errno != EINPROGRESS)) {
-		broken(id, strerrorname_np(errno));
-		return;
-	}
+	conversations[id] = conversation;
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, conversation->fd, &event))
 		fail("epoll_ctl");
 }

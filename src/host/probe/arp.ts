@@ -1,0 +1,73 @@
+import { Socket } from 'oneip:runtime';
+import type { DeviceReference } from '../../network/state.ts';
+import type { ProbeTarget } from '../../watchdog/prober.ts';
+import type { Attempt } from './attempt.ts';
+import { LOAD_HALF, keepWhere } from './bpf.ts';
+import type { OwnAddresses } from './own-address.ts';
+import { readPackets } from './packets.ts';
+import { Resolutions } from './resolution.ts';
+
+// ARP (RFC 826): who has the server's own address? The first request is a broadcast; a server that has answered is asked by
+// itself, as RFC 1122 §2.3.2.1 has it, until it fails to answer.
+
+const ETH_P_ARP = 0x0806;
+const REQUEST = 1;
+const REPLY = 2;
+const BROADCAST = Uint8Array.of(255, 255, 255, 255, 255, 255);
+/** Ethernet, IPv4, lengths of their addresses. */
+const HEADER = [0, 1, 8, 0, 6, 4, 0, REQUEST];
+const NOBODY = new Uint8Array(6);
+const ANY = new Uint8Array(4);
+
+/** Asks servers for their own IPv4 addresses. */
+export class ArpProber {
+  readonly #own: OwnAddresses;
+  readonly #sockets = new Map<number, Socket>();
+  /** They tell MAC addresses. */
+  readonly #resolutions = new Resolutions<Uint8Array>();
+
+  constructor(own: OwnAddresses) {
+    this.#own = own;
+  }
+
+  start(target: ProbeTarget, attempt: Attempt): void {
+    const { address, device } = target;
+    const own = this.#own.hardware(device);
+    if (own.length === 0) return attempt.fail('device without MAC addresses');
+    const source = this.#own.towards(target)?.bytes ?? ANY;
+    const hardware = this.#resolutions.await(target, attempt) ?? BROADCAST;
+    const request = Uint8Array.from([...HEADER, ...own, ...source, ...NOBODY, ...address.bytes]);
+    const to = { ifindex: device.ifindex, protocol: ETH_P_ARP, hardware };
+    if (this.#socketOn(device).send(request, to) < 0) attempt.fail('send queue full');
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const ifindex of [...this.#sockets.keys()]) this.#drop(ifindex);
+  }
+
+  #socketOn({ ifindex }: DeviceReference): Socket {
+    const known = this.#sockets.get(ifindex);
+    if (known) return known;
+    const socket = new Socket('packet', 'dgram', 0);
+    this.#sockets.set(ifindex, socket);
+    socket.setFilter(keepWhere([[LOAD_HALF, 6, REPLY]]));
+    socket.bind({ ifindex, protocol: ETH_P_ARP });
+    readPackets(
+      socket,
+      ({ data }) => this.#take(ifindex, data),
+      () => this.#drop(ifindex),
+    );
+    return socket;
+  }
+
+  #drop(ifindex: number): void {
+    this.#sockets.get(ifindex)?.close();
+    this.#sockets.delete(ifindex);
+  }
+
+  #take(ifindex: number, reply: Uint8Array): void {
+    if (reply.length < 28) return;
+    this.#resolutions.answered(ifindex, reply.subarray(14, 18), reply.slice(8, 14), 'ARP reply');
+  }
+}

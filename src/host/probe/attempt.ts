@@ -1,0 +1,108 @@
+import { monotonic, setTimer } from 'oneip:runtime';
+import type { SystemError, Timer } from 'oneip:runtime';
+import type { ProbeResult } from '../../watchdog/prober.ts';
+
+/** Milliseconds by which a timer may be late before the delay is ours and not the server's. */
+const LATENESS = 5;
+
+/** A probe under way: it ends once, by an answer, a failure, its timeout, or because nobody wants to know any more. */
+export class Attempt {
+  /** Gives back what the probe holds; called once, at its end. */
+  release: () => void = () => undefined;
+  readonly #begin = monotonic();
+  readonly #timeout: number;
+  readonly #done: (result: ProbeResult) => void;
+  readonly #forget: (attempt: Attempt) => void;
+  #due: number;
+  #timer: Timer;
+  #returned = false;
+  #over = false;
+
+  /** `timeout` in milliseconds; `forget` is called when `done` is about to be, or never will be. */
+  constructor(timeout: number, done: (result: ProbeResult) => void, forget: (attempt: Attempt) => void) {
+    this.#timeout = timeout;
+    this.#done = done;
+    this.#forget = forget;
+    this.#due = this.#begin + timeout;
+    this.#timer = setTimer(() => this.#expire(), timeout);
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whoever has started the probe has it now, and may be told. */
+  returned(): void {
+    this.#returned = true;
+  }
+
+  pass(reason: string): void {
+    this.#end({ passed: true, latency: monotonic() - this.#begin, reason });
+  }
+
+  fail(reason: string): void {
+    this.#end({ passed: false, reason });
+  }
+
+  /** An answer came, and it was the wrong one. */
+  reject(reason: string): void {
+    this.#end({ passed: false, latency: monotonic() - this.#begin, reason });
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+    this.#forget(this);
+    if (this.#over) return;
+    this.#over = true;
+    this.release();
+  }
+
+  /**
+   * Where the event loop was busy with something else, an answer may wait that came in time: the probe gets the time that it
+   * was robbed of.
+   */
+  #expire(): void {
+    const late = monotonic() - this.#due;
+    if (late < LATENESS) return this.fail('timed out');
+    const extension = Math.min(late, this.#timeout);
+    this.#due = monotonic() + extension;
+    this.#timer = setTimer(() => this.#expire(), extension);
+  }
+
+  #end(result: ProbeResult): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer.cancel();
+    this.release();
+    if (this.#returned) this.#tell(result);
+    else this.#timer = setTimer(() => this.#tell(result), 0);
+  }
+
+  #tell(result: ProbeResult): void {
+    this.#forget(this);
+    this.#done(result);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'not permitted',
+  EADDRNOTAVAIL: 'address not available',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host unreachable',
+  EMFILE: 'too many open files',
+  ENETDOWN: 'device is down',
+  ENETUNREACH: 'network unreachable',
+  ENODEV: 'no such device',
+  ENOENT: 'no such program',
+  ENXIO: 'no such device',
+  EPERM: 'not permitted',
+  ETIMEDOUT: 'timed out',
+};
+
+/** A few words for what a call has thrown. */
+export function reasonOf(error: unknown): string {
+  const { code } = error as Partial<SystemError>;
+  if (code !== undefined) return REASONS[code] ?? code;
+  return error instanceof Error ? error.message : String(error);
+}

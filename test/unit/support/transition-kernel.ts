@@ -1,0 +1,116 @@
+import type { KeptCounters } from '../../../src/transition/tally.ts';
+import type { SlotHistory, Transition } from '../../../src/transition/transition.ts';
+
+export interface Packet {
+  readonly flow: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly flag?: 'syn' | 'fin';
+  readonly slot: number;
+}
+
+/** Where a packet ends: at a server, or nowhere. */
+export type Fate = { readonly server: string } | 'reset' | 'drop' | 'nobody';
+
+/** Milliseconds that a flow is remembered once it closes. */
+const CLOSING = 120_000;
+
+/**
+ * A kernel that follows the rules of a transition (src/ruleset/moved-chain.ts), of one family: sets of recorded flows with
+ * their time-outs, and counters.
+ */
+export class TransitionKernel {
+  /** By slot; `undefined` = nobody. */
+  owners: readonly (string | undefined)[] = [];
+  readonly #drainTimeout: number;
+  readonly #idleTimeout: number;
+  #transition: Transition | undefined;
+  /** Flow → when it is forgotten, by server. */
+  #recorded = new Map<string, Map<string, number>>();
+  #closing = new Map<string, number>();
+  #kept = new Map<string, bigint>();
+  #reset = 0n;
+  #silence = 0n;
+
+  constructor(drainTimeout: number, idleTimeout: number) {
+    this.#drainTimeout = drainTimeout;
+    this.#idleTimeout = idleTimeout;
+  }
+
+  /** One transaction: sets and counters of servers that are recorded no more go with what is in them. */
+  load(owners: readonly (string | undefined)[], transition: Transition | undefined): void {
+    this.owners = owners;
+    this.#transition = transition;
+    const recorded = transition?.recorded ?? [];
+    this.#recorded = new Map(
+      recorded.map((server) => [server, this.#recorded.get(server) ?? new Map<string, number>()]),
+    );
+    this.#kept = new Map(recorded.map((server) => [server, this.#kept.get(server) ?? 0n]));
+    if (transition) return;
+    this.#closing = new Map();
+    this.#reset = 0n;
+    this.#silence = 0n;
+  }
+
+  counters(): KeptCounters {
+    return { kept: new Map(this.#kept), reset: this.#reset, silence: this.#silence };
+  }
+
+  send(packet: Packet, now: number): Fate {
+    const owner = this.owners[packet.slot];
+    const table = this.#transition?.tables[4];
+    const history = table?.histories[table.slots[packet.slot] ?? 0xffff];
+    if (!history) return owner === undefined ? 'nobody' : { server: owner };
+    if (history.current !== owner)
+      throw new Error(`the history names ${history.current}, the slot map ${owner ?? '–'}`);
+    return this.#moved(packet, history, now);
+  }
+
+  #moved(packet: Packet, { current, unknown, visited, learning }: SlotHistory, now: number): Fate {
+    const known = [current, ...visited].find((server) => this.#knows(server, packet.flow, now));
+    if (known !== undefined) {
+      this.#refresh(known, packet, now);
+      return known === current ? { server: known } : this.#keep(known);
+    }
+    if (packet.protocol === 'udp') {
+      if (learning === undefined) return { server: current };
+      this.#record(learning, packet.flow, now + this.#idleTimeout);
+      return this.#keep(learning);
+    }
+    const asTheTableSays = typeof unknown === 'object' && unknown.server === current;
+    if (packet.flag === 'syn') {
+      if (!asTheTableSays) this.#record(current, packet.flow, now + this.#openTimeout);
+      return { server: current };
+    }
+    if (asTheTableSays) return { server: current };
+    if (typeof unknown === 'object') return this.#keep(unknown.server);
+    if (unknown === 'reset') this.#reset++;
+    else this.#silence++;
+    return unknown;
+  }
+
+  get #openTimeout(): number {
+    return Math.max(2 * this.#drainTimeout, this.#idleTimeout);
+  }
+
+  #refresh(server: string, { flow, protocol, flag }: Packet, now: number): void {
+    const closes = flag === 'fin' || (this.#closing.get(flow) ?? 0) > now;
+    if (closes) this.#closing.set(flow, now + CLOSING);
+    const timeout = closes ? CLOSING : protocol === 'udp' ? this.#idleTimeout : this.#openTimeout;
+    this.#record(server, flow, now + timeout);
+  }
+
+  #keep(server: string): Fate {
+    this.#kept.set(server, (this.#kept.get(server) ?? 0n) + 1n);
+    return { server };
+  }
+
+  #knows(server: string, flow: string, now: number): boolean {
+    return (this.#recorded.get(server)?.get(flow) ?? 0) > now;
+  }
+
+  #record(server: string, flow: string, until: number): void {
+    const set = this.#recorded.get(server);
+    if (!set) throw new Error(`no set for the flows of ${server}`);
+    set.set(flow, until);
+  }
+}
