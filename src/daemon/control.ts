@@ -29,12 +29,10 @@ import type {
   ServiceStatus,
   SetServer,
   SetWeight,
-  TransitionStatus,
 } from '../service/control.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
 import type { Simulation } from '../simulate/simulate.ts';
 import { progress } from '../transition/state.ts';
-import type { KeptServer, TransitionState } from '../transition/state.ts';
 import { createAllocator } from './allocator.ts';
 import type { Controller } from './controller.ts';
 import type { HealthWatch } from './health-watch.ts';
@@ -247,7 +245,7 @@ export class DaemonControl implements Control {
       ports: service.ports.map(formatPortRange),
       slots: service.slots,
       ...(inactive === undefined ? {} : { inactive }),
-      ...(transition ? { transition: transitionStatus(transition, clock()) } : {}),
+      ...(transition ? { transition: progress(transition, clock()) } : {}),
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);
         const slots = Math.max(...([4, 6] as const).map((family) => countOf(tables[family], index)));
@@ -379,13 +377,6 @@ function countOf(table: Uint16Array | undefined, index: number): number {
 function withoutTransitions(deployment: Deployment): Deployment {
   const steady = ({ transition: _, ...rest }: DeployedService): DeployedService => rest;
   return { ...deployment, services: deployment.services.map(steady) };
-}
-
-/** In seconds, as those outside have it. */
-function transitionStatus(transition: TransitionState, now: number): TransitionStatus {
-  const { age, remaining, slots, kept } = progress(transition, now);
-  const seconds = ({ server, packets, idle }: KeptServer) => ({ server, packets, idle: idle / 1000 });
-  return { since: age / 1000, until: remaining / 1000, slots, kept: kept.map(seconds) };
 }
 
 /** Runs code whose throw is a rejection. */
