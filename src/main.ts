@@ -28,7 +28,7 @@ async function main(words: readonly string[]): Promise<number> {
 async function run(invocation: Invocation): Promise<number> {
   switch (invocation.command) {
     case 'daemon':
-      return runDaemon(invocation, ONEIP_VERSION);
+      return runDaemon(invocation);
     case 'check':
       return runCheck(invocation);
     case 'plan':

@@ -1,8 +1,8 @@
 import { activate } from '../deployment/activate.ts';
 import type { Deployment, Observation } from '../deployment/deployment.ts';
 import { slotTables } from '../deployment/slot-tables.ts';
-import { parseSnapshot } from '../membership/snapshot.ts';
-import type { Snapshot } from '../membership/snapshot.ts';
+import { parseSnapshot } from '../deployment/snapshot.ts';
+import type { Snapshot } from '../deployment/snapshot.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { cleanUp } from '../host/cleanup.ts';

@@ -5,7 +5,7 @@ import type { Problem } from '../config/problem.ts';
 import { hasErrors } from '../config/report.ts';
 import { addSection, addToList, removeFromList, removeSection, setOption } from '../config/uci-edit.ts';
 import { loadConfiguration } from '../config/validate.ts';
-import type { DeployedService, Deployment } from '../deployment/deployment.ts';
+import { withoutTransitions } from '../deployment/deployment.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
 import { forget, orderAddition, orderRemoval, orderState, orderWeight, withdrawState } from '../membership/orders.ts';
@@ -371,12 +371,6 @@ function countOf(table: Uint16Array | undefined, index: number): number {
   let count = 0;
   for (const owner of table ?? []) if (owner === index) count++;
   return count;
-}
-
-/** What open connections make of it for a while is not what a plan is about. */
-function withoutTransitions(deployment: Deployment): Deployment {
-  const steady = ({ transition: _, ...rest }: DeployedService): DeployedService => rest;
-  return { ...deployment, services: deployment.services.map(steady) };
 }
 
 /** Runs code whose throw is a rejection. */

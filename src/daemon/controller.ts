@@ -4,6 +4,7 @@ import type { Configuration } from '../config/validate.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
+import { withoutTransitions } from '../deployment/deployment.ts';
 import type { DeployedService, Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { advance } from '../membership/fleet.ts';
@@ -436,12 +437,13 @@ function isShapedLike(shape: Shape, configuration: Configuration, fleet: Fleet):
 
 /** The same deployment with the slots, and the changes under way, of the fleet. */
 function redistribute(deployment: Deployment, fleet: Fleet): Deployment {
-  const services = deployment.services.map(({ transition: _, ...deployed }): DeployedService => {
+  const steady = withoutTransitions(deployment);
+  const services = steady.services.map((deployed): DeployedService => {
     const squad = fleet.get(deployed.service.name);
     const transition = squad?.transition?.transition;
     return { ...deployed, tables: squad?.tables ?? deployed.tables, ...(transition ? { transition } : {}) };
   });
-  return { ...deployment, services };
+  return { ...steady, services };
 }
 
 function isSameDistribution(one: Deployment, other: Deployment): boolean {

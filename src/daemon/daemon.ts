@@ -27,6 +27,7 @@ import { DaemonControl } from './control.ts';
 import { Controller } from './controller.ts';
 import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
+import { VERSION } from './version.ts';
 import { HealthWatch } from './health-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
@@ -41,7 +42,7 @@ const LONGEST_TIMER = 3_600_000;
  * `oneip daemon`: dispatches until SIGTERM or SIGINT, and then leaves the router as it was. SIGHUP reads the configuration
  * again. Resolves with the exit status.
  */
-export async function runDaemon(invocation: Invocation, version: string): Promise<number> {
+export async function runDaemon(invocation: Invocation): Promise<number> {
   const file = optionValue(invocation, 'config');
   const state = optionValue(invocation, 'state');
   ensureDirectory(state);
@@ -53,7 +54,7 @@ export async function runDaemon(invocation: Invocation, version: string): Promis
   const previous = parseSnapshot(readTextIfThere(`${state}/applied.json`) ?? '');
   const orders = parseOrders(readTextIfThere(`${state}/orders.json`) ?? '');
   const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS };
-  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus'), version }, heritage);
+  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage);
   return daemon.run(text);
 }
 
@@ -64,7 +65,6 @@ interface Places {
   readonly state: string;
   /** Socket of ubusd. */
   readonly ubus: string;
-  readonly version: string;
 }
 
 class Daemon {
@@ -84,7 +84,7 @@ class Daemon {
   #failure: string | undefined;
   #ending = false;
 
-  constructor({ file, state, ubus, version }: Places, heritage: Heritage) {
+  constructor({ file, state, ubus }: Places, heritage: Heritage) {
     this.#file = file;
     this.#router = new HostRouter(state, ubus, {
       log,
@@ -131,7 +131,7 @@ class Daemon {
       router: this.#router,
       clock: monotonicClock,
       littleEndian: isLittleEndian(),
-      ...{ version, file, turn, readSysctls },
+      ...{ version: VERSION, file, turn, readSysctls },
       readFile: () => readText(file),
       writeFile: (text) => writeText(file, text),
       reload: () => this.#reload(),
