@@ -156,8 +156,9 @@ function kindOf(set: SetObject): 'map' | 'set' {
   return set.verdicts ? 'map' : 'set';
 }
 
-function definitionOf({ key, verdicts, interval }: SetObject): { readonly [key: string]: Json } {
-  return { type: key, ...(verdicts ? { map: 'verdict' } : {}), ...(interval ? { flags: ['interval'] } : {}) };
+function definitionOf({ key, verdicts, interval, timeout }: SetObject): { readonly [key: string]: Json } {
+  const flags = [...(interval ? ['interval'] : []), ...(timeout ? ['timeout'] : [])];
+  return { type: key, ...(verdicts ? { map: 'verdict' } : {}), ...(flags.length > 0 ? { flags } : {}) };
 }
 
 function redefined(set: SetObject, wanted: Table): boolean {

@@ -47,7 +47,8 @@ export function diffSlotMap(before: SlotMap | undefined, after: SlotMap): SlotMo
 
 /** What stands behind the slot's number in an element, by index into the targets. */
 function endsOf(map: SlotMap | undefined): string[] {
-  return map?.targets.map((target) => `,{"goto":{"target":${JSON.stringify(target)}}}]`) ?? [];
+  const verdict = map?.verdict ?? 'goto';
+  return map?.targets.map((target) => `,{"${verdict}":{"target":${JSON.stringify(target)}}}]`) ?? [];
 }
 
 function describe(

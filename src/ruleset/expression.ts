@@ -51,6 +51,8 @@ export function goto(chain: string): Json {
   return { goto: { target: chain } };
 }
 
+/** Back to the rule behind the jump that led here. */
+export const back: Json = { return: null };
 export const accept: Json = { accept: null };
 export const drop: Json = { drop: null };
 export const notrack: Json = { notrack: null };
@@ -58,6 +60,14 @@ export const notrack: Json = { notrack: null };
 /** Assigns to a field, an option or metadata. */
 export function set(key: Json, value: Json): Json {
   return { mangle: { key, value } };
+}
+
+/**
+ * Puts the key into a set, or has it stay there for so many seconds from now. Goes on with the rule unless it is not in the
+ * set and the set is full.
+ */
+export function update(setName: string, key: Json, timeout: number): Json {
+  return { set: { op: 'update', elem: { elem: { val: key, timeout } }, set: `@${setName}` } };
 }
 
 /** Counts in a named counter. */

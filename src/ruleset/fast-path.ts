@@ -2,17 +2,28 @@ import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { count } from './expression.ts';
-import { admit, clampSegments, clientSets, leaveToStack, sourceSet } from './guard.ts';
+import { accept, count, goto, meta, verdictMap } from './expression.ts';
+import { admit, clampSegments, clientSets, leaveForeignFrames, leaveToStack, sourceSet } from './guard.ts';
 import { answerArp } from './arp-answer.ts';
+import { transitionChains } from './moved-chain.ts';
 import { rule } from './ruleset.ts';
-import type { Chain, Table } from './ruleset.ts';
+import type { Chain, Rule, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
-import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
+import { dispatchByClient, hashClient, lookUpSlot, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
 import type { ImpossibleSources } from './source-guard.ts';
-import { familiesOf, takesAll, transports } from './traffic.ts';
+import { familiesOf, trafficOf } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
+import {
+  asideChain,
+  endMap,
+  endMaps,
+  flowSets,
+  isMoving,
+  movedMap,
+  movedMaps,
+  transitionCounters,
+} from './transition.ts';
 
 /** Before flowtables (0) and before anything else that usually hooks ingress. */
 const INGRESS_PRIORITY = -150;
@@ -20,11 +31,6 @@ const INGRESS_PRIORITY = -150;
 /** Chain of the guards that a service's packets of one class pass on their way from a device. */
 export function guardChain(place: string, service: string, traffic: Traffic, family: Family): string {
   return `${place}/${service}/${traffic}${family}`;
-}
-
-/** Classes of packets that a service takes from its clients. */
-export function trafficOf(deployed: DeployedService): Traffic[] {
-  return [...transports(deployed.service), 'echo', ...(takesAll(deployed.service) ? (['other'] as const) : [])];
 }
 
 /**
@@ -68,10 +74,24 @@ export function fastPath(deployment: Deployment): Table {
   }
   return {
     family: 'netdev',
-    chains: [...chains, ...active.flatMap(serverChains)],
-    sets: [...sets, ...active.flatMap((deployed) => clientSets(deployed, familiesOf(deployed)))],
-    slotMaps: active.flatMap(slotMaps),
-    counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
+    chains: [
+      ...chains,
+      ...active.flatMap((deployed) => transitionChains(deployed, deployment)),
+      ...active.flatMap(serverChains),
+    ],
+    sets: [
+      ...sets,
+      ...active.flatMap((deployed) => [
+        ...clientSets(deployed, familiesOf(deployed)),
+        ...flowSets(deployed),
+        ...endMaps(deployed, deployment),
+      ]),
+    ],
+    slotMaps: [...active.flatMap(slotMaps), ...active.flatMap(movedMaps)],
+    counters: active.flatMap((deployed) => [
+      ...deployed.servers.map(({ name }) => serverCounter(deployed.service.name, name)),
+      ...transitionCounters(deployed),
+    ]),
   };
 }
 
@@ -82,16 +102,34 @@ function guardChains(
   impossible: ImpossibleSources,
 ): Chain[] {
   return familiesOf(deployed).flatMap((family) =>
-    trafficOf(deployed).map((traffic) => ({
-      name: guardChain(place, deployed.service.name, traffic, family),
-      rules: [
-        ...leaveToStack(source, deployed.device, family, traffic),
-        ...admit(place, deployed, family, impossible[family]),
-        ...clampSegments(source, deployed.device, family, traffic),
-        rule('client to slot to server', ...dispatchByClient(deployed, family, traffic)),
-      ],
-    })),
+    trafficOf(deployed).map((traffic) => {
+      const moving = isMoving(deployed, family, traffic);
+      const aside = moving ? goto(asideChain(deployed.service.name)) : accept;
+      const left = leaveToStack(source, deployed.device, family, traffic, aside);
+      const admitted = admit(place, deployed, family, impossible[family]);
+      return {
+        name: guardChain(place, deployed.service.name, traffic, family),
+        rules: [
+          ...leaveForeignFrames(source, family),
+          // What is left to the stack goes the way of its flow there: it has to be found out before.
+          ...(moving ? [...admitted, findHistory(deployed, family, traffic), ...left] : [...left, ...admitted]),
+          ...clampSegments(source, deployed.device, family, traffic),
+          ...(moving
+            ? [
+                rule('decided by its history', verdictMap(meta('mark'), endMap(deployed.service.name))),
+                rule('slot to server', lookUpSlot(deployed, family)),
+              ]
+            : [rule('client to slot to server', ...dispatchByClient(deployed, family, traffic))]),
+        ],
+      };
+    }),
   );
+}
+
+/** One rule for both: a fragment has no ports to hash, and must not be taken for one of slot 0. */
+function findHistory(deployed: DeployedService, family: Family, traffic: Traffic): Rule {
+  const lookUp = verdictMap(meta('mark'), movedMap(deployed, family));
+  return rule('client to slot to history', hashClient(deployed, family, traffic), lookUp);
 }
 
 /**

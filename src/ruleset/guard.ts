@@ -35,34 +35,45 @@ export function sourceSet(place: string, family: Family, impossible: readonly Pr
   };
 }
 
-/**
- * What the fast path leaves to the stack, which knows better what to do: frames that are not for us, fragments, IP options
- * and extension headers, packets whose time is over (the stack says so to the client), and packets that the servers' link
- * does not take (the stack sends "fragmentation needed", `fwd` does not).
- */
-export function leaveToStack(source: LinkState, device: LinkState, family: Family, traffic: Traffic): Rule[] {
-  const rules: Rule[] = [];
-  if (source.hardware !== undefined) {
-    rules.push(rule('frames for this router only', match(meta('pkttype'), 'host', '!='), accept));
+/** Frames that are not for us, and none of this device, are left to the stack. */
+export function leaveForeignFrames(source: LinkState, family: Family): Rule[] {
+  if (source.hardware === undefined) return [];
+  return [
+    rule('frames for this router only', match(meta('pkttype'), 'host', '!='), accept),
     // Ingress of a device sees the frames of all its VLANs before these do, and would hand them on with their tags.
-    rules.push(rule('frames without VLAN tag', match(raw('ll', 96, 16), ETHER_TYPE[family], '!='), accept));
-  }
+    rule('frames without VLAN tag', match(raw('ll', 96, 16), ETHER_TYPE[family], '!='), accept),
+  ];
+}
+
+/**
+ * What else the fast path leaves to the stack, which knows better what to do: fragments, IP options and extension headers,
+ * packets whose time is over (the stack says so to the client), and packets that the servers' link does not take (the stack
+ * sends "fragmentation needed", `fwd` does not). `verdict` is how they are left.
+ */
+export function leaveToStack(
+  source: LinkState,
+  device: LinkState,
+  family: Family,
+  traffic: Traffic,
+  verdict: Json = accept,
+): Rule[] {
+  const rules: Rule[] = [];
   if (family === 4) {
     // Two loads of a word or less run without a function call in the kernel (nft_payload_fast_eval); the one load of eight
     // bytes that would tell both took 3 % of all packets more.
     const fragment: Json = { '&': [raw('nh', 32, 32), 0x3fff] };
-    rules.push(rule('IP options', match(raw('nh', 0, 8), 0x45, '!='), accept));
-    rules.push(rule('fragments', match(fragment, 0, '!='), accept));
+    rules.push(rule('IP options', match(raw('nh', 0, 8), 0x45, '!='), verdict));
+    rules.push(rule('fragments', match(fragment, 0, '!='), verdict));
   } else if (traffic === 'other') {
-    rules.push(rule('extension headers', match(raw('nh', 48, 8), anonymous(...EXTENSION_HEADERS)), accept));
+    rules.push(rule('extension headers', match(raw('nh', 48, 8), anonymous(...EXTENSION_HEADERS)), verdict));
   } else {
     const protocol = PROTOCOL_NUMBER[traffic === 'echo' ? 'ipv6-icmp' : traffic];
-    rules.push(rule('fragments, extension headers', match(raw('nh', 48, 8), protocol, '!='), accept));
+    rules.push(rule('fragments, extension headers', match(raw('nh', 48, 8), protocol, '!='), verdict));
   }
   const lifetime = raw('nh', family === 4 ? 64 : 56, 8);
-  rules.push(rule('lifetime is over', match(lifetime, 2, '<'), accept));
+  rules.push(rule('lifetime is over', match(lifetime, 2, '<'), verdict));
   // Only where it can happen: receive offload makes ordinary uploads look oversize, and those would leave the fast path.
-  if (source.mtu > device.mtu) rules.push(rule('larger than the MTU', match(meta('length'), device.mtu, '>'), accept));
+  if (source.mtu > device.mtu) rules.push(rule('larger than the MTU', match(meta('length'), device.mtu, '>'), verdict));
   return rules;
 }
 

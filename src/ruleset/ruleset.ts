@@ -2,7 +2,8 @@ import type { Json } from './expression.ts';
 
 /**
  * A whole ruleset as data: what the kernel shall hold. Names follow the way of a packet: `from/DEVICE` is where it arrives,
- * `from/DEVICE/SERVICE/tcp4` its guards, `SERVICE/slot` the allocation table, `SERVICE/to/SERVER` its end.
+ * `from/DEVICE/SERVICE/tcp4` its guards, `SERVICE/slot` the allocation table, `SERVICE/to/SERVER` its end. While a change is
+ * digested, `SERVICE/moved` comes in between.
  */
 export interface Ruleset {
   readonly tables: readonly Table[];
@@ -45,6 +46,8 @@ export interface SetObject {
   readonly key: string | readonly string[];
   readonly verdicts: boolean;
   readonly interval: boolean;
+  /** True where packets add elements, which are forgotten in time: those are the kernel's, and none are given here. */
+  readonly timeout?: boolean;
   /** Elements; of maps, [key, verdict]. */
   readonly elements: readonly Json[];
 }
@@ -56,6 +59,8 @@ export interface SlotMap {
   readonly slots: Uint16Array;
   /** Chains. */
   readonly targets: readonly string[];
+  /** How packets get there; absent = `goto`. */
+  readonly verdict?: 'jump';
 }
 
 export interface Rule {

@@ -1,3 +1,4 @@
+import type { Service } from '../config/model.ts';
 import type { DeployedService } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
@@ -41,8 +42,7 @@ export function slotMaps(deployed: DeployedService): SlotMap[] {
  * itself needs `typeof`, which JSON cannot declare in nft 1.0.6. Goes on where the slot has no server.
  */
 export function dispatchByClient(deployed: DeployedService, family: Family, traffic: Traffic): Json[] {
-  const { hash, hashPrefix6 } = deployed.service;
-  return dispatch(deployed, family, forwardHashKey(hash, family, portsOrNone(traffic), hashPrefix6));
+  return [hashClient(deployed, family, traffic), lookUpSlot(deployed, family)];
 }
 
 /** The same for an ICMP error: the client is the destination of the packet inside. */
@@ -59,10 +59,20 @@ function portsOrNone(traffic: Traffic): 'ports' | 'none' {
   return hasPorts(traffic) ? 'ports' : 'none';
 }
 
+/** The first half of it, and the second: for those who look at the slot in between. */
+export function hashClient({ service }: DeployedService, family: Family, traffic: Traffic): Json {
+  const { hash, hashPrefix6 } = service;
+  return setSlot(service, forwardHashKey(hash, family, portsOrNone(traffic), hashPrefix6));
+}
+
+export function lookUpSlot(deployed: DeployedService, family: Family): Json {
+  return verdictMap(meta('mark'), slotMapName(deployed, family));
+}
+
 function dispatch(deployed: DeployedService, family: Family, key: Json): Json[] {
-  const { slots, seed } = deployed.service;
-  return [
-    set(meta('mark'), { jhash: { mod: slots, offset: 0, seed, expr: key } }),
-    verdictMap(meta('mark'), slotMapName(deployed, family)),
-  ];
+  return [setSlot(deployed.service, key), lookUpSlot(deployed, family)];
+}
+
+function setSlot({ slots, seed }: Service, key: Json): Json {
+  return set(meta('mark'), { jhash: { mod: slots, offset: 0, seed, expr: key } });
 }

@@ -4,7 +4,7 @@ import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
 import { range, set, verdictMap } from './expression.ts';
-import { guardChain, trafficOf } from './fast-path.ts';
+import { guardChain } from './fast-path.ts';
 import { admit, clampSegments, clientSets, sourceSet } from './guard.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
 import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
@@ -13,7 +13,9 @@ import type { Chain, Rule, SetObject, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
-import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, trafficOf, transports } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+import { endMap, endMaps, historiesOf, isMoving, resetMark } from './transition.ts';
 
 /** Before conntrack (-200), behind defragmentation (-400). */
 const RAW_PRIORITY = -300;
@@ -81,6 +83,7 @@ export function slowPath(deployment: Deployment): Table {
         guardChains(place, deployed, (family, traffic) => [
           ...admit(place, deployed, family, impossible[family]),
           ...clampSegments(link, deployed.device, family, traffic),
+          ...(isMoving(deployed, family, traffic) ? heedHistory(deployed, deployment, traffic) : []),
         ]),
       ),
     ]),
@@ -115,7 +118,10 @@ export function slowPath(deployment: Deployment): Table {
       ...families.flatMap((family) => ghostSets(active, family)),
       ...maps.flatMap(({ sets }) => sets),
       ...routersOwn.sets,
-      ...active.flatMap((deployed) => clientSets(deployed, familiesOf(deployed))),
+      ...active.flatMap((deployed) => [
+        ...clientSets(deployed, familiesOf(deployed)),
+        ...endMaps(deployed, deployment),
+      ]),
       ...places.flatMap(({ place, here, impossible }) =>
         [...new Set(here.flatMap(familiesOf))].map((family) => sourceSet(place, family, impossible[family])),
       ),
@@ -218,7 +224,7 @@ function conntrackChains(deployment: Deployment, families: readonly Family[]): C
 function guardChains(
   place: string,
   deployed: DeployedService,
-  guards: (family: Family, traffic: ReturnType<typeof trafficOf>[number]) => Rule[],
+  guards: (family: Family, traffic: Traffic) => Rule[],
 ): Chain[] {
   return familiesOf(deployed).flatMap((family) =>
     trafficOf(deployed).map((traffic) => ({
@@ -230,6 +236,20 @@ function guardChains(
       ],
     })),
   );
+}
+
+/**
+ * While a change is digested the fast path has decided by the packet's flow, and its mark says how. Reassembled packets
+ * carry the mark of their first fragment. The router's own connections, echo and ICMP errors go by the slot table at once.
+ */
+function heedHistory(deployed: DeployedService, deployment: Deployment, traffic: Traffic): Rule[] {
+  const { name } = deployed.service;
+  const refuses = traffic === 'tcp' && historiesOf(deployed).some(({ unknown }) => unknown === 'reset');
+  const isRefused = match(meta('mark'), resetMark(deployment));
+  return [
+    rule('decided by its history', verdictMap(meta('mark'), endMap(name))),
+    ...(refuses ? [rule('lost connection', isRefused, { reject: { type: 'tcp reset' } })] : []),
+  ];
 }
 
 /** Where replies are forwarded, the client's link may carry less than the server's: `rt mtu` knows. */

@@ -27,6 +27,11 @@ export function icmpProtocol(family: Family): 'icmp' | 'ipv6-icmp' {
   return family === 4 ? 'icmp' : 'ipv6-icmp';
 }
 
+/** Classes of packets that a service takes from its clients. */
+export function trafficOf({ service }: DeployedService): Traffic[] {
+  return [...transports(service), 'echo', ...(takesAll(service) ? (['other'] as const) : [])];
+}
+
 /** IP protocol numbers (IANA). Numbers, since nft reads names from /etc/protocols, which a small system may lack. */
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17, icmp: 1, 'ipv6-icmp': 58 } as const;
 

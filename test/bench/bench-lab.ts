@@ -12,13 +12,8 @@ export const bystander: Readonly<Record<Family, string>> = { 4: '192.0.2.99', 6:
 /** The router's way to everybody else. */
 const upstream: Readonly<Record<Family, string>> = { 4: '203.0.113.2', 6: '2001:db8::2' };
 export const port = 9000;
-export const clientCount = 100_000;
-/**
- * From one client to the one after, modulo `clientCount`: as near the golden section as a number without a common divisor
- * gets. Flows are made in ascending order and used in this one, or memory would be read in the order in which it was given
- * out, as no crowd of clients does.
- */
-const clientStep = 61_803;
+/** Clients that a lab has unless told otherwise; also the most. */
+export const mostClients = 100_000;
 const firstClient: Readonly<Record<Family, string>> = { 4: '198.18.0.1', 6: '2001:db8:4000::1' };
 const routerMac = '02:00:00:00:00:01';
 const upstreamMac = '02:00:00:00:00:02';
@@ -40,6 +35,8 @@ export interface LabOptions {
   readonly sender: Sender;
   /** The core that sends, and with that does all the work. */
   readonly cpu: number;
+  /** 1 to `mostClients`. */
+  readonly clients: number;
   /** Where the packets go, `ghost` or `bystander`. */
   readonly target: Readonly<Record<Family, string>>;
 }
@@ -54,7 +51,7 @@ export function serverMac(number: number): string {
   return `02:00:00:00:02:${number.toString(16).padStart(2, '0')}`;
 }
 
-/** Address of client 0 to `clientCount` - 1, as `flows.c` counts them. */
+/** Address of client 0 and so on, as `flows.c` counts them. */
 export function clientAddress(family: Family, number: number): string {
   if (family === 6) return `2001:db8:${(0x4000 + (number >> 16)).toString(16)}:${(number & 0xffff).toString(16)}::1`;
   const word = ((198 << 24) | (18 << 16)) + 1 + number;
@@ -155,9 +152,9 @@ export class BenchLab {
   }
 
   async #startSender(): Promise<void> {
-    const { sender, target, family, cpu } = this.options;
+    const { sender, target, family, cpu, clients } = this.options;
     const [place, device] = sender === 'raw' ? [this.#upstream, 'eth0'] : [this.router, 'wan'];
-    const flows = [target[family], firstClient[family], clientCount, port, clientStep];
+    const flows = [target[family], firstClient[family], clients, port, stepThrough(clients)];
     const started = place.start(
       [tool('bench-sender'), sender, device, upstreamMac, routerMac, ...flows, cpu].map(String),
     );
@@ -236,6 +233,21 @@ export class BenchLab {
     removeLab(this.#prefix);
     this.#disarm();
   }
+}
+
+/**
+ * From one client to the one after, modulo their number: near the golden section, and without a common divisor, so that all
+ * have their turn. Flows are made in ascending order and used in this one, or memory would be read in the order in which it
+ * was given out, as no crowd of clients does.
+ */
+function stepThrough(clients: number): number {
+  let step = Math.max(1, Math.round(clients * 0.618));
+  while (greatestCommonDivisor(step, clients) > 1) step += 1;
+  return step;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 function sinkChain(device: string): string {

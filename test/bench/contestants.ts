@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Daemon } from '../lab/daemon.ts';
 import { Oracle } from '../lab/scenario.ts';
-import { bystander, clientAddress, clientCount, ghost, port, serverAddress } from './bench-lab.ts';
+import { bystander, clientAddress, ghost, port, serverAddress } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
 import { loadRuleset, oneipConfig, serverNumbers, serviceName } from './service.ts';
 
@@ -52,7 +52,7 @@ const followConnections = (lab: BenchLab) =>
 
 const plainTracked: Contestant = {
   name: 'plain-ct',
-  description: `the same with a firewall that follows connections, ${clientCount} of them`,
+  description: 'the same with a firewall that follows connections, one for each client',
   tracked: true,
   async setUp(lab) {
     await routed(lab);
@@ -63,16 +63,35 @@ const plainTracked: Contestant = {
   faultOf: allAtServer1,
 };
 
-const plainWithRule: Contestant = {
-  name: 'plain-rule',
-  description: 'the same on a router with one policy rule, which takes nothing',
-  async setUp(lab) {
-    await routed(lab);
-    await policyRule(lab, 'fwmark 1 lookup 1000');
-    return nothing;
-  },
-  faultOf: allAtServer1,
-};
+/** Plain routing where policy rules are asked that take none of the packets. */
+function plainWithRules(name: string, description: string, rulesOf: (lab: BenchLab) => readonly string[]): Contestant {
+  return {
+    name,
+    description,
+    async setUp(lab) {
+      await routed(lab);
+      for (const rule of rulesOf(lab)) await policyRule(lab, rule);
+      return nothing;
+    },
+    faultOf: allAtServer1,
+  };
+}
+
+/** The slow path's, as the daemon would make them. */
+const rulesOfServers = (lab: BenchLab) =>
+  serverNumbers(lab).map((number) => `priority 30000 fwmark ${0x6f690000 + number} lookup ${1000 + number}`);
+
+/** Leads all packets that have none of our marks past those. */
+const skipRule = 'priority 1 not fwmark 0x6f690000/0xffff0000 goto 32766';
+
+const plainBesideRules: readonly Contestant[] = [
+  plainWithRules('plain-rule', 'the same on a router with one policy rule', () => ['fwmark 1 lookup 1000']),
+  plainWithRules('plain-rules', 'the same with a policy rule for each server', rulesOfServers),
+  plainWithRules('plain-rules-skip', 'the same, and one before them that leads past them', (lab) => [
+    ...rulesOfServers(lab),
+    skipRule,
+  ]),
+];
 
 const drop: Contestant = {
   name: 'drop',
@@ -101,7 +120,7 @@ const keepFlows = { 'net.netfilter.nf_conntrack_udp_timeout': 600 };
 
 const dnat: Contestant = {
   name: 'dnat',
-  description: `DNAT by nftables, ${clientCount} conntrack entries`,
+  description: 'DNAT by nftables, one conntrack entry for each client',
   tracked: true,
   async setUp(lab) {
     const family = lab.family === 4 ? 'ip' : 'ip6';
@@ -145,7 +164,7 @@ function bystanders(suffix: string, firewall: (lab: BenchLab) => Promise<void>):
       description: 'the same, one policy rule before ours leads unmarked packets past them',
       setUp: beside(async (lab) => {
         const end = await startDaemon(lab);
-        await policyRule(lab, 'priority 1 not fwmark 0x6f690000/0xffff0000 goto 32766');
+        await policyRule(lab, skipRule);
         return end;
       }),
       ...common,
@@ -170,7 +189,7 @@ function allAtServer1(_lab: BenchLab, { byServer, delivered }: Burst): Promise<s
 function asSimulated(lab: BenchLab, { byServer }: Burst): Promise<string | undefined> {
   const oracle = new Oracle(oneipConfig(lab));
   const expected = new Map<string, number>();
-  for (let number = 0; number < clientCount; number += 1) {
+  for (let number = 0; number < lab.options.clients; number += 1) {
     const server = oracle.server(serviceName, clientAddress(lab.family, number));
     expected.set(server, (expected.get(server) ?? 0) + 1);
   }
@@ -185,7 +204,7 @@ export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
 export const contestants: readonly Contestant[] = [
   ...usualContestants,
   drop,
-  plainWithRule,
+  ...plainBesideRules,
   plainTracked,
   ...bystanders('', nothing),
   ...bystanders('-ct', followConnections),

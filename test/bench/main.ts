@@ -3,7 +3,7 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Family } from '../../src/net/address.ts';
 import { sweepDeadLabs } from '../lab/namespace.ts';
-import { BenchLab, clientCount, ghost, SenderNotOffered, senders } from './bench-lab.ts';
+import { BenchLab, ghost, mostClients, SenderNotOffered, senders } from './bench-lab.ts';
 import type { Burst, Sender } from './bench-lab.ts';
 import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
 import { contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
@@ -14,8 +14,8 @@ const named = (list: readonly Contestant[]) => list.map(({ name }) => name);
 
 const usage = `usage: make bench [ARGS="…"]
 
-Sends UDP frames of 60 bytes (IPv6: 62) of ${clientCount} clients through a router namespace on one core, by each contestant in
-turn, and counts what arrives at the servers.
+Sends UDP frames of 60 bytes (IPv6: 62) of many clients through a router namespace on one core, by each contestant in turn,
+and counts what arrives at the servers.
 
   --servers N[,N…]      servers behind the router (default 4,64; 1–64)
   --contestants A[,B…]  of: ${named(contestants).join(', ')}
@@ -27,6 +27,7 @@ turn, and counts what arrives at the servers.
                         the router with SERVERS and FAMILY set; may be repeated
   --sender xdp|raw      who sends: the kernel on the router's device (default, where it can), or a packet socket outside
   --family 4|6          IP version (default 4)
+  --clients N           client addresses, each with one port (default and most ${mostClients})
   --setups N            how often everything is built anew (default: BENCH_SETUPS, or 9; fewer than 6 conclude nothing)
   --rounds N            rounds in each of them (default 4)
   --burst MS            length of each turn (default 150)
@@ -39,6 +40,7 @@ interface Options {
   readonly field: readonly Contestant[];
   readonly family: Family;
   readonly sender: Sender;
+  readonly clients: number;
   readonly setups: number;
   readonly rounds: number;
   readonly burst: number;
@@ -58,6 +60,7 @@ function parseOptions(): RequestedOptions | undefined {
       ruleset: { type: 'string', multiple: true, default: [] },
       sender: { type: 'string' },
       family: { type: 'string', default: '4' },
+      clients: { type: 'string', default: String(mostClients) },
       setups: { type: 'string', default: process.env['BENCH_SETUPS'] ?? '9' },
       rounds: { type: 'string', default: '4' },
       burst: { type: 'string', default: '150' },
@@ -79,6 +82,7 @@ function parseOptions(): RequestedOptions | undefined {
     field: [...names.map((name) => ({ ...contestantNamed(name) })), ...more],
     family,
     ...(values.sender === undefined ? {} : { sender: senderNamed(values.sender) }),
+    clients: wholeNumber('clients', values.clients, mostClients),
     setups: wholeNumber('setups', values.setups, 1000),
     rounds: wholeNumber('rounds', values.rounds, 1000),
     burst: wholeNumber('burst', values.burst, 10_000),
@@ -101,7 +105,7 @@ function senderNamed(name: string): Sender {
 
 /** The first sender that this kernel lets us use. */
 async function offeredSender(family: Family): Promise<Sender> {
-  const lab = new BenchLab({ servers: 1, family, sender: senders[0], cpu, target: ghost });
+  const lab = new BenchLab({ servers: 1, clients: 1, family, sender: senders[0], cpu, target: ghost });
   try {
     await lab.build();
     return senders[0];
@@ -140,22 +144,22 @@ interface Stand {
 
 type BurstsOf = ReadonlyMap<Contestant, readonly Burst[]>;
 
-async function prepare(contestant: Contestant, servers: number, { family, sender }: Options): Promise<Stand> {
-  const lab = new BenchLab({ servers, family, sender, cpu, target: contestant.target ?? ghost });
+async function prepare(contestant: Contestant, servers: number, options: Options): Promise<Stand> {
+  const { family, sender, clients } = options;
+  const lab = new BenchLab({ servers, clients, family, sender, cpu, target: contestant.target ?? ghost });
   await lab.build();
   const end = await contestant.setUp(lab);
   // Resolves neighbours and, for DNAT, makes the flows; what waits for a neighbour may be lost.
   await lab.pass();
   const pass = await lab.pass();
   const fault =
-    pass.delivered === clientCount
+    pass.delivered === clients
       ? await contestant.faultOf?.(lab, pass)
-      : `of ${clientCount} clients' packets ${pass.delivered} arrive`;
+      : `of ${clients} clients' packets ${pass.delivered} arrive`;
   if (fault !== undefined) throw new Error(`${contestant.name}: ${fault}`);
   const entries = await lab.trackedFlows();
-  const wrong = contestant.tracked ? entries < clientCount : entries > fewEntries;
-  if (wrong)
-    throw new Error(`${contestant.name}: ${entries} entries in the connection table for ${clientCount} clients`);
+  const wrong = contestant.tracked ? entries < clients : entries > fewEntries;
+  if (wrong) throw new Error(`${contestant.name}: ${entries} entries in the connection table for ${clients} clients`);
   return { contestant, lab, end };
 }
 
@@ -221,9 +225,9 @@ async function main(): Promise<number> {
   }
   const compared = results.flatMap(comparisons);
   if (options.json) {
-    const { family, sender, setups, rounds, burst } = options;
+    const { family, sender, clients, setups, rounds, burst } = options;
     process.stdout.write(
-      `${JSON.stringify({ machine, family, sender, setups, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
+      `${JSON.stringify({ machine, family, sender, clients, setups, rounds, burst, results: results.map(plainResult), compared }, null, 2)}\n`,
     );
   }
   return options.check && compared.some(({ verdict }) => verdict === 'missed') ? 1 : 0;

@@ -43,13 +43,16 @@ interface Rule {
   readonly comment: string;
 }
 
-/** Of the commands of a plan: what they add, and where to. */
+/** What a command of a plan adds or deletes. */
+interface Subject {
+  readonly rule?: Rule;
+  readonly chain?: { readonly family: string; readonly name: string };
+  readonly [other: string]: { readonly family: string } | undefined;
+}
+
 interface Command {
-  readonly add?: {
-    readonly rule?: Rule;
-    readonly chain?: { readonly family: string; readonly name: string };
-    readonly [other: string]: { readonly family: string } | undefined;
-  };
+  readonly add?: Subject;
+  readonly delete?: Subject;
 }
 
 /** Changes a rule; `undefined` where it goes. */
@@ -63,6 +66,12 @@ const fastPathReductions: Readonly<Record<string, Reduction>> = {
     ...rule,
     expr: rule.expr.map((statement) => ('counter' in statement ? { counter: null } : statement)),
   }),
+  /** Of the look-ups of the service, those for packets to other addresses: that of the ghost is asked for first. */
+  'look-ups of others': (rule, lab) => {
+    if (rule.comment !== '!oneip: find the service') return rule;
+    const left = { payload: { protocol: lab.family === 4 ? 'ip' : 'ip6', field: 'daddr' } };
+    return { ...rule, expr: [{ match: { op: '==', left, right: ghost[lab.family] } }, ...rule.expr] };
+  },
   /** The service's address and port matched in the rule itself. */
   'service map': (rule, lab) => {
     if (rule.comment !== '!oneip: find the service') return rule;
@@ -93,8 +102,9 @@ const slowPathReductions: Readonly<Record<string, Reduction>> = {
 };
 
 function reduce(command: Command, lab: BenchLab, what: string): Command | undefined {
-  const { rule, chain, ...others } = command.add ?? {};
-  const family = rule?.family ?? chain?.family ?? Object.values(others)[0]?.family;
+  const subject = command.add ?? command.delete ?? {};
+  const { rule, chain } = subject;
+  const family = Object.values(subject)[0]?.family;
   if (what === 'fast path') return family === 'netdev' ? undefined : command;
   if (what === 'slow path') return family === 'inet' ? undefined : command;
   if (what.startsWith('hook '))

@@ -134,7 +134,8 @@ static void ask(unsigned id, double time)
 {
 	struct flow *flow = flows[id];
 	char line[32];
-	int length = snprintf(line, sizeof line, "%u\n", ++flow->question);
+	/* A datagram is answered as a whole, line feed and all. */
+	int length = snprintf(line, sizeof line, flow->datagrams ? "%u" : "%u\n", ++flow->question);
 
 	if (!flow->waiting)
 		flow->waiting = time;

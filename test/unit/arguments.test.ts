@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { COMMANDS, FLAGS, OPTIONS, helpText, optionValue, parseArguments } from '../../src/cli/arguments.ts';
+import { COMMANDS, FLAGS, OPTIONS, optionValue, parseArguments } from '../../src/cli/arguments.ts';
 import type { Invocation } from '../../src/cli/arguments.ts';
+import { helpText } from '../../src/cli/help.ts';
 
 function parsed(...words: string[]): Invocation {
   const invocation = parseArguments(words);
@@ -64,6 +65,11 @@ for (const [words, complaint] of [
   [['check', 'a', 'b'], "'check' takes no 'b'"],
   [['daemon', 'x'], "'daemon' takes no 'x'"],
   [['simulate'], "'simulate' needs CLIENT[:PORT]"],
+  [['weight', 'web1'], "'weight' needs SERVER N"],
+  [['weight', 'web1', '5', '--timeout', '5m'], "'weight' takes no '--timeout'"],
+  [['failover', 'web1', '--wait'], "'failover' takes no '--wait'"],
+  [['auto', 'web1', '--timeout=5'], "'auto' takes no '--timeout'"],
+  [['status', '--persist'], "'status' takes no '--persist'"],
 ] as const) {
   test(`'oneip ${words.join(' ')}': ${complaint}`, () => {
     assert.is(parseArguments(words), complaint);
@@ -89,12 +95,22 @@ test('the help names every command, option and flag, and its examples are right'
   for (const { name, examples } of COMMANDS) {
     assert.ok(help.includes(`  oneip ${name}`));
     assert.ok(examples.length > 0);
-    for (const example of examples) assert.ok(help.includes(`  ${example}\n`));
+    for (const example of examples) {
+      assert.ok(help.includes(`  ${example}\n`));
+      const [first = ''] = example.split(/ (?:&&|\||>)/);
+      const words = (first.match(/'[^']*'|"[^"]*"|[^ '"]+/g) ?? []).map((word) => word.replace(/^['"]|['"]$/g, ''));
+      assert.is(typeof parseArguments(words.slice(1)), 'object', example);
+    }
     assert.not(helpText(name).includes(COMMANDS.find((other) => other.name !== name)?.summary ?? ''));
   }
   for (const name of [...Object.keys(OPTIONS), ...Object.keys(FLAGS)]) assert.ok(help.includes(`  --${name} `), name);
   assert.is(helpText('nonsense'), help);
-  assert.ok(help.split('\n').every((line) => line.length <= 100));
+  for (const line of help.split('\n')) assert.ok(line.length <= 100, line);
+  assert.match(help, /Exit status: 0 .*, 1 .*, 2 .*\n3 /);
+  assert.ok(helpText('weight').includes('--persist') && !helpText('weight').includes('--timeout'));
+  for (const { name, takes } of COMMANDS) {
+    for (const option of takes) assert.ok(Object.hasOwn(OPTIONS, option) || Object.hasOwn(FLAGS, option), name);
+  }
 });
 
 test.run();

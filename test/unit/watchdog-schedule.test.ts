@@ -1,0 +1,175 @@
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Timed, TimeHeap } from '../../src/watchdog/time-heap.ts';
+import { Drill, refused, web } from './watchdog-drill.ts';
+
+test('heap: whatever is put in, moved and taken out, the earliest is on top', () => {
+  const step = fc.record({ item: fc.nat(9), at: fc.integer({ min: 0, max: 20 }), out: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const heap = new TimeHeap<Timed>();
+      const items = Array.from({ length: 10 }, (): Timed => ({ at: 0, place: -1 }));
+      const model = new Map<number, number>();
+      for (const { item, at, out } of steps) {
+        const timed = items[item];
+        assert.ok(timed);
+        if (out) {
+          heap.remove(timed);
+          model.delete(item);
+        } else {
+          heap.set(timed, at);
+          model.set(item, at);
+        }
+        assert.is(heap.first()?.at, model.size === 0 ? undefined : Math.min(...model.values()));
+        assert.is(timed.place < 0, out);
+      }
+      const order: number[] = [];
+      for (let first = heap.first(); first; first = heap.first()) {
+        order.push(first.at);
+        heap.remove(first);
+      }
+      assert.equal(
+        order,
+        [...model.values()].sort((a, b) => a - b),
+      );
+    }),
+  );
+});
+
+/** A service with so many servers, all of which are pinged. */
+const crowd = (servers: number, interval: string, timeout = interval): string => {
+  const sections = Array.from(
+    { length: servers },
+    (_, index) => `config server 's${index}'\n\tlist service 'web'\n\toption address '192.168.1.${index + 2}'\n`,
+  );
+  return `config service 'web'
+	list ghost '192.0.2.1'
+
+${sections.join('\n')}
+config watchdog 'w'
+	option type 'ping'
+	option interval '${interval}'
+	option timeout '${timeout}'
+`;
+};
+
+test('schedule: 64 servers every 100 ms, each as often as it should, never more than four at once', () => {
+  const drill = new Drill(crowd(64, '100ms'));
+  drill.run(11_000);
+  const perServer = new Map<string, number[]>();
+  const perMoment = new Map<number, number>();
+  for (const { at, probe } of drill.started) {
+    const times = perServer.get(probe.target.server) ?? [];
+    perServer.set(probe.target.server, [...times, at]);
+    perMoment.set(at, (perMoment.get(at) ?? 0) + 1);
+  }
+  assert.is(perServer.size, 64);
+  for (const times of perServer.values()) {
+    assert.ok(times.length >= 99 && times.length <= 101, String(times.length));
+    const gaps = times.slice(2).map((at, index) => at - (times[index + 1] ?? 0));
+    assert.ok(
+      gaps.every((gap) => gap === 100),
+      gaps.join(' '),
+    );
+  }
+  assert.ok(Math.max(...perMoment.values()) <= 4, String(Math.max(...perMoment.values())));
+});
+
+test('schedule: the first probes come within a second, spread, however long the interval', () => {
+  const drill = new Drill(crowd(10, '1h', '1s'));
+  drill.run(2000);
+  assert.equal(
+    drill.started.map(({ at }) => at),
+    [1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900],
+  );
+  drill.run(3_700_000);
+  assert.ok(drill.started.length >= 15 && drill.started.length <= 20, String(drill.started.length));
+});
+
+test('schedule: a late wake-up makes up for nothing', () => {
+  const drill = new Drill(crowd(4, '100ms'));
+  drill.run(1510);
+  const before = drill.started.length;
+  const { start } = drill.monitor.advance(60_000);
+  assert.is(start.length, 4);
+  assert.is(drill.monitor.advance(60_000).start.length, 0);
+  assert.ok(drill.monitor.next() > 60_000 && drill.monitor.next() <= 60_150);
+  assert.is(drill.started.length, before);
+});
+
+test('schedule: what still waits is not asked again before it has ended, and then at once', () => {
+  const drill = new Drill(
+    web("option type 'ping'\noption interval '100ms'\noption timeout '250ms'\nlist server 'anna'"),
+  );
+  drill.answer = () => undefined;
+  drill.run(3000);
+  const times = drill.started.map(({ at }) => at);
+  const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  assert.ok(
+    gaps.every((gap) => gap >= 250 && gap <= 260),
+    gaps.join(' '),
+  );
+});
+
+test('schedule: a timeout as long as the interval costs no turns', () => {
+  const drill = new Drill(web("option type 'ping'\nlist server 'anna'"));
+  drill.answer = () => undefined;
+  drill.run(11_000);
+  assert.ok(drill.started.length >= 10, String(drill.started.length));
+});
+
+test('schedule: nothing to do is said', () => {
+  assert.is(new Drill(web()).monitor.next(), Infinity);
+  const drill = new Drill(web("option type 'ping'"));
+  drill.configure(web());
+  assert.is(drill.monitor.next(), Infinity);
+});
+
+test('schedule: a reload disturbs nobody who stays', () => {
+  const uci = crowd(8, '1s');
+  const drill = new Drill(uci);
+  drill.run(4500);
+  const next = drill.monitor.next();
+  const before = drill.started.length;
+  for (let i = 0; i < 5; i++) drill.configure(uci);
+  assert.is(drill.monitor.next(), next);
+  drill.run(5500);
+  assert.is(drill.started.length, before + 8);
+});
+
+test('schedule: frequent reloads that change the spread starve nobody', () => {
+  const drill = new Drill(crowd(8, '1s'));
+  drill.run(3000);
+  const before = drill.started.filter(({ probe }) => probe.target.server === 's0').length;
+  for (let i = 0; i < 100; i++) {
+    drill.configure(crowd(8 + (i % 2), '1s'));
+    drill.run(drill.now + 100);
+  }
+  for (let server = 0; server < 8; server++) {
+    const count = drill.started.filter(({ at, probe }) => probe.target.server === `s${server}` && at > 3000).length;
+    assert.ok(count >= 7 && count <= 14, `s${server}: ${count}`);
+  }
+  assert.is(before, 3);
+});
+
+test('schedule: a probe under way through a reload counts, one that is no longer planned does not', () => {
+  const uci = web("option type 'tcp'\noption fall '1'\nlist server 'anna'");
+  const drill = new Drill(uci);
+  drill.answer = () => refused;
+  const [probe] = drill.monitor.advance(1000).start;
+  assert.ok(probe);
+  const failed = { passed: false, reason: 'connection refused' };
+  drill.configure(uci);
+  assert.is(drill.monitor.result(probe, failed, 1001).length, 1);
+  assert.is(drill.monitor.result(probe, failed, 1002).length, 0, 'the same result twice');
+
+  drill.run(2500);
+  const [other] = drill.monitor.advance(3500).start;
+  assert.ok(other);
+  drill.configure(web());
+  assert.equal(drill.monitor.result(other, failed, 3501), []);
+  assert.is(drill.verdict(), 'up: not watched');
+});
+
+test.run();
