@@ -5,6 +5,8 @@ BUILD := $(CURDIR)/build
 SOURCES = $(shell find src -name '*.ts' -not -path 'src/native/*')
 NATIVE = $(wildcard src/native/*.[ch])
 BUNDLE := $(BUILD)/lib/oneip/oneip.js
+# Who may do what over ubus and over HTTP, and completion for bash.
+SHARED := usr/share/acl.d/oneip.json usr/share/rpcd/acl.d/oneip.json usr/share/bash-completion/completions/oneip
 
 .PHONY: help setup build runtime sanitized tools demo test test-full lint bench install clean
 
@@ -67,6 +69,7 @@ install: build
 	install -m 755 $(BUILD)/bin/oneip-runtime $(DESTDIR)/usr/bin/oneip-runtime
 	install -m 755 $(BUNDLE) $(DESTDIR)/usr/bin/oneip
 	test -e $(DESTDIR)/etc/config/oneip || install -m 600 files/etc/config/oneip $(DESTDIR)/etc/config/oneip
+	for file in $(SHARED); do install -D -m 644 files/$$file $(DESTDIR)/$$file || exit 1; done
 
 clean:
 	rm -rf $(BUILD)

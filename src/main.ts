@@ -1,6 +1,9 @@
-import { COMMANDS, helpText, parseArguments } from './cli/arguments.ts';
+import { COMMANDS, parseArguments } from './cli/arguments.ts';
 import type { Invocation } from './cli/arguments.ts';
 import { runCheck, runCleanup, runPlan, runSimulate } from './cli/commands.ts';
+import { runEvents, runStatus } from './cli/follow.ts';
+import { helpText } from './cli/help.ts';
+import { runDump, runOrder, runReload } from './cli/orders.ts';
 import { runDaemon } from './daemon/daemon.ts';
 import { commandLine, endProcess, print, printError } from './host/console.ts';
 
@@ -37,6 +40,22 @@ async function run(invocation: Invocation): Promise<number> {
       return runSimulate(invocation);
     case 'cleanup':
       return runCleanup(invocation);
+    case 'status':
+      return runStatus(invocation);
+    case 'events':
+      return runEvents(invocation);
+    case 'reload':
+      return runReload(invocation);
+    case 'dump':
+      return runDump(invocation);
+    case 'failover':
+    case 'drain':
+    case 'up':
+    case 'auto':
+    case 'weight':
+    case 'add':
+    case 'remove':
+      return runOrder(invocation);
     default:
       throw new Error(`'${invocation.command}' is none of ${COMMANDS.map(({ name }) => name).join(', ')}`);
   }

@@ -14,23 +14,44 @@ export interface Command {
   readonly minimum: number;
   readonly maximum: number;
   readonly summary: string;
+  /** Options and flags that it takes beside those that all do. */
+  readonly takes: readonly string[];
   readonly examples: readonly string[];
 }
 
-/** Options with a value, and what it stands for in the usage. */
-export const OPTIONS: Readonly<Record<string, { value: string; summary: string; fallback?: string }>> = {
+interface Option {
+  /** What its value is called in the usage. */
+  readonly value: string;
+  readonly summary: string;
+  readonly fallback?: string;
+}
+
+/** Options with a value. */
+export const OPTIONS: Readonly<Record<string, Option>> = {
   config: { value: 'FILE', summary: 'UCI configuration', fallback: '/etc/config/oneip' },
   state: { value: 'DIR', summary: 'state of the running daemon', fallback: '/var/run/oneip' },
   ubus: { value: 'SOCKET', summary: 'ubusd', fallback: '/var/run/ubus/ubus.sock' },
-  service: { value: 'NAME', summary: 'this service only (simulate)' },
-  port: { value: 'PORT', summary: "the service's port that the client asks for (simulate, source_port)" },
+  service: { value: 'NAME', summary: 'in this service only, instead of in all that the server is in' },
+  port: { value: 'PORT', summary: "the service's port that the client asks for (hash 'source_port')" },
+  timeout: { value: 'TIME', summary: 'how long a drain may take, or an order holds: 90, 90s, 5m, 1h' },
+  reason: { value: 'TEXT', summary: 'why: shown by status, told in events' },
+  address: { value: 'IPV4', summary: "the server's own IPv4 address" },
+  address6: { value: 'IPV6', summary: "the server's own IPv6 address" },
+  weight: { value: 'N', summary: 'its share relative to the others, 0–1000 (100 where not given)' },
 };
 
 export const FLAGS: Readonly<Record<string, string>> = {
+  persist: 'write it to the configuration, too, so that it survives a reboot',
+  wait: 'return when the last old connection has ended, showing how far it is',
+  now: 'without draining: its open connections break',
+  watch: 'draw anew every second, with packets per second, until Ctrl-C',
   json: 'JSON on standard output, for scripts',
   help: 'this text',
   version: 'the version',
 };
+
+/** Options and flags that every command takes. */
+export const GENERAL: readonly string[] = ['config', 'state', 'ubus', 'help', 'version'];
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -39,6 +60,7 @@ export const COMMANDS: readonly Command[] = [
     minimum: 0,
     maximum: 0,
     summary: 'dispatch until SIGTERM; SIGHUP reloads',
+    takes: [],
     examples: ['oneip daemon --config /etc/config/oneip'],
   },
   {
@@ -47,6 +69,7 @@ export const COMMANDS: readonly Command[] = [
     minimum: 0,
     maximum: 1,
     summary: 'say everything that is wrong in a configuration',
+    takes: ['json'],
     examples: ['oneip check', 'oneip check /tmp/oneip.new && mv /tmp/oneip.new /etc/config/oneip'],
   },
   {
@@ -55,7 +78,35 @@ export const COMMANDS: readonly Command[] = [
     minimum: 0,
     maximum: 1,
     summary: 'show what a configuration would change in the kernel',
+    takes: ['json'],
     examples: ['oneip plan', 'oneip plan --json /tmp/oneip.new'],
+  },
+  {
+    name: 'reload',
+    operands: '',
+    minimum: 0,
+    maximum: 0,
+    summary: 'put the configuration into force, unless it has errors',
+    takes: [],
+    examples: ['oneip reload'],
+  },
+  {
+    name: 'status',
+    operands: '[SERVICE]',
+    minimum: 0,
+    maximum: 1,
+    summary: 'show services, servers, their states and shares',
+    takes: ['watch', 'json'],
+    examples: ['oneip status', 'oneip status web --watch'],
+  },
+  {
+    name: 'events',
+    operands: '',
+    minimum: 0,
+    maximum: 0,
+    summary: 'tell each change as it happens, until Ctrl-C',
+    takes: ['json'],
+    examples: ['oneip events', 'oneip events --json | while read -r event; do logger -t oneip "$event"; done'],
   },
   {
     name: 'simulate',
@@ -63,7 +114,80 @@ export const COMMANDS: readonly Command[] = [
     minimum: 1,
     maximum: 1,
     summary: 'tell which server a client gets, and why',
+    takes: ['service', 'port', 'json'],
     examples: ['oneip simulate 203.0.113.7', "oneip simulate '[2001:db8::7]:40000' --service web"],
+  },
+  {
+    name: 'failover',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'take a server out at once, as if it had failed',
+    takes: ['service', 'timeout', 'reason', 'persist'],
+    examples: ['oneip failover web1', 'oneip failover web1 --timeout 10m --reason "kernel update"'],
+  },
+  {
+    name: 'drain',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'give a server no new connections, and let the old ones end',
+    takes: ['service', 'timeout', 'reason', 'persist', 'wait'],
+    examples: ['oneip drain web1 --wait && ssh web1 poweroff'],
+  },
+  {
+    name: 'up',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'use a server, whatever its watchdog says',
+    takes: ['service', 'timeout', 'reason', 'persist'],
+    examples: ['oneip up web1 --timeout 1h'],
+  },
+  {
+    name: 'auto',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'take orders back: its watchdog and the configuration decide again',
+    takes: ['service', 'reason', 'persist'],
+    examples: ['oneip auto web1'],
+  },
+  {
+    name: 'weight',
+    operands: 'SERVER N',
+    minimum: 2,
+    maximum: 2,
+    summary: 'change the share of a server, 0–1000',
+    takes: ['service', 'persist'],
+    examples: ['oneip weight web1 50', 'oneip weight web1 200 --persist'],
+  },
+  {
+    name: 'add',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'add a server to a service that runs',
+    takes: ['service', 'address', 'address6', 'weight', 'persist'],
+    examples: ['oneip add web4 --service web --address 192.168.1.14'],
+  },
+  {
+    name: 'remove',
+    operands: 'SERVER',
+    minimum: 1,
+    maximum: 1,
+    summary: 'drain a server, and forget it',
+    takes: ['service', 'persist', 'wait', 'now'],
+    examples: ['oneip remove web4', 'oneip remove web4 --now'],
+  },
+  {
+    name: 'dump',
+    operands: '',
+    minimum: 0,
+    maximum: 0,
+    summary: 'print all that is in force as JSON, for a bug report',
+    takes: ['json'],
+    examples: ['oneip dump >oneip-dump.json'],
   },
   {
     name: 'cleanup',
@@ -71,6 +195,7 @@ export const COMMANDS: readonly Command[] = [
     minimum: 0,
     maximum: 0,
     summary: 'undo what a daemon that was killed has left behind',
+    takes: [],
     examples: ['oneip cleanup'],
   },
 ];
@@ -109,6 +234,8 @@ export function parseArguments(words: readonly string[]): Invocation | string {
   if (!known) return `unknown command '${command}'`;
   if (rest.length < known.minimum) return `'${command}' needs ${known.operands}`;
   if (rest.length > known.maximum) return `'${command}' takes no '${rest[known.maximum]}'`;
+  const stray = [...options.keys(), ...flags].find((name) => !takes(known, name));
+  if (stray !== undefined) return `'${command}' takes no '--${stray}'`;
   return { command, operands: rest, options, flags };
 }
 
@@ -117,31 +244,6 @@ export function optionValue({ options }: Invocation, name: keyof typeof OPTIONS 
   return options.get(name) ?? OPTIONS[name]?.fallback ?? '';
 }
 
-/** Help for all commands, or for one. */
-export function helpText(command: string): string {
-  const chosen = COMMANDS.filter(({ name }) => command === '' || name === command);
-  const shown = chosen.length > 0 ? chosen : COMMANDS;
-  const usage = ({ name, operands }: Command) => `oneip ${name}${operands ? ` ${operands}` : ''}`;
-  const width = Math.max(...shown.map((entry) => usage(entry).length));
-  const optionLines = Object.entries(OPTIONS).map(
-    ([name, { value, summary, fallback }]) =>
-      `  ${`--${name} ${value}`.padEnd(16)}  ${summary}${fallback ? ` (default ${fallback})` : ''}`,
-  );
-  const flagLines = Object.entries(FLAGS).map(([name, summary]) => `  ${`--${name}`.padEnd(16)}  ${summary}`);
-  return [
-    'One address, many servers, no connection table.',
-    '',
-    'Usage:',
-    ...shown.map((entry) => `  ${usage(entry).padEnd(width)}  ${entry.summary}`),
-    '',
-    'Options:',
-    ...optionLines,
-    ...flagLines,
-    '',
-    'Examples:',
-    ...shown.flatMap(({ examples }) => examples.map((example) => `  ${example}`)),
-    '',
-    'Exit status: 0 done, 1 errors in the configuration or failed, 2 wrong usage.',
-    '',
-  ].join('\n');
+function takes(command: Command, name: string): boolean {
+  return GENERAL.includes(name) || command.takes.includes(name);
 }

@@ -13,13 +13,14 @@ import { claim, isLittleEndian } from '../host/system.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { formatPlan, planChange } from '../plan/plan.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
+import type { Client, Simulation } from '../simulate/simulate.ts';
 import { optionValue } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
+import { complain, DONE, FAILED, NO_DAEMON, withDaemon, WRONG_USAGE } from './ask.ts';
 import { check } from './check.ts';
-import { formatSimulations } from './simulate.ts';
-
-const FAILED = 1;
-const WRONG_USAGE = 2;
+import { missingService } from './membership.ts';
+import { formatSimulations, readSimulations } from './simulate.ts';
+import { namesOfServices } from './status-reader.ts';
 
 /** `oneip check [FILE]` */
 export async function runCheck(invocation: Invocation): Promise<number> {
@@ -54,35 +55,64 @@ function planAsJson({ nftables, network, transaction }: ReturnType<typeof planCh
   return `${JSON.stringify({ summary: { nftables, network }, transaction: commands }, null, 1)}\n`;
 }
 
-/** `oneip simulate CLIENT[:PORT] [--service S]`: by what is in force, else by the configuration. */
+/** `oneip simulate CLIENT[:PORT] [--service S]`: the daemon tells; where none runs, what it left, else the configuration. */
 export async function runSimulate(invocation: Invocation): Promise<number> {
   const text = invocation.operands[0] ?? '';
   const client = parseClient(text);
-  if (!client) {
-    printError(`oneip: '${text}' is no client; accepted: ADDRESS, ADDRESS:PORT or [ADDRESS6]:PORT\n`);
-    return WRONG_USAGE;
-  }
+  if (!client)
+    return complain(`'${text}' is no client; accepted: ADDRESS, ADDRESS:PORT or [ADDRESS6]:PORT`, WRONG_USAGE);
+  const port = readPort(invocation.options.get('port'));
+  if (port === null) return complain(`'${invocation.options.get('port')}' is no port; accepted: 1–65535`, WRONG_USAGE);
+
+  const told = invocation.options.has('config') ? undefined : await askForSimulation(invocation, text, port);
+  if (typeof told === 'number') return told;
+  const results = told ?? simulateAlone(invocation, client, port);
+  if (typeof results === 'string') return complain(results, FAILED);
+  print(invocation.flags.has('json') ? `${JSON.stringify(results, null, 2)}\n` : formatSimulations(text, results));
+  return DONE;
+}
+
+/** What the daemon says; its exit status where it refuses; nothing where none runs. */
+async function askForSimulation(
+  invocation: Invocation,
+  client: string,
+  port: number | undefined,
+): Promise<readonly Simulation[] | number | undefined> {
+  const service = invocation.options.get('service');
+  let simulations: readonly Simulation[] = [];
+  const status = await withDaemon(
+    invocation,
+    async (daemon) => {
+      const known = namesOfServices(await daemon.call('status'));
+      const missing = service === undefined ? undefined : missingService(known, service);
+      if (missing !== undefined) return complain(missing, FAILED);
+      if (known.length === 0) return complain('no service is configured', FAILED);
+      const request = { client, ...(service !== undefined && { service }), ...(port !== undefined && { port }) };
+      simulations = readSimulations(await daemon.call('simulate', request));
+      return DONE;
+    },
+    () => NO_DAEMON,
+  );
+  return status === NO_DAEMON ? undefined : status === DONE ? simulations : status;
+}
+
+/** Computed here. A text says why not. */
+function simulateAlone(
+  invocation: Invocation,
+  client: Client,
+  port: number | undefined,
+): readonly Simulation[] | string {
   const file = optionValue(invocation, 'config');
   const snapshot = invocation.options.has('config') ? undefined : readSnapshot(invocation);
   const { model } = loadConfiguration(snapshot?.configuration ?? readText(file), file);
   const wanted = invocation.options.get('service');
   const services = model.services.filter(({ name }) => wanted === undefined || name === wanted);
-  if (services.length === 0) {
-    const known = model.services.map(({ name }) => name).join(', ') || 'none';
-    printError(
-      `oneip: ${wanted === undefined ? 'no service is configured' : `no service '${wanted}'; there is: ${known}`}\n`,
-    );
-    return FAILED;
-  }
-  const port = readPort(invocation.options.get('port'));
-  if (port === null) {
-    printError(`oneip: '${invocation.options.get('port')}' is no port; accepted: 1–65535\n`);
-    return WRONG_USAGE;
-  }
+  if (wanted === undefined && services.length === 0) return 'no service is configured';
+  const known = model.services.map(({ name }) => name);
+  const missing = wanted === undefined ? undefined : missingService(known, wanted);
+  if (missing !== undefined) return missing;
   const options = { littleEndian: isLittleEndian(), ...(port === undefined ? {} : { port }) };
-  const results = services.map((service) => simulate(service, slotTables(service), client, options));
-  print(invocation.flags.has('json') ? `${JSON.stringify(results, null, 2)}\n` : formatSimulations(text, results));
-  return 0;
+  return services.map((service) => simulate(service, slotTables(service), client, options));
 }
 
 /** `oneip cleanup`: not behind the back of a daemon, which would go on with half of what it has made. */

@@ -1,4 +1,6 @@
 import type { Simulation } from '../simulate/simulate.ts';
+import type { Table } from '../ubus/blobmsg.ts';
+import { named, number, text, texts } from './status-reader.ts';
 
 /** Simulations for people: the answer first, then why. */
 export function formatSimulations(client: string, simulations: readonly Simulation[]): string {
@@ -9,4 +11,16 @@ export function formatSimulations(client: string, simulations: readonly Simulati
       return [`${client} → ${service}: ${answer}${where}`, ...why.map((line) => `  ${line}`), ''].join('\n');
     })
     .join('\n');
+}
+
+/** Reads what `simulate` answers over the bus. */
+export function readSimulations(reply: Table): Simulation[] {
+  return named(reply['services'], (service, { server, slot, hash, slots, why }) => ({
+    service,
+    ...(typeof server === 'string' && { server: text(server) }),
+    ...(slot !== undefined && { slot: number(slot) }),
+    ...(hash !== undefined && { hash: number(hash) }),
+    slots: number(slots),
+    why: texts(why),
+  }));
 }
