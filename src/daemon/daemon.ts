@@ -170,6 +170,7 @@ class Daemon {
     this.#servers.close();
     this.#prober.close();
     this.#publication.close();
+    this.#hotplug.close();
     await this.#controller.stop();
     try {
       for (const line of await this.#router.close()) log(line);
