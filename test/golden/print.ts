@@ -8,11 +8,12 @@ export function printRuleset({ tables }: Ruleset): string {
 
 function printTable({ family, chains, sets, slotMaps, counters }: Table): string {
   const lines = [`table ${family} oneip`];
-  for (const { name, key, verdicts, interval, elements } of sets) {
-    lines.push(`  ${verdicts ? 'map' : 'set'} ${name} (${[key].flat().join(' . ')}${interval ? ', interval' : ''})`);
+  for (const { name, key, verdicts, interval, timeout, elements } of sets) {
+    const flags = `${interval ? ', interval' : ''}${timeout ? ', timeout' : ''}`;
+    lines.push(`  ${verdicts ? 'map' : 'set'} ${name} (${[key].flat().join(' . ')}${flags})`);
     for (const element of elements) lines.push(`    ${short(element)}`);
   }
-  for (const map of slotMaps) lines.push(`  map ${map.name}: ${shares(map)}`);
+  for (const map of slotMaps) lines.push(`  map ${map.name}${map.verdict ? ` (${map.verdict})` : ''}: ${shares(map)}`);
   lines.push(`  counters ${counters.join(' ')}`);
   for (const { name, hook, rules } of chains) {
     const where = hook ? ` (${hook.type} ${hook.hook} ${hook.device ?? ''} ${hook.priority})` : '';
