@@ -14,9 +14,9 @@ const ETH_P_ARP = 0x0806;
 const REQUEST = 1;
 const REPLY = 2;
 const BROADCAST = Uint8Array.of(255, 255, 255, 255, 255, 255);
-/** Ethernet, IPv4, lengths of their addresses. */
+/** Ethernet, IPv4, lengths of their addresses; then those of the sender and of whom it looks for. */
 const HEADER = [0, 1, 8, 0, 6, 4, 0, REQUEST];
-const NOBODY = new Uint8Array(6);
+const LENGTH = 28;
 const ANY = new Uint8Array(4);
 
 /** Asks servers for their own IPv4 addresses. */
@@ -25,9 +25,11 @@ export class ArpProber {
   readonly #sockets = new Map<number, Socket>();
   /** They tell MAC addresses. */
   readonly #resolutions = new Resolutions<Uint8Array>();
+  readonly #request = new Uint8Array(LENGTH);
 
   constructor(own: OwnAddresses) {
     this.#own = own;
+    this.#request.set(HEADER);
   }
 
   start(target: ProbeTarget, attempt: Attempt): void {
@@ -36,7 +38,10 @@ export class ArpProber {
     if (own.length === 0) return attempt.fail('device without MAC addresses');
     const source = this.#own.towards(target)?.bytes ?? ANY;
     const hardware = this.#resolutions.await(target, attempt) ?? BROADCAST;
-    const request = Uint8Array.from([...HEADER, ...own, ...source, ...NOBODY, ...address.bytes]);
+    const request = this.#request;
+    request.set(own, 8);
+    request.set(source, 14);
+    request.set(address.bytes, 24);
     const to = { ifindex: device.ifindex, protocol: ETH_P_ARP, hardware };
     if (this.#socketOn(device).send(request, to) < 0) attempt.fail('send queue full');
   }
@@ -66,8 +71,7 @@ export class ArpProber {
     this.#sockets.delete(ifindex);
   }
 
-  #take(ifindex: number, reply: Uint8Array): void {
-    if (reply.length < 28) return;
-    this.#resolutions.answered(ifindex, reply.subarray(14, 18), reply.slice(8, 14), 'ARP reply');
+  #take(ifindex: number, reply: Uint8Array): boolean {
+    return this.#resolutions.answered(ifindex, reply.subarray(14, 18), reply.slice(8, 14), 'ARP reply');
   }
 }

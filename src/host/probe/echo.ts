@@ -135,26 +135,28 @@ export class EchoProber {
     request[3] = sum & 0xff;
   }
 
-  /** A whole packet that came to an address of ours as the router's own. */
-  #takePacket(packet: Uint8Array): void {
+  /** A whole packet that came to an address of ours as the router's own. True where more are expected. */
+  #takePacket(packet: Uint8Array): boolean {
     const [offset, at, length] = this.#family === 4 ? [((packet[0] ?? 0) & 0xf) * 4, 12, 4] : [IP6_HEADER, 8, 16];
     const message = packet.subarray(offset);
     const waiting = this.#waiting.get(half(message, 6));
     const from = packet.subarray(at, at + length);
     if (waiting?.target.ghost.bytes.every((byte, index) => byte === from[index])) this.#answered(message, waiting);
+    return this.#waiting.size > 0;
   }
 
-  #take(message: Uint8Array, from: string): void {
-    if (message[0] === this.#protocol.unreachable) return this.#refused(message, from);
+  #take(message: Uint8Array, from: string): boolean {
     const waiting = this.#waiting.get(half(message, 6));
-    if (waiting && isSame(from, waiting.target.ghost)) this.#answered(message, waiting);
+    if (message[0] === this.#protocol.unreachable) this.#refused(message, from);
+    else if (waiting && isSame(from, waiting.target.ghost)) this.#answered(message, waiting);
+    return this.#waiting.size > 0;
   }
 
   #answered(message: Uint8Array, { attempt }: Waiting): void {
-    const { length } = this.#request;
-    if (message.length < length) return;
-    for (let offset = ICMP_HEADER; offset < length; offset++) {
-      if (message[offset] !== this.#request[offset]) return;
+    const request = this.#request;
+    if (message.length < request.length) return;
+    for (let offset = ICMP_HEADER; offset < request.length; offset++) {
+      if (message[offset] !== request[offset]) return;
     }
     attempt.pass('echo reply');
   }
@@ -200,7 +202,7 @@ class PlainSocket extends Sender implements EchoSocket {
   constructor(
     protocol: EchoProtocol,
     identifier: number,
-    take: (message: Uint8Array, from: string) => void,
+    take: (message: Uint8Array, from: string) => boolean,
     broken: () => void,
   ) {
     super(protocol);
@@ -209,7 +211,7 @@ class PlainSocket extends Sender implements EchoSocket {
     const deliver = ({ data, from }: Received) => {
       const sender = from && 'address' in from ? from.address : '';
       // IPv4 has its header before it, IPv6 has not.
-      take(protocol.number === 1 ? data.subarray(((data[0] ?? 0) & 0xf) * 4) : data, sender);
+      return take(protocol.number === 1 ? data.subarray(((data[0] ?? 0) & 0xf) * 4) : data, sender);
     };
     readPackets(socket, deliver, broken);
   }
@@ -224,7 +226,7 @@ class OwnAddressSocket extends Sender implements EchoSocket {
     identifier: number,
     { device }: ProbeTarget,
     source: Address,
-    take: (packet: Uint8Array) => void,
+    take: (packet: Uint8Array) => boolean,
     broken: () => void,
   ) {
     super(protocol);

@@ -6,10 +6,11 @@ const RECEIVE_SIZE = 256;
 const RECEIVE_BUFFER = 1 << 20;
 
 /**
- * Takes every packet that waits whenever one does, cut off behind 256 bytes. `broken` is called where the socket is of no more
- * use, such as one on a device that has gone.
+ * Takes packets, cut off behind 256 bytes, whenever some wait, until none does or `take` says that no more is expected: where
+ * probes come one by one that spares every other call. `broken` is called where the socket is of no more use, such as one on a
+ * device that has gone.
  */
-export function readPackets(socket: Socket, take: (received: Received) => void, broken: () => void): void {
+export function readPackets(socket: Socket, take: (received: Received) => boolean, broken: () => void): void {
   enlargeBuffer(socket);
   socket.onReadable(() => {
     for (;;) {
@@ -19,8 +20,7 @@ export function readPackets(socket: Socket, take: (received: Received) => void, 
       } catch {
         return broken();
       }
-      if (!received) return;
-      take(received);
+      if (!received || !take(received)) return;
     }
   });
 }

@@ -23,13 +23,16 @@ export class Resolutions<Answer> {
     return answer;
   }
 
-  /** The address has been answered for on the device. Answers that nobody waits for are not kept: there may be many. */
-  answered(ifindex: number, address: Uint8Array, answer: Answer, reason: string): void {
+  /**
+   * The address has been answered for on the device. Answers that nobody waits for are not kept: there may be many. True where
+   * more are expected.
+   */
+  answered(ifindex: number, address: Uint8Array, answer: Answer, reason: string): boolean {
     const key = keyOf(ifindex, address);
     const waiting = this.#waiting.get(key);
-    if (!waiting) return;
-    this.#answers.set(key, answer);
-    for (const attempt of [...waiting]) attempt.pass(reason);
+    if (waiting) this.#answers.set(key, answer);
+    for (const attempt of [...(waiting ?? [])]) attempt.pass(reason);
+    return this.#waiting.size > 0;
   }
 }
 

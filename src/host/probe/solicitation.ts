@@ -21,17 +21,21 @@ const HOP_LIMIT = 255;
 const SOLICITED = 0x40;
 const SOURCE_LINK_LAYER_ADDRESS = [1, 1];
 const TARGET_OFFSET = 8;
+const OPTION_OFFSET = TARGET_OFFSET + 16;
 
 /** Asks servers for their own IPv6 addresses. */
 export class SolicitationProber {
   readonly #own: OwnAddresses;
   readonly #resolutions = new Resolutions<true>();
+  readonly #message = new Uint8Array(OPTION_OFFSET + 8);
   readonly #groups = new Map<string, string>();
   /** By device: an advertisement does not say by which one it came. */
   readonly #sockets = new Map<number, Socket>();
 
   constructor(own: OwnAddresses) {
     this.#own = own;
+    this.#message[0] = SOLICITATION;
+    this.#message.set(SOURCE_LINK_LAYER_ADDRESS, OPTION_OFFSET);
   }
 
   start(target: ProbeTarget, attempt: Attempt): void {
@@ -39,8 +43,9 @@ export class SolicitationProber {
     const own = this.#own.hardware(device);
     if (own.length === 0) return attempt.fail('device without MAC addresses');
     const isAnswering = this.#resolutions.await(target, attempt);
-    const option = [...SOURCE_LINK_LAYER_ADDRESS, ...own];
-    const message = Uint8Array.from([SOLICITATION, 0, 0, 0, 0, 0, 0, 0, ...address.bytes, ...option]);
+    const message = this.#message;
+    message.set(address.bytes, TARGET_OFFSET);
+    message.set(own, OPTION_OFFSET + 2);
     const socket = this.#socketOn(device);
     // Multicast goes where it is sent; a mark would take it by the server's route.
     socket.setOption('SO_MARK', isAnswering ? target.mark : 0);
@@ -90,9 +95,9 @@ export class SolicitationProber {
     return group;
   }
 
-  #take(ifindex: number, advertisement: Uint8Array): void {
-    if (advertisement.length < TARGET_OFFSET + 16 || ((advertisement[4] ?? 0) & SOLICITED) === 0) return;
+  #take(ifindex: number, advertisement: Uint8Array): boolean {
+    if (((advertisement[4] ?? 0) & SOLICITED) === 0) return true;
     const address = advertisement.subarray(TARGET_OFFSET, TARGET_OFFSET + 16);
-    this.#resolutions.answered(ifindex, address, true, 'neighbour advertisement');
+    return this.#resolutions.answered(ifindex, address, true, 'neighbour advertisement');
   }
 }

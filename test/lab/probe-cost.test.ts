@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Check } from '../../src/config/model.ts';
+import { families, serverAddress } from './addresses.ts';
+import { Daemon } from './daemon.ts';
+import { tool } from './paths.ts';
+import { ProbeProgram, targetOf } from './probe.ts';
+import { configuration, figure } from './scenario.ts';
+import { echoPort } from './servers.ts';
+import { buildTopology } from './topology.ts';
+
+const serverCount = 64;
+const interval = 100;
+const duration = 5000;
+/** What the machine does besides, and that the servers' part of the work runs on our account in a lab, is no fault of ours. */
+const margin = 2;
+
+/** Shares of one processor. */
+const limits: readonly (readonly [Check, number])[] = [
+  [{ type: 'ping' }, 0.05],
+  [{ type: 'arp' }, 0.05],
+  [{ type: 'tcp', port: echoPort }, 0.1],
+];
+
+test(`${serverCount} servers every ${interval} ms`, async () => {
+  // One host has the addresses of all of them, so that packets are the only cost.
+  const topology = await buildTopology({ servers: 1 });
+  try {
+    const [host] = topology.servers;
+    assert.ok(host);
+    const servers = Array.from({ length: serverCount }, (_, index) => ({
+      ...host,
+      name: `s${index + 1}`,
+      number: index + 1,
+      address: { 4: serverAddress(4, index + 1), 6: serverAddress(6, index + 1) },
+    }));
+    await host.namespace.ip(
+      servers
+        .slice(1)
+        .flatMap(({ address }) => [
+          `address add ${address[4]}/24 dev eth0`,
+          `address add ${address[6]}/64 dev eth0 nodad`,
+        ]),
+    );
+    const echo = host.namespace.start([tool('echo-server'), 'all', String(echoPort)]);
+    await echo.waitFor((line) => line === 'ready' || undefined);
+    const daemon = new Daemon(topology.router, join(topology.folder, 'router'));
+    await daemon.start(configuration({ ...topology, servers }, { web: { options: { port: echoPort } } }));
+    const program = await ProbeProgram.build(topology.router, topology.folder);
+    for (const family of families) {
+      const targets = servers.map((server) => targetOf(topology, server, family));
+      for (const [check, limit] of limits) {
+        for (const spread of [true, false]) {
+          const request = { check, targets, spread, interval, timeout: 90, duration };
+          let { share, passed, failures, wall } = await program.cost(request);
+          // Others on this machine make everything dearer: a second time, if need be.
+          if (share > limit) ({ share, passed, failures, wall } = await program.cost(request));
+          const what = `by ${check.type}, IPv${family}, ${spread ? 'one by one' : 'all at once'}`;
+          const each = ((share * wall * 1000) / passed).toFixed(0);
+          figure(
+            `${serverCount} servers every ${interval} ms ${what}: ${percent(share)} of a core, ${each} µs a probe`,
+          );
+          assert.ok(passed > 0.95 * serverCount * (wall / interval), `${passed} in ${wall} ms; ${failures.join(', ')}`);
+          assert.ok(share < limit * margin, `${what}: ${percent(share)}`);
+        }
+      }
+    }
+    assert.is(await daemon.stop(), 0);
+    await echo.stop();
+  } finally {
+    await topology.remove();
+  }
+});
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+test.run();
