@@ -41,6 +41,8 @@ export interface ControllerOptions {
   readonly opinionOf?: (service: string, server: string) => Opinion;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
+  /** Called when no old connection of a service is kept any more. */
+  readonly ended?: (service: string) => void;
   /** Called whenever the kernel holds what is wanted, with what that is. */
   readonly deployed?: (deployment: Deployment) => void;
 }
@@ -381,6 +383,7 @@ export class Controller {
     const now = this.#options.clock();
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
     if (begins) this.#sampled = now;
+    const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
     this.#fleet = fleet;
     this.#inactive = new Map(
       [...fleet.keys()].flatMap((name) =>
@@ -390,6 +393,7 @@ export class Controller {
     this.#deployment = deployment;
     this.#options.deployed?.(deployment);
     if (changes.length > 0) this.#options.changed?.(changes);
+    for (const [name] of ended) this.#options.ended?.(name);
   }
 
   #load(ruleset: Ruleset): void {

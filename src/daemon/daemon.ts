@@ -121,6 +121,10 @@ class Daemon {
         clock: monotonicClock,
         opinionOf: (service, server) => this.#health.opinionOf(service, server),
         changed: (changes) => this.#tell(changes),
+        ended: (service) => {
+          log(`${service}: no old connection is kept any more`);
+          this.#announce({ action: 'transition', service, reason: 'ended' });
+        },
         deployed: (deployment) => this.#watch(deployment),
       },
       heritage,
