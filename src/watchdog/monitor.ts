@@ -177,17 +177,16 @@ export class HealthMonitor {
     now: number,
   ): void {
     const home = serverKey(subject.device, subject.server);
-    const oldServer = oldServers.get(home);
-    const known = oldServer !== undefined && equal(oldServer.addresses, subject.addresses);
     let server = this.#servers.get(home);
     if (!server) {
       server = new WatchedServer(subject);
-      if (known) server.inherit(oldServer);
+      const oldServer = oldServers.get(home);
+      if (oldServer && equal(oldServer.addresses, subject.addresses)) server.inherit(oldServer);
       this.#servers.set(home, server);
     }
     const key = subjectKey(subject.service, subject.server);
     let standing = oldStandings.get(key);
-    if (standing && known && standing.server === oldServer) {
+    if (standing && equal(standing.subject.addresses, subject.addresses)) {
       oldStandings.delete(key);
       standing.configure(subject, server, now);
     } else standing = new Standing(subject, server, now);
@@ -245,15 +244,14 @@ export class HealthMonitor {
   }
 
   #expire(now: number): readonly Change[] {
-    let due: Set<Standing> | undefined;
+    let due: Standing[] | undefined;
     for (let first = this.#deadlines.first(); first && first.at <= now; first = this.#deadlines.first()) {
       this.#deadlines.remove(first);
       first.server.expire(now);
-      due ??= new Set();
-      // What was said of the server may have kept it down in its other services, too.
-      for (const standing of first.server.standings) due.add(standing);
+      due ??= [];
+      due.push(first);
     }
-    return due ? this.#assess([...due], now) : NO_CHANGES;
+    return due ? this.#assess(due, now) : NO_CHANGES;
   }
 
   #assess(standings: readonly Standing[], now: number): readonly Change[] {

@@ -4,6 +4,7 @@ import type { DeviceReference } from '../network/state.ts';
 
 /** Whom to ask, and how to get there: the way that client packets go, by the server's own neighbour entry. */
 export interface ProbeTarget {
+  /** One of the services that want the answer; of a script the only one. */
   readonly service: string;
   readonly server: string;
   /** Where the probe goes to. A server that has lost it is down, whatever else still answers. */
@@ -14,7 +15,7 @@ export interface ProbeTarget {
   readonly device: DeviceReference;
   /** Firewall mark of the server, by which policy routing takes the probe to it. */
   readonly mark: number;
-  /** First port of the service; absent where it takes all. */
+  /** Of `tcp` and `http` the port to ask: the check's own, else the service's first; of a script the latter, if there is one. */
   readonly port?: number;
 }
 

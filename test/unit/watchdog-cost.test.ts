@@ -55,14 +55,14 @@ function live(faults: number): { readonly cost: number; readonly turns: number; 
 
 test('cost: 640 results a second are judged, none lost', () => {
   const quiet = live(Infinity);
-  console.log(`# health of 64 servers every 100 ms: ${quiet.cost.toFixed(1)} us for each probe`);
+  console.log(`\n# health of 64 servers every 100 ms: ${quiet.cost.toFixed(1)} us for each probe`);
   assert.ok(Math.abs(quiet.turns - SERVERS * 10 * SECONDS) < SERVERS * 3, String(quiet.turns));
   assert.is(quiet.changes, 0);
 });
 
 test('cost: results that fail now and then', () => {
   const rough = live(3);
-  console.log(`# the same with every third probe lost: ${rough.cost.toFixed(1)} us for each probe`);
+  console.log(`\n# the same with every third probe lost: ${rough.cost.toFixed(1)} us for each probe`);
   assert.ok(rough.turns > SERVERS * 9 * SECONDS);
 });
 
@@ -76,7 +76,7 @@ test('cost: a reload', () => {
   for (let i = 0; i < rounds; i++) monitor.configure(plan, 1000);
   const cost = (Date.now() - planned) / rounds;
   console.log(
-    `# taking a plan of ${SERVERS} probes: ${cost.toFixed(1)} ms; with reading the text ${((planned - begin) / rounds).toFixed(1)} ms`,
+    `\n# taking a plan of ${SERVERS} probes: ${cost.toFixed(1)} ms; with reading the text ${((planned - begin) / rounds).toFixed(1)} ms`,
   );
   assert.is(monitor.advance(1000).start.length, 1);
   assert.is(plan.probes.length, SERVERS);

@@ -192,6 +192,19 @@ test('evidence: a probe that was sent afterwards and answered takes it back, one
   );
 });
 
+test('evidence: of one family is contradicted by probes of that family only', () => {
+  const uci = web(alive)
+    .replace("list ghost '192.0.2.1'", "$&\n\tlist ghost '2001:db8::1'")
+    .replace("option address '192.168.1.11'", "$&\n\toption address6 '2001:db8:1::11'");
+  const drill = new Drill(uci);
+  drill.answer = ({ target }, at) => (target.ghost.family === 4 || at > 2000 ? well : { passed: true, after: 99 });
+  drill.note(drill.monitor.accuse('neighbour', 'anna', 'br-lan', 'not resolved', 1000, 6));
+  drill.run(1080);
+  assert.is(drill.verdict(), 'down: not resolved');
+  drill.run(1300);
+  assert.is(drill.verdict().slice(0, 2), 'up');
+});
+
 test('evidence: a server that stays dead is down without interruption until it has answered often enough', () => {
   const drill = new Drill(web(`${alive}\noption fall '3'\noption rise '2'`));
   drill.run(2000);
@@ -319,6 +332,29 @@ test('reload: another name for a watchdog makes no difference', () => {
   drill.run(1050);
   drill.configure(uci.replace("'w1'", "'renamed'"));
   assert.is(drill.verdict(), 'down: renamed: connection refused');
+});
+
+test('reload: nor does it for one that has begun to answer', () => {
+  const uci = web(`${alive}\noption fall '1'\noption rise '3'`);
+  const drill = new Drill(uci);
+  drill.answer = script([0, refused], [1100, well]);
+  drill.run(1250);
+  drill.configure(uci.replace("'w1'", "'renamed'"));
+  assert.is(drill.verdict().slice(0, 4), 'down');
+  drill.run(1350);
+  assert.is(drill.verdict(), 'up: renamed: answered');
+});
+
+test('reload: a service that moves to another device forgets nothing', () => {
+  const drill = new Drill(web(`${alive}\noption fall '1'`));
+  drill.answer = script([0, refused], [2000, well]);
+  drill.run(1250);
+  drill.note(drill.monitor.report({ server: 'bert', up: false, reason: 'disk full' }, 1250));
+  drill.configure(web(`${alive}\noption fall '1'`).replace("list port '80'", "$&\n\toption device 'br-dmz'"));
+  assert.is(drill.verdict('anna'), 'down: w1: connection refused');
+  assert.is(drill.verdict('bert'), 'down: disk full');
+  drill.run(2500);
+  assert.is(drill.verdict('anna'), 'up: w1: answered');
 });
 
 test('reload: who is down by a question that is no longer asked has to answer the new one first', () => {

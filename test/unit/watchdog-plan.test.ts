@@ -88,6 +88,29 @@ test('plan: a script is run for each service, with its first port', () => {
   );
 });
 
+test('plan: a script is told the service, so that one port in two services is asked twice; by TCP it is one question', () => {
+  const uci = (type: string): string =>
+    `${web(`${type}\nlist server 'anna'`)}
+config service 'names'
+	list ghost '192.0.2.1'
+	option proto 'udp'
+	list port '80'
+`.replaceAll("list service 'web'", "list service 'web'\n\tlist service 'names'");
+  assert.equal(probes(uci("option type 'script'\noption script '/bin/look'")), [
+    'script anna 192.0.2.1 80 w1(web)',
+    'script anna 192.0.2.1 80 w1(names)',
+  ]);
+  assert.equal(probes(uci("option type 'tcp'\noption port '80'")), ['tcp anna 192.0.2.1 80 w1(web names)']);
+});
+
+test('plan: services with other ghost addresses share the question by ARP', () => {
+  const uci = `${web("option type 'arp'\nlist server 'anna'")}
+config service 'tls'
+	list ghost '192.0.2.2'
+`.replaceAll("list service 'web'", "list service 'web'\n\tlist service 'tls'");
+  assert.equal(probes(uci), ['arp anna 192.0.2.1 w1(web tls)']);
+});
+
 test('plan: watchdogs that ask the same in the same rhythm share their probes, others do not', () => {
   const type = "option type 'ping'\nlist server 'anna'\n";
   assert.equal(probes(web(`${type}option fall '1'`, `${type}option fall '5'`, `${type}option interval '2s'`)), [

@@ -73,6 +73,7 @@ test('schedule: 64 servers every 100 ms, each as often as it should, never more 
       gaps.join(' '),
     );
   }
+  assert.ok(perMoment.size <= 2001, `woken ${perMoment.size} times in 10 s`);
   assert.ok(Math.max(...perMoment.values()) <= 4, String(Math.max(...perMoment.values())));
 });
 
@@ -106,6 +107,7 @@ test('schedule: what still waits is not asked again before it has ended, and the
   drill.run(3000);
   const times = drill.started.map(({ at }) => at);
   const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  assert.is(gaps.length, 8);
   assert.ok(
     gaps.every((gap) => gap >= 250 && gap <= 260),
     gaps.join(' '),
@@ -170,6 +172,29 @@ test('schedule: a probe under way through a reload counts, one that is no longer
   drill.configure(web());
   assert.equal(drill.monitor.result(other, failed, 3501), []);
   assert.is(drill.verdict(), 'up: not watched');
+});
+
+test('schedule: a probe that was planned, not planned and planned again is another one', () => {
+  const uci = web("option type 'tcp'\noption interval '100ms'\noption fall '1'\nlist server 'anna'");
+  const drill = new Drill(uci);
+  const [probe] = drill.monitor.advance(1000).start;
+  assert.ok(probe);
+  drill.monitor.advance(1200);
+  drill.configure(web());
+  drill.configure(uci);
+  assert.is.not(drill.monitor.advance(1200).start[0], probe);
+  const next = drill.monitor.next();
+  assert.equal(drill.monitor.result(probe, { passed: false, reason: 'timed out' }, 1201), []);
+  assert.is(drill.monitor.next(), next);
+  assert.is(drill.verdict(), 'up: not probed yet');
+});
+
+test('schedule: who is gone wakes nobody', () => {
+  const drill = new Drill(web());
+  drill.note(drill.monitor.report({ server: 'anna', up: false }, 1000));
+  assert.is(drill.monitor.next(), 61_000);
+  drill.configure(web().replaceAll('anna', 'carl'));
+  assert.is(drill.monitor.next(), Infinity);
 });
 
 test.run();
