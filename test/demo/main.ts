@@ -1,3 +1,4 @@
+import { LabBus } from '../lab/bus.ts';
 import { withLab, type Lab } from '../lab/lab.ts';
 import { readRouterState } from './router-state.ts';
 import { Scene } from './scene.ts';
@@ -16,9 +17,9 @@ const picture = ({ clients, lab }: Scene): string[] => [
   '                                       └── s4  192.168.1.14  nginx',
 ];
 
-/** The configuration as far as its first server; the others are like it. */
+/** The configuration as far as its watchdog and first server; the others are like it. */
 function excerpt(config: string): string[] {
-  const sections = config.trim().split('\n\n').slice(0, 2).join('\n\n');
+  const sections = config.trim().split('\n\n').slice(0, 3).join('\n\n');
   return [...sections.replaceAll('\t', '  ').split('\n'), '', '… and likewise s2, s3 and s4'];
 }
 
@@ -35,17 +36,22 @@ async function runStep(terminal: Terminal, scene: Scene, step: Step, number: num
 }
 
 async function demonstrate(terminal: Terminal, lab: Lab): Promise<boolean> {
-  const scene = new Scene(lab, terminal);
+  const bus = await LabBus.start(lab.daemon.ubusSocket, {});
+  const client = bus.client();
+  const scene = new Scene(lab, terminal, client);
   const untouched = await readRouterState(lab.router);
   terminal.print(...picture(scene), '', 'The router’s /etc/config/oneip:', '');
   terminal.print(...excerpt(scene.config()).map((line) => terminal.style('cyan', line === '' ? '' : `    ${line}`)));
   await lab.daemon.start(scene.config());
+  await scene.refresh();
   const steps = allSteps(untouched);
   const failed: Check[] = [];
   for (const [index, step] of steps.entries()) {
     const checks = await runStep(terminal, scene, step, index + 1, steps.length);
     failed.push(...checks.filter(({ held }) => !held));
   }
+  client.close();
+  await bus.stop();
   terminal.print('');
   if (failed.length === 0) terminal.print(terminal.style('green', 'Every step held.'));
   else

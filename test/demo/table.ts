@@ -4,7 +4,8 @@ import type { Client } from './population.ts';
 /** What the table shows of one server. */
 export interface Column {
   readonly name: string;
-  readonly inService: boolean;
+  /** As the daemon tells it. */
+  readonly state: string;
   /** Connections to it that have been lost since the start. */
   readonly broken: number;
 }
@@ -65,7 +66,7 @@ export function renderTable(terminal: Terminal, columns: readonly Column[], clie
     ),
     row(
       '  state',
-      columns.map(({ inService }) => (inService ? 'serving' : 'removed')),
+      columns.map(({ state }) => state),
     ),
     rule,
   ];
