@@ -9,13 +9,19 @@ const SLICE = 8192;
  * @param weights 0–1000 each; of equal claims the first one counts
  * @param slots all slots, those in `held` included
  * @param held what each has already and keeps; default the whole part of each fair share
- * @returns numbers that add up to `slots`, or `held` where no weight is positive
+ * @param most what each may have in the end; default its fair share, rounded up
+ * @returns numbers that add up to `slots`, or to less where everybody has the most it may have
  */
-export function* apportion(weights: Uint16Array, slots: number, held?: Uint16Array): Generator<void, Uint16Array> {
+export function* apportion(
+  weights: Uint16Array,
+  slots: number,
+  held?: Uint16Array,
+  most?: Uint16Array,
+): Generator<void, Uint16Array> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const share = (weight: number): number => (total > 0 ? Math.floor((slots * weight) / total) : 0);
-  const given = Uint16Array.from(held ?? weights.map(share));
-  if (total === 0) return given;
+  const share = (weight: number): number => (total > 0 ? (slots * weight) / total : 0);
+  const given = Uint16Array.from(held ?? weights.map((weight) => Math.floor(share(weight))));
+  const limits = most ?? weights.map((weight) => Math.ceil(share(weight)));
   let work = 0;
   for (let left = slots - given.reduce((sum, has) => sum + has, 0); left > 0; left--) {
     work += weights.length;
@@ -29,23 +35,27 @@ export function* apportion(weights: Uint16Array, slots: number, held?: Uint16Arr
     for (let at = 0; at < weights.length; at++) {
       const weight = weights[at] as number;
       const has = given[at] as number;
-      if (weight * divisor <= claim * (2 * has + 1) || has * total >= slots * weight) continue;
+      if (weight * divisor <= claim * (2 * has + 1) || has >= (limits[at] as number)) continue;
       next = at;
       claim = weight;
       divisor = 2 * has + 1;
     }
+    if (next < 0) break;
     given[next] = (given[next] as number) + 1;
   }
   return given;
 }
 
-/** Servers that inherit fewer slots than this when several are down need not inherit exactly their share. */
-const FEW = 4;
+/** Room to spare while several servers are down, as a part of the table. */
+const SPARE = 0.01;
 
 /**
- * How many slots of those that are down each server may inherit; together at least as many as there are. Shares come out
- * exact; but where they would grow by a few slots only, each may take what keeps it less than a slot above its fair share.
- * There it matters less who has one more than that slots stay where they are, which they do better with room to spare.
+ * How many slots of those that are down each server may inherit; together at least as many as there are.
+ *
+ * With one down, shares come out exact. With several, slots stay where they are the better the more servers have room to
+ * spare, so that there is room for 1 % more slots than there are, as far as nobody gets above `ceiling`. More room than that
+ * moves more, not less: where weights are equal, the ceilings of all servers rise at once, and all that was kept from going
+ * where it would rather be goes there in one leap.
  *
  * @param weights of all servers
  * @param held slots of all servers
@@ -55,21 +65,25 @@ export function* roomToInherit(
   held: Uint16Array,
   isDown: readonly boolean[],
 ): Generator<void, Uint16Array> {
-  const count = weights.length;
   const slots = held.reduce((sum, number) => sum + number, 0);
   const live = weights.map((weight, at) => (isDown[at] ? 0 : weight));
   const kept = held.map((number, at) => (isDown[at] ? 0 : number));
   const total = live.reduce((sum, weight) => sum + weight, 0);
-  const several = isDown.filter((gone) => gone).length > 1;
+  if (isDown.filter((gone) => gone).length > 1) {
+    const most = live.map((weight) => ceiling(weight, total, slots));
+    const seats = yield* apportion(live, slots + Math.floor(SPARE * slots), kept, most);
+    return seats.map((number, at) => number - (kept[at] as number));
+  }
   const quotas = yield* apportion(live, slots, kept);
   return quotas.map((quota, at) => {
     const has = kept[at] as number;
-    const weight = live[at] as number;
-    const few = several ? FEW : 1;
-    if (weight === 0 || quota - has >= few) return quota - has;
-    const share = (slots * weight) / total;
-    // With several down the bound rises for one server after the other, or else many slots would move at once where it does.
-    const most = several ? Math.floor(share + (count + at) / (2 * count)) : Math.ceil(share);
-    return Math.max(quota, Math.min(has + few, most)) - has;
+    // Who is due nothing may take one slot all the same, or else the first servers would be everybody's heirs.
+    return Math.max(quota, Math.min(has + 1, Math.ceil((slots * (live[at] as number)) / total))) - has;
   });
+}
+
+/** The most slots that a server may ever have: 1 % above its fair share, or one slot, if that is more. */
+export function ceiling(weight: number, total: number, slots: number): number {
+  if (weight === 0) return 0;
+  return Math.max(Math.floor((101 * slots * weight) / (100 * total)), Math.floor((slots * weight) / total) + 1);
 }

@@ -34,8 +34,9 @@ export interface Base {
  * The allocation table: for each slot the index of the member that has it, or `NOBODY`.
  *
  * It depends on the arguments and nothing else, by name: neither the order of members nor the order of events matters, and
- * every router computes the same. With all up nobody is above its fair share by a whole slot. A member that is down gives
- * away its own slots and no other moves; while several are down, a few slots of theirs may move when one more goes or comes.
+ * every router computes the same. A member that is down gives away its own slots and no other moves; while several are
+ * down, a few slots of theirs may move when one more goes or comes. With one down at most, nobody is above its fair share by
+ * a whole slot; with several, nobody is above it by more than 1 %, or one slot, if that is more.
  *
  * @param slots power of two, 256–4096
  * @param seed 0–4294967295; another seed is another table
@@ -134,7 +135,7 @@ function* heirsOf(base: Base, server: number): Generator<void, Uint16Array> {
   return heirs;
 }
 
-/** Who takes each slot of several servers that are down: its heir, unless that is down too or has its share. */
+/** Who takes each slot of several servers that are down: its heir, unless that is down too or has no room. */
 function* shareOut(base: Base, isDown: readonly boolean[], gone: readonly number[]): Generator<void, Uint16Array> {
   const { field, held, slotsOf } = base;
   const heirs: number[] = [];

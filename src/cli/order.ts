@@ -66,8 +66,9 @@ export function readOrder({ command, operands, options, flags }: Invocation): Or
 }
 
 /** What is wrong with an order as things stand: a sentence with what there is instead. */
-export function objection(status: DaemonStatus, { method, reference }: Order): string | undefined {
+export function objection(status: DaemonStatus, { method, args, reference }: Order): string | undefined {
   const { server, service = '' } = reference;
+  const hasAddress = args['address'] !== undefined || args['address6'] !== undefined;
   if (method !== 'add_server') {
     const members = membersOf(status, reference);
     return typeof members === 'string' ? members : undefined;
@@ -80,6 +81,13 @@ export function objection(status: DaemonStatus, { method, reference }: Order): s
   const there = status.services
     .find((entry) => entry.service === service)
     ?.servers.find((entry) => entry.server === server && entry.provenance !== 'removing');
+  if (
+    !there &&
+    !hasAddress &&
+    !status.services.some(({ servers }) => servers.some((entry) => entry.server === server))
+  ) {
+    return `server ${quote(server)} is new, and needs --address or --address6`;
+  }
   return there && `service ${quote(service)} has a server ${quote(server)} already`;
 }
 

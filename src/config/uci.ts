@@ -207,6 +207,6 @@ function checkName(name: string, what: string): void {
 }
 
 /** True also for a mistyped `config`, so that the lines below it do not land in the section above. */
-function opensSection(keyword: string): boolean {
+export function opensSection(keyword: string): boolean {
   return keyword === 'c' || nearest(keyword, ['config', 'option', 'list', 'package']) === 'config';
 }

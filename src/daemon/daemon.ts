@@ -109,9 +109,9 @@ class Daemon {
       startTimer,
       changed: () => void this.#reconcile(),
     });
-    this.#servers = new ServerWatch(({ server, device, source, down, reason }) => {
-      if (down) this.#health.accuse(source, server, device, reason);
-      else this.#health.acquit(source, server, device);
+    this.#servers = new ServerWatch(({ server, device, source, family, down, reason }) => {
+      if (down) this.#health.accuse(source, server, device, reason, family);
+      else this.#health.acquit(source, server, device, family);
     });
     this.#controller = new Controller(
       {
@@ -247,16 +247,24 @@ class Daemon {
     ]);
     if (watched === this.#watched) return;
     this.#watched = watched;
+    // First, since following tells at once what speaks against the servers.
+    this.#health.configure(deployment, watchdogs);
     this.#servers.follow(
-      deployment.services.flatMap(({ device, servers }) =>
-        servers.flatMap(({ name, address, address6 }) =>
-          [address, address6].flatMap((own) =>
-            own ? [{ server: name, address: own, device: { name: device.name, ifindex: device.ifindex } }] : [],
+      deployment.services.flatMap(({ device: { name, ifindex }, servers, ghosts }) =>
+        servers.flatMap((server) =>
+          [server.address, server.address6].flatMap((address) =>
+            address
+              ? {
+                  server: server.name,
+                  address,
+                  device: { name, ifindex },
+                  ghosts: ghosts.map((ghost) => ghost.address).filter(({ family }) => family === address.family),
+                }
+              : [],
           ),
         ),
       ),
     );
-    this.#health.configure(deployment, watchdogs);
   }
 
   #tell(changes: readonly MemberChange[]): void {

@@ -1,5 +1,6 @@
 import type { Deployment } from '../deployment/deployment.ts';
 import type { Opinion } from '../membership/members.ts';
+import type { Family } from '../net/address.ts';
 import { HealthMonitor } from '../watchdog/monitor.ts';
 import type { Change, HealthReport, Probe } from '../watchdog/monitor.ts';
 import { planProbes } from '../watchdog/plan.ts';
@@ -48,12 +49,12 @@ export class HealthWatch {
     this.#took(this.#monitor.report(report, this.#options.clock()));
   }
 
-  accuse(source: EvidenceSource, server: string, device: string, reason: string): void {
-    this.#took(this.#monitor.accuse(source, server, device, reason, this.#options.clock()));
+  accuse(source: EvidenceSource, server: string, device: string, reason: string, family?: Family): void {
+    this.#took(this.#monitor.accuse(source, server, device, reason, this.#options.clock(), family));
   }
 
-  acquit(source: EvidenceSource, server: string, device: string): void {
-    this.#took(this.#monitor.acquit(source, server, device, this.#options.clock()));
+  acquit(source: EvidenceSource, server: string, device: string, family?: Family): void {
+    this.#took(this.#monitor.acquit(source, server, device, this.#options.clock(), family));
   }
 
   /** Asks nobody any more. */

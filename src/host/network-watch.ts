@@ -1,6 +1,8 @@
 import { littleEndian } from 'oneip:runtime';
 import type { LinkState } from '../config/environment.ts';
 import { routeProtocolFilter } from '../netlink/filter.ts';
+import { decodeForwarding } from '../netlink/forwarding.ts';
+import type { ForwardingEntry } from '../netlink/forwarding.ts';
 import {
   RTM_DELADDR,
   RTM_DELLINK,
@@ -11,8 +13,9 @@ import {
   RTNLGRP_LINK,
   decodeAddress,
   decodeLink,
+  decodeLinkOperation,
 } from '../netlink/link.ts';
-import type { AddressState } from '../netlink/link.ts';
+import type { AddressState, LinkOperation } from '../netlink/link.ts';
 import type { NetlinkMessage } from '../netlink/message.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH, RTNLGRP_NEIGH, decodeNeighbour } from '../netlink/neighbour.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
@@ -27,9 +30,13 @@ import { NetlinkListener } from './netlink-listener.ts';
 /** Who is told what; `gone` is true where the object no longer exists. What nobody listens to is not received. */
 export interface NetworkObserver {
   readonly link?: (link: LinkState, gone: boolean) => void;
+  /** The same events as `link`: whether devices can carry packets. */
+  readonly operation?: (link: LinkOperation, gone: boolean) => void;
   readonly address?: (address: AddressState, gone: boolean) => void;
   /** Entries of the neighbour tables, whenever state or MAC changes; proxy entries too. */
   readonly neighbour?: (neighbour: Neighbour, gone: boolean) => void;
+  /** Entries of the forwarding databases of bridges. */
+  readonly forwarding?: (entry: ForwardingEntry, gone: boolean) => void;
   /** Policy routing rules of anybody. */
   readonly rule?: (rule: Rule, gone: boolean) => void;
   /** Routes of ours (`ROUTE_PROTOCOL`) only. */
@@ -48,11 +55,11 @@ export class NetworkWatch {
   constructor(observer: NetworkObserver, ownPort: () => number = () => 0) {
     this.#observer = observer;
     this.#ownPort = ownPort;
-    const { link, address, neighbour, rule, route } = observer;
+    const { link, operation, address, neighbour, forwarding, rule, route } = observer;
     const groups = [
-      ...(link ? [RTNLGRP_LINK] : []),
+      ...(link || operation ? [RTNLGRP_LINK] : []),
       ...(address ? [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] : []),
-      ...(neighbour ? [RTNLGRP_NEIGH] : []),
+      ...(neighbour || forwarding ? [RTNLGRP_NEIGH] : []),
       ...(rule ? [RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE] : []),
       ...(route ? [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE] : []),
     ];
@@ -75,17 +82,19 @@ export class NetworkWatch {
   #tell(message: NetlinkMessage): void {
     const port = this.#ownPort();
     if (port !== 0 && message.port === port) return;
-    const { link, address, neighbour, rule, route } = this.#observer;
+    const { link, operation, address, neighbour, forwarding, rule, route } = this.#observer;
     switch (message.type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
-        return pass(decodeLink, message, RTM_DELLINK, link);
+        pass(decodeLink, message, RTM_DELLINK, link);
+        return pass(decodeLinkOperation, message, RTM_DELLINK, operation);
       case RTM_NEWADDR:
       case RTM_DELADDR:
         return pass(decodeAddress, message, RTM_DELADDR, address);
       case RTM_NEWNEIGH:
       case RTM_DELNEIGH:
-        return pass(decodeNeighbour, message, RTM_DELNEIGH, neighbour);
+        pass(decodeNeighbour, message, RTM_DELNEIGH, neighbour);
+        return pass(decodeForwarding, message, RTM_DELNEIGH, forwarding);
       case RTM_NEWRULE:
       case RTM_DELRULE:
         return pass(decodeRule, message, RTM_DELRULE, rule);

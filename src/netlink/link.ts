@@ -21,10 +21,12 @@ export const RTNLGRP_IPV6_IFADDR = 9;
 const IFINFOMSG = 16;
 const IFADDRMSG = 8;
 const IFF_UP = 1;
+const IFF_LOWER_UP = 0x10000;
 const ARPHRD_ETHER = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
@@ -40,6 +42,22 @@ export interface AddressState {
   /** 0–32 or 0–128; of `peer`, where there is one. */
   readonly prefixLength: number;
   readonly peer?: Address;
+}
+
+/** Whether a device can carry packets, and what it hangs on. */
+export interface LinkOperation {
+  readonly ifindex: number;
+  readonly name: string;
+  /** It is switched on (IFF_UP). */
+  readonly up: boolean;
+  /** The layer below works: a cable is in, or a bridge has a port that works (IFF_LOWER_UP). */
+  readonly carrier: boolean;
+  /** `IFLA_INFO_KIND`, see `LinkState`. */
+  readonly kind?: string;
+  /** `IFLA_MASTER`: the bridge that it is a port of. */
+  readonly masterIndex?: number;
+  /** `IFLA_LINK`: the device that it is a VLAN of; of a veth, the number of the other end, maybe in another namespace. */
+  readonly lowerIndex?: number;
 }
 
 /** Payload of a dump of all links, without their statistics. */
@@ -76,6 +94,23 @@ export function decodeLink({ payload }: NetlinkMessage, littleEndian: boolean): 
     ...(hardware && view.getUint16(2, littleEndian) === ARPHRD_ETHER && { hardware: hardwareText(hardware) }),
     ...(kind !== undefined && { kind }),
     ...(masterIndex !== undefined && { masterIndex }),
+  };
+}
+
+/** Reads RTM_NEWLINK or RTM_DELLINK; `undefined` as `decodeLink`. */
+export function decodeLinkOperation(message: NetlinkMessage, littleEndian: boolean): LinkOperation | undefined {
+  const link = decodeLink(message, littleEndian);
+  if (!link) return undefined;
+  const { ifindex, name, up, kind, masterIndex } = link;
+  const lowerIndex = decodeAttributes(message.payload, IFINFOMSG, littleEndian).u32(IFLA_LINK);
+  return {
+    ifindex,
+    name,
+    up,
+    carrier: (viewOf(message.payload).getUint32(8, littleEndian) & IFF_LOWER_UP) !== 0,
+    ...(kind !== undefined && { kind }),
+    ...(masterIndex !== undefined && { masterIndex }),
+    ...(lowerIndex !== undefined && { lowerIndex }),
   };
 }
 

@@ -22,6 +22,7 @@ const NTF_EXT_LEARNED = 0x10;
 const NTF_EXT_MANAGED = 0x01;
 const NUD_NONE = 0;
 const NUD_PROBE = 0x10;
+const NUD_FAILED = 0x20;
 const NUD_PERMANENT = 0x80;
 /** States in which the kernel sends packets to `hardware`: reachable, stale, delay, probe, noarp, permanent. */
 const NUD_VALID = 0xde;
@@ -35,6 +36,8 @@ export interface Neighbour {
   readonly hardware?: string;
   /** True where packets can be sent to it now. */
   readonly valid: boolean;
+  /** It was asked for and did not answer; the kernel asks again. */
+  readonly failed: boolean;
   /** Set by hand (`nud permanent`, `nud noarp`): the kernel never resolves it. */
   readonly permanent: boolean;
   /** The router answers for the address. */
@@ -125,6 +128,7 @@ export function decodeNeighbour({ payload }: NetlinkMessage, littleEndian: boole
     ifindex: view.getInt32(4, littleEndian),
     ...(hardware && valid && { hardware: hardwareText(hardware) }),
     valid,
+    failed: (state & NUD_FAILED) !== 0,
     permanent: (state & (NUD_PERMANENT | NUD_NOARP)) !== 0,
     proxy: (flags & NTF_PROXY) !== 0,
     managed: ((attributes.u32(NDA_FLAGS_EXT) ?? 0) & NTF_EXT_MANAGED) !== 0,

@@ -64,7 +64,6 @@ export function addServer(
     throw invalid(`${quote(server)} is no name: 1–${LONGEST_NAME} letters a–z, digits and underscores`);
   }
   const { address, address6, weight } = given;
-  if (address === undefined && address6 === undefined) throw invalid('a new server needs an address, or address6');
   return {
     server,
     service,

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { apportion, roomToInherit } from '../../src/allocation/quota.ts';
+import { apportion, ceiling, roomToInherit } from '../../src/allocation/quota.ts';
 
 const finish = (work: Generator<void, Uint16Array>): number[] => {
   for (;;) {
@@ -9,8 +9,13 @@ const finish = (work: Generator<void, Uint16Array>): number[] => {
     if (done) return [...value];
   }
 };
-const quotas = (weights: readonly number[], slots: number, held?: readonly number[]): number[] =>
-  finish(apportion(Uint16Array.from(weights), slots, held && Uint16Array.from(held)));
+const quotas = (
+  weights: readonly number[],
+  slots: number,
+  held?: readonly number[],
+  most?: readonly number[],
+): number[] =>
+  finish(apportion(Uint16Array.from(weights), slots, held && Uint16Array.from(held), most && Uint16Array.from(most)));
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 test('shares that are whole numbers are met', () => {
@@ -23,6 +28,20 @@ test('what remains goes to the greatest weight by odd numbers, the first of equa
   assert.equal(quotas([1, 1, 1], 256), [86, 85, 85]);
   // 53 : 24 : 23 for 7 slots: 3.71, 1.68, 1.61 by quota; Webster gives 3, 2, 2.
   assert.equal(quotas([53, 24, 23], 7), [3, 2, 2]);
+});
+
+test('nobody gets more than it may have, even if slots are left', () => {
+  assert.equal(quotas([1, 1, 1], 256, [0, 0, 0], [300, 20, 30]), [206, 20, 30]);
+  assert.equal(quotas([1, 1, 1], 256, [0, 0, 0], [100, 20, 30]), [100, 20, 30]);
+});
+
+test('the ceiling is 1 % above the fair share, or one slot, if that is more', () => {
+  assert.is(ceiling(1, 4, 4096), 1034);
+  assert.is(ceiling(1, 3, 4096), 1378);
+  assert.is(ceiling(1, 64, 4096), 65);
+  assert.is(ceiling(1, 256, 4096), 17);
+  assert.is(ceiling(1, 5000, 4096), 1);
+  assert.is(ceiling(0, 5, 4096), 0);
 });
 
 test('without weights nobody gets any', () => {
@@ -64,7 +83,7 @@ test('when a server leaves, the others keep what they have, and nobody gets abov
   );
 });
 
-test('there is room for all that is to be inherited, and nobody can get above its share by more than a slot', () => {
+test('there is room for all that is to be inherited, but for nobody to get above its ceiling', () => {
   fc.assert(
     fc.property(weightsOf, fc.array(fc.nat(), { minLength: 1, maxLength: 10 }), (weights, picks) => {
       const gone = weights.map((_, at) => picks.some((pick) => pick % weights.length === at));
@@ -73,9 +92,12 @@ test('there is room for all that is to be inherited, and nobody can get above it
       const held = quotas(weights, 4096);
       const room = finish(roomToInherit(Uint16Array.from(weights), Uint16Array.from(held), gone));
       assert.ok(sum(room) >= sum(held.filter((_, at) => gone[at])));
+      const one = gone.filter((down) => down).length === 1;
       for (const [at, number] of room.entries()) {
         const due = (4096 * (rest[at] ?? 0)) / sum(rest);
-        assert.ok(gone[at] || weights[at] === 0 ? number === 0 : (held[at] ?? 0) + number < due + 1);
+        if (due === 0) assert.is(number, 0);
+        else if (one) assert.ok((held[at] ?? 0) + number < due + 1);
+        else assert.ok((held[at] ?? 0) + number <= ceiling(rest[at] ?? 0, sum(rest), 4096));
       }
     }),
   );

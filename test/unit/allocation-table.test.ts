@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { permutationOf, fillPositions, hashName, logarithm, waitingTimes } from '../../src/allocation/preference.ts';
+import { ceiling } from '../../src/allocation/quota.ts';
 import { allocate, allocateBase, allocateInSlices, NOBODY, refill } from '../../src/allocation/table.ts';
 import type { Member } from '../../src/allocation/table.ts';
 import { Random } from './support/random.ts';
@@ -93,7 +94,7 @@ test('neither the order of members nor that of failures matters', () => {
   );
 });
 
-test('nobody who is down or drained has a slot, everybody else a share less than one slot above its due', () => {
+test('nobody who is down or drained has a slot, everybody else at most 1 % or a slot more than its due', () => {
   fc.assert(
     fc.property(situation, ({ members, down, slots, seed }) => {
       const gone = new Set(down.map((index) => members[index % members.length]?.name ?? ''));
@@ -104,7 +105,8 @@ test('nobody who is down or drained has a slot, everybody else a share less than
       for (const [index, member] of members.entries()) {
         const due = (slots * weight(member)) / total;
         const has = counts[index] ?? 0;
-        assert.ok(weight(member) > 0 ? has < due + 1 : has === 0, `${has} slots of ${due}`);
+        assert.ok(has <= ceiling(weight(member), total, slots), `${has} slots of ${due}`);
+        if (gone.size <= 1) assert.ok(has < due + 1, `${has} slots of ${due}`);
       }
       assert.is(
         counts.reduce((sum, number) => sum + number, 0),
@@ -210,7 +212,7 @@ test('tables are those of every box and every release: a change here moves clien
       digest(allocate(mixed, down, 4096, 0xffff_ffff)),
       digest(allocate(mixed, down, 256, 77)),
     ],
-    ['8c998e43', '66fbfad4', 'ec7d178', '9b87159b', 'b71272e5'],
+    ['8c998e43', '66fbfad4', 'ec7d178', 'f193302c', '1444313d'],
   );
 });
 

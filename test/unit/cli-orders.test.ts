@@ -58,7 +58,6 @@ for (const [line, sentence] of [
   ['weight web1 -- -5', "'-5' is no weight; accepted: 0–1000"],
   ['weight web1 1001', '1001 is no weight: 0–1000'],
   ['add web9 --address 192.168.1.19', 'a new server needs a service'],
-  ['add web9 --service web', 'a new server needs an address, or address6'],
   ['add web9 --service web --address 192.168.1', "'192.168.1' is no IPv4 address"],
   ['add web9 --service web --address6 192.168.1.1', "'192.168.1.1' is no IPv6 address"],
   ['add web-9 --service web', "'web-9' is no name: 1–32 letters a–z, digits and underscores"],
@@ -92,6 +91,8 @@ for (const [line, sentence] of [
   ['add web1 --service dns --address 192.168.1.13', undefined],
   ['add ns1 --service dns --address 192.168.1.13', undefined],
   ['add web1 --service web --address 192.168.1.13', "service 'web' has a server 'web1' already"],
+  ['add web1 --service dns', undefined],
+  ['add web3 --service web', "server 'web3' is new, and needs --address or --address6"],
   ['add web3 --service wep --address 192.168.1.13', "no service 'wep'; there is: web, dns; did you mean 'web'?"],
 ] as const) {
   test(`'oneip ${line}' as things stand: ${sentence ?? 'all right'}`, () => {

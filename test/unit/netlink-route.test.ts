@@ -200,6 +200,7 @@ test('neighbours: who keeps them, and whether packets can be sent', () => {
     address: address('10.9.0.2'),
     ifindex: 2,
     valid: false,
+    failed: false,
     permanent: false,
     proxy: false,
     managed: true,

@@ -237,6 +237,7 @@ scene('orders reach the daemon with all that was said, and are answered by a sta
       'addServer',
       { server: 'web9', service: 'web', address: '192.168.1.19' },
     ],
+    ['add_server', { server: 'web9', service: 'web' }, 'addServer', { server: 'web9', service: 'web' }],
     [
       'add_server',
       { server: 'web9', service: 'web', address6: 'FD00:0::9', weight: 50, persist: true },
@@ -280,7 +281,6 @@ scene('orders that make no sense never reach the daemon', async (set) => {
     ['set_weight', { server: 'web1', weight: 1001 }],
     ['set_weight', { server: 'web1', weight: '5' }],
     ['add_server', { server: 'web9', address: '192.168.1.19' }],
-    ['add_server', { server: 'web9', service: 'web' }],
     ['add_server', { server: 'web 9', service: 'web', address: '192.168.1.19' }],
     ['add_server', { server: 'Web9', service: 'web', address: '192.168.1.19' }],
     ['add_server', { server: 'w'.repeat(33), service: 'web', address: '192.168.1.19' }],
