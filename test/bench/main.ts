@@ -12,13 +12,18 @@ import { comparisons, formatResult, type Result } from './report.ts';
 
 const named = (list: readonly Contestant[]) => list.map(({ name }) => name);
 
+/** All names, in lines that fit beside the options. */
+const allNames = named(contestants)
+  .join(', ')
+  .replace(/(.{60,90}), /g, `$1,\n${' '.repeat(28)}`);
+
 const usage = `usage: make bench [ARGS="…"]
 
 Sends UDP frames of 60 bytes (IPv6: 62) of many clients through a router namespace on one core, by each contestant in turn,
 and counts what arrives at the servers.
 
   --servers N[,N…]      servers behind the router (default 4,64; 1–64)
-  --contestants A[,B…]  of: ${named(contestants).join(', ')}
+  --contestants A[,B…]  of: ${allNames}
                         (default ${named(usualContestants).join(',')}; the same name twice shows the noise)
   --without NAME=C[,C]  adds a contestant: oneip's ruleset, without those rules of the fast path that have the comment C, or
                         other parts (see service.ts); may be repeated

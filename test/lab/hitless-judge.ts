@@ -1,0 +1,50 @@
+import type { Attempt, Break, Loss } from './traffic-load.ts';
+
+/** How a server can fail. */
+export type Cause = 'killed' | 'cut' | 'alias' | 'stopped';
+
+/** A failure of a server. Times are milliseconds of one clock. */
+export interface Outage {
+  readonly server: string;
+  readonly cause: Cause;
+  /** From before it failed. */
+  readonly from: number;
+  /** When the daemon told that it is down. */
+  noticed?: number;
+  /** When it was known to be well again, and in no danger of being found down for what had been; absent: it is not. */
+  until?: number;
+}
+
+/** Milliseconds that a new connection may take. A SYN that is lost is repeated after 1 s (RFC 6298). */
+export const patienceOfNew = 900;
+
+/**
+ * Why a flow broke that its server's failure explains; `undefined` where nothing does. A failure explains what had no answer
+ * since the server was well again, however late the client notices: its next segment may have met another server meanwhile.
+ */
+export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause | undefined {
+  // Nobody knows whose a connection would have been that was never answered.
+  if (broken.server === '') return causeOfAttempt(broken, outages);
+  return outages.find(
+    ({ server, from, until = Infinity }) => server === broken.server && from <= broken.time && broken.good <= until,
+  )?.cause;
+}
+
+/** True where a new connection was answered as soon as one should be. */
+export function wentWell({ began, time, reason }: Attempt): boolean {
+  return reason === undefined && time - began <= patienceOfNew;
+}
+
+/** Why a new connection failed or hung; `undefined` where no server was failing, unknown to the daemon, at that time. */
+export function causeOfAttempt(
+  { began, time }: Pick<Attempt, 'began' | 'time'>,
+  outages: readonly Outage[],
+): Cause | undefined {
+  return outages.find(({ from, noticed, until }) => from <= time && began <= (noticed ?? until ?? Infinity))?.cause;
+}
+
+/** Why a datagram had no answer before the next, `period` milliseconds later. */
+export function causeOfLoss({ server, time }: Loss, period: number, outages: readonly Outage[]): Cause | undefined {
+  return outages.find((one) => one.server === server && one.from <= time && time - period <= (one.until ?? Infinity))
+    ?.cause;
+}

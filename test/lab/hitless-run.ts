@@ -1,0 +1,355 @@
+import { Random } from '../unit/support/random.ts';
+import type { ControlClient, Heard } from './control-client.ts';
+import { Fleet } from './hitless-fleet.ts';
+import { elapse, HitlessClients, periods, type ClientCounts } from './hitless-clients.ts';
+import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Cause } from './hitless-judge.ts';
+import type { Lab } from './lab.ts';
+import { configuration, figure } from './scenario.ts';
+import { echoPort } from './servers.ts';
+import type { Server } from './topology.ts';
+import { clock, type Attempt, type Break, type Loss } from './traffic-load.ts';
+import { uciSection, type UciOptions } from './uci.ts';
+
+/** Milliseconds; the service's options of these names. */
+export const learnTime = 1_500;
+export const idleTimeout = 3_000;
+/** Servers that are not in the configuration, and added at run time. */
+const spare = 2;
+/** Servers that stay well and in use, whatever chance wants. */
+const fewest = 3;
+/** Milliseconds in which either watchdog finds what is to be found: twice the longer of time-out and interval, and some. */
+const settle = 1_500;
+
+const causes: readonly Cause[] = ['killed', 'cut', 'alias', 'stopped'];
+
+/**
+ * The service `web` of a run, for TCP and UDP, with two watchdogs: `echo` notices servers that refuse or do not answer, `page`
+ * those whose kernel still takes connections for a process that was stopped.
+ */
+export function hitlessConfiguration(lab: Lab, service: UciOptions): string {
+  const servers = lab.servers.slice(0, -spare);
+  const options = {
+    port: [80, echoPort],
+    source: ['wan'],
+    drain_timeout: '10m',
+    idle_timeout: `${idleTimeout}ms`,
+    learn_time: `${learnTime}ms`,
+    ...service,
+  };
+  const judging = { service: ['web'], fall: 2, rise: 2, half_life: '2s' };
+  return [
+    configuration({ ...lab, servers }, { web: { options } }),
+    uciSection('watchdog', 'echo', { type: 'tcp', port: echoPort, interval: '100ms', timeout: '200ms', ...judging }),
+    uciSection('watchdog', 'page', { type: 'http', port: 80, interval: '250ms', timeout: '500ms', ...judging }),
+  ].join('');
+}
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly counts: ClientCounts;
+  /** Seconds of random actions. Between one and the next all clients connect anew, and the transition must end by itself. */
+  readonly rounds: readonly number[];
+}
+
+interface Row {
+  readonly time: number;
+  readonly what: string;
+  readonly open: ReadonlyMap<string, number>;
+}
+
+/** What nothing excuses, and what there was at all. */
+export interface RunReport {
+  readonly breaks: readonly Break[];
+  readonly attempts: readonly Attempt[];
+  readonly losses: readonly Loss[];
+  readonly falseAlarms: readonly Heard[];
+  /** Orders that were refused, and reports of `drained` that were not true. */
+  readonly complaints: readonly string[];
+  readonly actions: number;
+  readonly attempted: number;
+  /** Flows that broke with their server, by cause. */
+  readonly excused: ReadonlyMap<string, number>;
+  /** Transitions that ended by themselves. */
+  readonly transitions: number;
+  /** Servers that were added at run time, and have got clients. */
+  readonly served: readonly string[];
+}
+
+/** Where a server stands, as it has been ordered. */
+interface Place {
+  readonly server: Server;
+  inService: boolean;
+  order: 'auto' | 'up' | 'drain';
+  /** It was ordered in, and that has not been answered yet: until then nobody knows it. */
+  isArriving: boolean;
+}
+
+interface Action {
+  /** How often it is chosen, relative to the others. */
+  readonly weight: number;
+  readonly what: string;
+  perform(): Promise<unknown>;
+}
+
+/** Clients, servers and an operator who does at random whatever may be done, while everything is written down. */
+export class HitlessRun {
+  readonly #control: ControlClient;
+  readonly #fleet: Fleet;
+  readonly #clients: HitlessClients;
+  readonly #random: Random;
+  readonly #options: RunOptions;
+  readonly #places: readonly Place[];
+  readonly #rows: Row[] = [];
+  readonly #complaints: string[] = [];
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #served = new Set<string>();
+  readonly #begin = clock();
+  #actions = 0;
+
+  constructor(lab: Lab, control: ControlClient, options: RunOptions) {
+    this.#control = control;
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#fleet = new Fleet(lab, control, settle);
+    this.#clients = new HitlessClients(lab, options.counts);
+    this.#places = lab.servers.map((server, index) => ({
+      server,
+      inService: index < lab.servers.length - spare,
+      order: 'auto',
+      isArriving: false,
+    }));
+    control.onEvent((event) => this.#checkDrained(event));
+  }
+
+  /** Runs it all; rejects only where the lab itself does not work, or a transition does not end. */
+  async run(): Promise<RunReport> {
+    await this.#clients.open();
+    for (const [index, seconds] of this.#options.rounds.entries()) {
+      if (index > 0) await this.#rest();
+      await this.#actAtRandom(seconds * 1_000);
+    }
+    await this.#rest();
+    this.#note('the end');
+    await this.#clients.end();
+    return this.#report();
+  }
+
+  async #actAtRandom(duration: number): Promise<void> {
+    const end = clock() + duration;
+    for (;;) {
+      // Four of ten follow in the same moment, or before the last one has been digested.
+      await elapse(this.#random.below(10) < 4 ? this.#random.below(150) : 200 + this.#random.below(1_300));
+      if (clock() > end) break;
+      const action = this.#choose();
+      this.#actions += 1;
+      this.#note(action.what);
+      this.#start(action.perform());
+    }
+    await this.#finished();
+  }
+
+  /** All servers well again, all clients connected anew: what has been moved must be forgotten by itself. */
+  async #rest(): Promise<void> {
+    await this.#fleet.settled();
+    // Flows that begin while the daemon learns would be taken for old ones.
+    await elapse(learnTime + 100);
+    this.#note('clients connect anew');
+    const heard = this.#control.events.length;
+    await this.#clients.reopen();
+    const { transition } = await this.#control.service('web');
+    if (transition) {
+      const over = this.#control.until(({ action }) => action === 'transition', idleTimeout + 6_000, heard);
+      await over.catch(() => undefined);
+    }
+    const { transition: left } = await this.#control.service('web');
+    if (left) this.#complaints.push(`a transition goes on: ${JSON.stringify(left, textOfBigInts)}`);
+    this.#note('no transition any more');
+  }
+
+  #choose(): Action {
+    const actions = this.#places.flatMap((place) => this.#actionsOn(place));
+    let left = this.#random.below(actions.reduce((sum, { weight }) => sum + weight, 0));
+    for (const action of actions) {
+      left -= action.weight;
+      if (left < 0) return action;
+    }
+    throw new Error('nothing may be done');
+  }
+
+  /** What may be done about a server so that enough others are left. */
+  #actionsOn(place: Place): Action[] {
+    const { server, inService, order } = place;
+    const { name } = server;
+    const isFailing = this.#fleet.outage(name) !== undefined;
+    const isNeeded = this.#isActive(place) && this.#places.filter((one) => this.#isActive(one)).length <= fewest;
+    if (place.isArriving) return [];
+    if (!inService) return isFailing ? [] : [{ weight: 4, what: `add ${name}`, perform: () => this.#add(place) }];
+    const actions = [this.#reweight(place)];
+    if (order === 'drain') {
+      actions.push(this.#set(place, 'auto', 4));
+      if (!isFailing) actions.push(this.#set(place, 'up', 2));
+    } else if (!isNeeded) {
+      actions.push(this.#set(place, 'drain', 3), this.#remove(place));
+    }
+    // Nobody watches a server that an operator has declared well.
+    const failing = this.#places.filter((one) => this.#fleet.outage(one.server.name)).length;
+    if (!isNeeded && !isFailing && order !== 'up' && failing < 2) {
+      for (const cause of causes)
+        actions.push({ weight: 1, what: `${name} ${cause}`, perform: () => this.#fail(server, cause) });
+    }
+    return actions;
+  }
+
+  #isActive({ server, inService, isArriving, order }: Place): boolean {
+    return inService && !isArriving && order !== 'drain' && !this.#fleet.outage(server.name);
+  }
+
+  #reweight({ server }: Place): Action {
+    const weight = 20 + this.#random.below(280);
+    return {
+      weight: 2,
+      what: `weight ${server.name} ${weight}`,
+      perform: () => this.#control.order('set_weight', { server: server.name, service: 'web', weight }),
+    };
+  }
+
+  #set(place: Place, state: Place['order'], weight: number): Action {
+    const server = place.server.name;
+    return {
+      weight,
+      what: `${state} ${server}`,
+      perform: async () => {
+        place.order = state;
+        const timeout = state === 'up' ? { timeout: 2 } : {};
+        await this.#control.order('set_server', { server, service: 'web', state, ...timeout });
+        if (state !== 'up') return;
+        await elapse(2_500);
+        if (place.order === 'up') place.order = 'auto';
+      },
+    };
+  }
+
+  #remove(place: Place): Action {
+    const server = place.server.name;
+    return {
+      weight: 2,
+      what: `remove ${server}`,
+      perform: async () => {
+        Object.assign(place, { inService: false, order: 'auto' });
+        await this.#control.order('remove_server', { server, service: 'web' });
+      },
+    };
+  }
+
+  async #add(place: Place): Promise<void> {
+    const { name, address } = place.server;
+    Object.assign(place, { inService: true, order: 'auto', isArriving: true });
+    const weight = 50 + this.#random.below(150);
+    await this.#control.order('add_server', {
+      server: name,
+      service: 'web',
+      address: address[4],
+      address6: address[6],
+      weight,
+    });
+    place.isArriving = false;
+    const { attempts } = this.#clients.load;
+    const from = attempts.length;
+    await this.#clients.load.until(`${name} gets clients`, 20_000, () => {
+      return !this.#isActive(place) || attempts.slice(from).some(({ server }) => server === name);
+    });
+    if (attempts.slice(from).some(({ server }) => server === name)) this.#served.add(name);
+  }
+
+  async #fail(server: Server, cause: Cause): Promise<void> {
+    const pause = 100 + this.#random.below(3_000);
+    await this.#fleet.fail(server, cause);
+    await elapse(pause);
+    this.#note(`${server.name} mended`);
+    await this.#fleet.mend(server);
+  }
+
+  #start(deed: Promise<unknown>): void {
+    const noted = deed.catch((error: unknown) => this.#complaints.push(String(error)));
+    this.#pending.add(noted);
+    void noted.finally(() => this.#pending.delete(noted));
+  }
+
+  async #finished(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  /** Whoever is told that a server is drained may unplug it. */
+  #checkDrained({ action, server = '' }: Heard): void {
+    if (action !== 'drained') return;
+    const open = this.#clients.load.openByServer().get(server) ?? 0;
+    const place = this.#places.find((one) => one.server.name === server);
+    if (open > 0 && place?.order === 'drain' && !this.#fleet.outage(server)) {
+      this.#complaints.push(`${server} is said to be drained, with ${open} flows`);
+    }
+  }
+
+  #note(what: string): void {
+    this.#rows.push({ time: clock(), what, open: this.#clients.load.openByServer() });
+  }
+
+  #report(): RunReport {
+    const { load } = this.#clients;
+    const { outages, falseAlarms } = this.#fleet;
+    const excused = new Map<string, number>();
+    for (const broken of load.breaks) {
+      const cause = causeOfBreak(broken, outages);
+      if (cause !== undefined) excused.set(cause, (excused.get(cause) ?? 0) + 1);
+    }
+    this.#print(excused);
+    return {
+      breaks: load.breaks.filter((broken) => causeOfBreak(broken, outages) === undefined),
+      attempts: load.attempts.filter((one) => !wentWell(one) && causeOfAttempt(one, outages) === undefined),
+      losses: load.losses.filter((loss) => causeOfLoss(loss, periods.udp, outages) === undefined),
+      falseAlarms,
+      complaints: this.#complaints,
+      actions: this.#actions,
+      attempted: load.attempts.length,
+      excused,
+      transitions: this.#control.events.filter(({ action }) => action === 'transition').length,
+      served: [...this.#served],
+    };
+  }
+
+  /** The table of the run: every action, the flows open at that time, and what broke until the next. */
+  #print(excused: ReadonlyMap<string, number>): void {
+    const { breaks, attempts } = this.#clients.load;
+    const { outages } = this.#fleet;
+    const names = this.#places.map(({ server }) => server.name);
+    const lines = [
+      `${'s'.padStart(7)}  ${'action'.padEnd(24)}${names.map((name) => name.padStart(5)).join('')}  broken`,
+    ];
+    for (const [index, { time, what, open }] of this.#rows.entries()) {
+      const next = this.#rows[index + 1]?.time ?? Infinity;
+      const broken = new Map<string, number>();
+      for (const one of breaks.filter((found) => found.time >= time && found.time < next)) {
+        const cause = causeOfBreak(one, outages) ?? 'WITHOUT CAUSE';
+        const whose = `${one.server === '' ? 'new' : one.server} ${cause}`;
+        broken.set(whose, (broken.get(whose) ?? 0) + 1);
+      }
+      const seconds = ((time - this.#begin) / 1_000).toFixed(2).padStart(7);
+      const counts = names.map((name) => String(open.get(name) ?? 0).padStart(5)).join('');
+      lines.push(
+        `${seconds}  ${what.padEnd(24)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
+      );
+    }
+    const bad = attempts.filter((one) => !wentWell(one));
+    const times = attempts.filter(wentWell).map(({ began, time }) => time - began);
+    times.sort((one, other) => one - other);
+    lines.push(
+      `${breaks.length} flows broken: ${[...excused].map(([cause, n]) => `${cause} ${n}`).join(', ') || 'none with cause'}; ` +
+        `${attempts.length} new connections, ${bad.length} failed or slow, the others in ${times[times.length >> 1]?.toFixed(1)} ms ` +
+        `(median), ${times.at(-1)?.toFixed(0)} ms (worst)`,
+    );
+    for (const line of lines) figure(line);
+  }
+}
+
+function textOfBigInts(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
