@@ -7,11 +7,12 @@ import type { Activation } from '../deployment/activate.ts';
 import { withoutTransitions } from '../deployment/deployment.ts';
 import type { DeployedService, Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
+import { failuresOf, formatFailures } from '../membership/failures.ts';
 import { advance } from '../membership/fleet.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
 import type { Member, MemberChange, Opinion } from '../membership/members.ts';
-import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
+import { expireOrders, formatOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import type { Roster } from '../membership/roster.ts';
@@ -75,6 +76,8 @@ export class Controller {
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
   #remembered = '';
+  /** Failures as they were written down. */
+  #failures = formatFailures([]);
   readonly #members = new RosterMemory();
   readonly #rosters = new RosterMemory();
   #shape: Shape | undefined;
@@ -385,6 +388,9 @@ export class Controller {
     if (begins) this.#sampled = now;
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
     this.#fleet = fleet;
+    const failures = formatFailures(failuresOf(fleet));
+    if (failures !== this.#failures) this.#router.keep('failures', failures);
+    this.#failures = failures;
     this.#inactive = new Map(
       [...fleet.keys()].flatMap((name) =>
         running.has(name) ? [] : [[name, 'its device is absent, or the router is against it']],
@@ -412,7 +418,7 @@ export class Controller {
   }
 
   #keepOrders(before: Orders): void {
-    if (before !== this.#orders) this.#router.keepOrders(this.#orders);
+    if (before !== this.#orders) this.#router.keep('orders', formatOrders(this.#orders));
   }
 
   /** Each complaint once, until it has gone and come back. */

@@ -17,6 +17,8 @@ import {
   nextTurn,
   startTimer,
 } from '../host/system.ts';
+import { parseFailures } from '../membership/failures.ts';
+import type { Failure } from '../membership/failures.ts';
 import type { MemberChange } from '../membership/members.ts';
 import { NO_ORDERS, parseOrders } from '../membership/orders.ts';
 import type { ServiceEvent } from '../service/control.ts';
@@ -53,7 +55,8 @@ export async function runDaemon(invocation: Invocation): Promise<number> {
   const text = readText(file);
   const previous = parseSnapshot(readTextIfThere(`${state}/applied.json`) ?? '');
   const orders = parseOrders(readTextIfThere(`${state}/orders.json`) ?? '');
-  const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS };
+  const failures = parseFailures(readTextIfThere(`${state}/failures.json`) ?? '');
+  const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS, failures };
   const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage);
   return daemon.run(text);
 }
@@ -84,7 +87,7 @@ class Daemon {
   #failure: string | undefined;
   #ending = false;
 
-  constructor({ file, state, ubus }: Places, heritage: Heritage) {
+  constructor({ file, state, ubus }: Places, heritage: Heritage & { readonly failures: readonly Failure[] }) {
     this.#file = file;
     this.#router = new HostRouter(state, ubus, {
       log,
@@ -103,12 +106,15 @@ class Daemon {
       this.#controller.goOn();
     };
     this.#prober = new HostProber();
-    this.#health = new HealthWatch({
-      prober: this.#prober,
-      clock: monotonicClock,
-      startTimer,
-      changed: () => void this.#reconcile(),
-    });
+    this.#health = new HealthWatch(
+      {
+        prober: this.#prober,
+        clock: monotonicClock,
+        startTimer,
+        changed: () => void this.#reconcile(),
+      },
+      heritage.failures,
+    );
     this.#servers = new ServerWatch(({ server, device, source, family, down, reason }) => {
       if (down) this.#health.accuse(source, server, device, reason, family);
       else this.#health.acquit(source, server, device, family);

@@ -1,4 +1,5 @@
 import type { Deployment } from '../deployment/deployment.ts';
+import type { Failure } from '../membership/failures.ts';
 import type { Opinion } from '../membership/members.ts';
 import type { Family } from '../net/address.ts';
 import { HealthMonitor } from '../watchdog/monitor.ts';
@@ -27,17 +28,29 @@ export class HealthWatch {
   /** When the timer goes off. */
   #due = Infinity;
   #closed = false;
+  /** Servers that had failed before this daemon started, until they are watched. */
+  #inherited: readonly Failure[];
 
-  constructor(options: HealthWatchOptions) {
+  constructor(options: HealthWatchOptions, inherited: readonly Failure[]) {
     this.#options = options;
+    this.#inherited = inherited;
   }
 
   /** Watches these services from now on. What is known of servers that stay stays. */
   configure({ services, markBase }: Deployment, watchdogs: readonly Watchdog[]): void {
     this.#took(this.#monitor.configure(planProbes(services, watchdogs, markBase), this.#options.clock()));
+    const inherited = this.#inherited;
+    this.#inherited = [];
+    for (const { server, device, reason } of inherited) {
+      const link = services.find(({ service }) => service.device === device)?.device;
+      // As evidence it holds until a probe that is sent from now on passes, which is soon.
+      if (link) this.accuse('icmp', server, link.name, `before the restart: ${reason}`);
+    }
   }
 
   opinionOf(service: string, server: string): Opinion {
+    const inherited = this.#inherited.find((failure) => failure.server === server);
+    if (inherited) return { up: false, reason: `before the restart: ${inherited.reason}` };
     return this.#monitor.verdict(service, server) ?? { up: true, reason: 'not watched' };
   }
 

@@ -1,5 +1,4 @@
 import type { Observation } from '../deployment/deployment.ts';
-import type { Orders } from '../membership/orders.ts';
 import type { NetworkState } from '../network/state.ts';
 
 /** What a named counter has counted since it was made. */
@@ -26,6 +25,6 @@ export interface Router {
   counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */
   remember(snapshot: string): void;
-  /** Keeps the orders for the next start. Likewise. */
-  keepOrders(orders: Orders): void;
+  /** Keeps a text for the next start. Likewise. */
+  keep(what: 'orders' | 'failures', text: string): void;
 }

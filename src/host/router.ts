@@ -2,8 +2,6 @@ import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Observation } from '../deployment/deployment.ts';
-import { formatOrders } from '../membership/orders.ts';
-import type { Orders } from '../membership/orders.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
@@ -132,9 +130,9 @@ export class HostRouter implements Router {
     return readCounters();
   }
 
-  keepOrders(orders: Orders): void {
+  keep(what: 'orders' | 'failures', text: string): void {
     try {
-      writeText(`${this.#state}/orders.json`, formatOrders(orders));
+      writeText(`${this.#state}/${what}.json`, text);
     } catch (error) {
       this.#listener.log(error instanceof Error ? error.message : String(error));
     }

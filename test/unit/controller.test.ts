@@ -6,8 +6,8 @@ import type { Observation } from '../../src/deployment/deployment.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
 import { parseSnapshot } from '../../src/membership/snapshot.ts';
 import type { MemberChange } from '../../src/membership/members.ts';
-import { NO_ORDERS, formatOrders, orderState, withdrawState } from '../../src/membership/orders.ts';
-import type { Orders, StateOrder } from '../../src/membership/orders.ts';
+import { NO_ORDERS, orderState, withdrawState } from '../../src/membership/orders.ts';
+import type { StateOrder } from '../../src/membership/orders.ts';
 import { describeNetworkChange } from '../../src/network/describe.ts';
 import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
@@ -82,8 +82,8 @@ class FakeRouter implements Router {
     return this.counts;
   }
 
-  keepOrders(orders: Orders): void {
-    this.kept.push(formatOrders(orders));
+  keep(what: 'orders' | 'failures', text: string): void {
+    this.kept.push(`${what} ${text}`);
   }
 }
 
@@ -140,6 +140,15 @@ async function assertHolds({ kernel }: FakeRouter, text: string, around: Environ
   );
 }
 
+/** Lets time pass until nothing is under way any more. */
+async function settle({ controller, time }: Pick<Scene, 'controller' | 'time'>): Promise<void> {
+  for (let turn = 0; turn < 1000 && controller.nextTurn() < Infinity; turn++) {
+    time.now = controller.nextTurn();
+    await controller.reconcile();
+  }
+  assert.is(controller.nextTurn(), Infinity);
+}
+
 async function reasonOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
@@ -169,38 +178,44 @@ test('the same once more: nothing is loaded, nothing remembered again', async ()
 });
 
 test('a difference is loaded alone, and gives what a full load would', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(2), 'oneip');
   await controller.configure(web(3), 'oneip');
   assert.is(router.loads.length, 2);
   assert.not.match(router.loads[1] ?? '', /"table":\{/);
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
 test('at the start bad sections are left out; later a file with errors is refused', async () => {
   const bad = "config service 'mail'\n\tlist port '99999'\n";
-  const { router, controller, log } = scene();
+  const { router, controller, log, time } = scene();
   assert.ok(await controller.configure(web(2) + bad, 'oneip'));
+  await settle({ controller, time });
   await assertHolds(router, web(2));
   assert.ok(log.some((line) => /^oneip:\d+: error: service 'mail'/.test(line)));
 
   assert.not(await controller.configure(web(3) + bad, 'oneip'));
   await controller.reconcile();
+  await settle({ controller, time });
   await assertHolds(router, web(2));
   assert.ok(await controller.configure(web(3), 'oneip'));
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
 test('refused by nft: the reason is told, the old state stays wanted', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(2), 'oneip');
   router.refusals = ['nft refuses: no', 'nft refuses: no'];
   assert.is(await reasonOf(controller.configure(web(3), 'oneip')), 'nft refuses: no');
+  await settle({ controller, time });
   await assertHolds(router, web(2));
   router.calls.length = 0;
   await controller.reconcile();
   assert.equal(router.calls, ['establish', 'prune'], 'what is loaded is what is wanted again');
   assert.ok(await controller.configure(web(3), 'oneip'));
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
@@ -212,11 +227,12 @@ test('refused by the kernel before the ruleset: it is not loaded', async () => {
 });
 
 test('a difference that does not fit what the kernel holds is followed by a whole load', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(2), 'oneip');
   router.refusals = ['nft refuses: no such chain'];
   await controller.configure(web(3), 'oneip');
   assert.match(router.loads[1] ?? '', /"delete":\{"table":/);
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
@@ -302,13 +318,14 @@ test('an event during a reconciliation is not lost', async () => {
 });
 
 test('two reloads at once: the later one holds, also where the earlier one is refused', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(2), 'oneip');
   router.refusals = ['nft refuses: no', 'nft refuses: no'];
   const [first, second] = [controller.configure(web(3), 'oneip'), controller.configure(web(4), 'oneip')];
   assert.is(await reasonOf(first), 'nft refuses: no');
   assert.ok(await second);
   await controller.reconcile();
+  await settle({ controller, time });
   await assertHolds(router, web(4));
 });
 
@@ -344,7 +361,7 @@ const statesOf = ({ fleet }: Controller) =>
   Object.fromEntries((fleet.get('web')?.members ?? []).map(({ server, state }) => [server.name, state]));
 
 test('a server that is ordered down: its slots move, and nothing else is looked at or loaded', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(3), 'oneip');
   router.calls.length = 0;
   await controller.order((orders) => orderState(orders, downOf('s2')));
@@ -354,17 +371,19 @@ test('a server that is ordered down: its slots move, and nothing else is looked 
   assert.match(router.kept[0] ?? '', /"s2"/, 'kept for the next start');
 
   await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
 test('an order that the kernel refuses is none', async () => {
-  const { router, controller } = scene();
+  const { router, controller, time } = scene();
   await controller.configure(web(3), 'oneip');
   router.refusals = ['nft refuses: no', 'nft refuses: no'];
   assert.is(await reasonOf(controller.order((orders) => orderState(orders, downOf('s2')))), 'nft refuses: no');
   assert.equal(statesOf(controller), { s1: 'up', s2: 'up', s3: 'up' });
   assert.equal(router.kept, []);
   await controller.reconcile();
+  await settle({ controller, time });
   await assertHolds(router, web(3));
 });
 
@@ -415,6 +434,7 @@ test('a server that the configuration has no more keeps its connections until th
   }
   assert.equal(statesOf(controller), { s1: 'up', s2: 'up' });
   assert.equal(told, ['s3 draining', 's3 drained', 's3 undefined']);
+  await settle({ controller, time });
   await assertHolds(router, web(2));
 });
 

@@ -4,6 +4,8 @@ import * as assert from 'uvu/assert';
 import type { Model, Server } from '../../src/config/model.ts';
 import { decide, memberChanges, members, standing } from '../../src/membership/members.ts';
 import type { Member, Opinion } from '../../src/membership/members.ts';
+import { failuresOf, formatFailures, parseFailures } from '../../src/membership/failures.ts';
+import type { Squad } from '../../src/membership/fleet.ts';
 import * as orders from '../../src/membership/orders.ts';
 import type { Orders } from '../../src/membership/orders.ts';
 import { departures, rosters } from '../../src/membership/roster.ts';
@@ -138,6 +140,19 @@ test('a state goes on as long as it is the same', () => {
     memberChanges('web', before, list).map(({ server, from, to, reason }) => [server, from, to, reason]),
     [['web2', 'up', 'down', 'timed out']],
   );
+});
+
+test('only a server that has failed in all its services is remembered as failed', () => {
+  const squad = (name: string, opinions: Record<string, Opinion>): [string, Squad] => {
+    const web = service(3, { name });
+    const { roster, list, standing: stands } = stand(orders.NO_ORDERS, opinions, web);
+    return [name, { roster, members: list, standing: stands, tables: {} }];
+  };
+  const fleet = new Map([squad('web', { web1: DOWN, web2: DOWN }), squad('mail', { web1: DOWN })]);
+  const failures = failuresOf(fleet);
+  assert.equal(failures, [{ server: 'web1', device: 'br-lan', reason: 'timed out' }]);
+  assert.equal(parseFailures(formatFailures(failures)), failures);
+  for (const text of ['', 'null', '{"version":9}']) assert.equal(parseFailures(text), []);
 });
 
 const anyOrders: fc.Arbitrary<Orders> = fc
