@@ -55,11 +55,12 @@ function describe(
   moved: number,
   moves: ReadonlyMap<number, number>,
   before: SlotMap | undefined,
-  { targets }: SlotMap,
+  { targets, verdict }: SlotMap,
 ): string {
+  const nobody = verdict === 'jump' ? 'settled' : 'nobody';
   const nameOf = (move: number) => {
-    const to = shortName(targets[move & 0xffff]);
-    return before ? `${shortName(before.targets[move >>> 16])} → ${to}` : to;
+    const to = shortName(targets[move & 0xffff], nobody);
+    return before ? `${shortName(before.targets[move >>> 16], nobody)} → ${to}` : to;
   };
   const sorted = [...moves].sort((a, b) => b[1] - a[1]);
   const named = sorted.slice(0, NAMED_MOVES).map(([move, count]) => `${nameOf(move)} ${count}`);
@@ -68,7 +69,7 @@ function describe(
   return `${slots}: ${named.join(', ')}${others}`;
 }
 
-/** `web1` of `web/to/web1`. */
-function shortName(chain: string | undefined): string {
-  return chain === undefined ? 'nobody' : chain.slice(chain.lastIndexOf('/') + 1);
+/** `web1` of `web/to/web1`, `web1-web2` of `web/moved/web1-web2`. */
+function shortName(chain: string | undefined, nobody: string): string {
+  return chain === undefined ? nobody : chain.split('/').slice(2).join('/');
 }

@@ -14,7 +14,8 @@ export function icmpErrorChain(family: Family): string {
 
 /**
  * An ICMP error to the ghost belongs to the server that sent the packet inside it; without it that server never learns of a
- * smaller path MTU and its downloads hang. Errors are rare, so services are tried one by one.
+ * smaller path MTU and its downloads hang. Errors are rare, so services are tried one by one. While a change is digested they
+ * go by the slot table, to the new server: connections that are kept elsewhere have learnt their path MTU long before.
  */
 export function icmpErrorChains(active: readonly DeployedService[], families: readonly Family[]): Chain[] {
   return families.map((family) => ({

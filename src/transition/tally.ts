@@ -80,7 +80,9 @@ function read(tally: Tally, counter = 0n, now: number): Tally {
   return { seen: counter, packets: packets + fresh, active: fresh > 0n ? now : tally.active };
 }
 
+/** `since`: when the last connections began to be kept; `-Infinity` where none are, and there is no counter. */
 function renew(tally: Tally | undefined, since: number, now: number): Tally {
   if (!tally) return { seen: 0n, packets: 0n, active: Math.max(since, now) };
+  if (since === -Infinity) return tally.seen === 0n ? tally : { ...tally, seen: 0n };
   return tally.active >= since ? tally : { ...tally, active: since };
 }

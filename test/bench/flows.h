@@ -19,7 +19,9 @@ enum { PORT_FACTOR = 7919, PORT_MASK = 0x7fff, FIRST_PORT = 1024 };
 struct flows {
 	uint32_t clients;
 	size_t length;
-	_Alignas(4) uint8_t frame[LONGEST_FRAME];
+	/* Puts the headers behind Ethernet's 14 bytes on a boundary of four. */
+	_Alignas(4) uint8_t before_frame[2];
+	uint8_t frame[LONGEST_FRAME];
 	/* Where the 32 bits of the source address lie that count the clients, and what the first client has there. */
 	size_t address_at;
 	uint32_t first_address;

@@ -90,7 +90,7 @@ for (const family of [4, 6] as const) {
     async () => {
       const [ip, type, lifetime] = family === 4 ? ['ip', 'ipv4_addr', 'ttl'] : ['ip6', 'ipv6_addr', 'hoplimit'];
       for (const name of ['raw', 'xdp']) {
-        await router.nft(`table netdev count {
+        await router.nft(`table netdev count${family} {
         set clients { type ${type}; flags dynamic; size ${clients * 2}; counter; }
         chain wan {
           type filter hook ingress device "wan" priority 0
@@ -100,8 +100,8 @@ for (const family of [4, 6] as const) {
         const sender = await start(name, family);
         const packets = await sent(sender, 'run 30');
         await end(sender);
-        const counts = await packetsByClient();
-        await router.run(['nft', 'delete', 'table', 'netdev', 'count']);
+        const counts = await packetsByClient(family);
+        await router.run(['nft', 'delete', 'table', 'netdev', `count${family}`]);
         assert.is(counts.length, clients, name);
         assert.is(
           counts.reduce((sum, count) => sum + count, 0),
@@ -114,8 +114,8 @@ for (const family of [4, 6] as const) {
   );
 }
 
-async function packetsByClient(): Promise<number[]> {
-  const listing = JSON.parse(await router.run(['nft', '-j', 'list', 'set', 'netdev', 'count', 'clients'])) as {
+async function packetsByClient(family: Family): Promise<number[]> {
+  const listing = JSON.parse(await router.run(['nft', '-j', 'list', 'set', 'netdev', `count${family}`, 'clients'])) as {
     nftables: readonly { set?: { elem?: readonly { elem: { counter: { packets: number } } }[] } }[];
   };
   return listing.nftables.flatMap(({ set }) => (set?.elem ?? []).map(({ elem }) => elem.counter.packets));

@@ -144,6 +144,8 @@ class World {
     const after = party(owners, names);
     const alive = (server: string) => this.#alive.has(server);
     const change = { service: this.#policy, before, after, alive, now };
+    // What has been given up is lost, even if its server gets the slot back.
+    this.#connections = this.#connections.filter(({ taken = now }) => now < taken + this.#policy.drainTimeout);
     for (const connection of this.#connections) {
       const owner = owners[connection.slot];
       if (owner === connection.server) delete connection.taken;
@@ -278,8 +280,8 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   onChange: fc.constantFrom('keep' as const, 'keep' as const, 'keep' as const, 'reset' as const),
   onFailure: fc.constantFrom('pass' as const, 'reset' as const, 'drop' as const),
   drainTimeout: fc.integer({ min: 1000, max: 600_000 }),
-  idleTimeout: fc.integer({ min: 5000, max: 300_000 }),
-  learnTime: fc.integer({ min: 0, max: 100_000 }),
+  idleTimeout: fc.integer({ min: 20_000, max: 300_000 }),
+  learnTime: fc.oneof(fc.constant(0), fc.integer({ min: 20_000, max: 100_000 })),
 });
 
 const server = fc.nat({ max: SERVERS.length - 1 });
@@ -288,7 +290,7 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('wait' as const),
-      time: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 400_000 })),
+      time: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 200_000 })),
     }),
   },
   {
@@ -311,7 +313,7 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
       do: fc.constant('open' as const),
       protocol: fc.constantFrom('tcp' as const, 'udp' as const),
       slot: fc.nat({ max: SLOTS - 1 }),
-      pace: fc.double({ min: 0.2, max: 1, noNaN: true }),
+      pace: fc.double({ min: 0.3, max: 1, noNaN: true }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), which: fc.nat({ max: 20 }) }) },
@@ -324,7 +326,7 @@ const isNode = typeof process !== 'undefined';
 test('no connection is broken whose server lives, until its time is over; then the transition ends', () => {
   const checked = { held: 0, moved: 0, refused: 0 };
   fc.assert(
-    fc.property(policies, fc.array(actions, { maxLength: 40 }), (policy, list) => {
+    fc.property(policies, fc.array(actions, { maxLength: 60, size: 'max' }), (policy, list) => {
       const world = new World(policy);
       for (const action of list) world.act(action);
       for (const what of ['held', 'moved', 'refused'] as const) checked[what] += world.checked[what];
@@ -340,7 +342,7 @@ test('no connection is broken whose server lives, until its time is over; then t
     { numRuns: long ? 20_000 : isNode ? 800 : 60 },
   );
   console.log(`# ${checked.held} packets of kept connections, ${checked.moved} others, ${checked.refused} refused`);
-  assert.ok(checked.held > 0 && checked.moved > 0 && checked.refused > 0);
+  if (isNode) assert.ok(checked.held > 0 && checked.moved > 0 && checked.refused > 0);
 });
 
 test.run();

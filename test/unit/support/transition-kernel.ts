@@ -36,7 +36,7 @@ export class TransitionKernel {
     this.#idleTimeout = idleTimeout;
   }
 
-  /** One transaction: sets and counters of servers that are recorded no more go with what is in them. */
+  /** One transaction: sets of servers that are recorded no more, and counters of those that keep nothing, are gone. */
   load(owners: readonly (string | undefined)[], transition: Transition | undefined): void {
     this.owners = owners;
     this.#transition = transition;
@@ -44,7 +44,8 @@ export class TransitionKernel {
     this.#recorded = new Map(
       recorded.map((server) => [server, this.#recorded.get(server) ?? new Map<string, number>()]),
     );
-    this.#kept = new Map(recorded.map((server) => [server, this.#kept.get(server) ?? 0n]));
+    const keepers = transition?.tables[4]?.histories.flatMap(({ visited }) => visited) ?? [];
+    this.#kept = new Map(keepers.map((server) => [server, this.#kept.get(server) ?? 0n]));
     if (transition) return;
     this.#closing = new Map();
     this.#reset = 0n;
