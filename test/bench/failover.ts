@@ -1,0 +1,168 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { WritableTable } from '../../src/ubus/blobmsg.ts';
+import type { UbusClient } from '../../src/ubus/client.ts';
+import { LabBus } from '../lab/bus.ts';
+import { Daemon } from '../lab/daemon.ts';
+import { sweepDeadLabs } from '../lab/namespace.ts';
+import { BenchLab, ghost } from './bench-lab.ts';
+import { oneipConfig, serviceName } from './service.ts';
+import { medianInterval } from './statistics.ts';
+
+const usage = `usage: make bench BENCH=failover [ARGS="…"]
+
+Times orders from the call on the bus to the answer, which comes when the kernel holds the new table (4096 slots): a server
+that fails and comes back, one that is drained and comes back, another weight.
+
+  --servers N[,N…]  servers of the service (default 4,64; 1–64)
+  --rounds N        how often each order is given (default 21)
+  --json            machine-readable result on standard output
+`;
+
+/** An order that is timed, and what undoes it. */
+interface Order {
+  readonly name: string;
+  /** Milliseconds that its median may take with 64 servers; absent: nothing is wanted. */
+  readonly wanted?: number;
+  readonly method: string;
+  give(server: string): WritableTable;
+  undo(server: string): WritableTable;
+}
+
+const orders: readonly Order[] = [
+  {
+    name: 'a server goes down',
+    wanted: 25,
+    method: 'set_server',
+    give: (server) => ({ server, state: 'down' }),
+    undo: (server) => ({ server, state: 'auto' }),
+  },
+  {
+    name: 'a server drains',
+    method: 'set_server',
+    // Its connections are given up soon: each round begins without a change under way.
+    give: (server) => ({ server, state: 'drain' }),
+    undo: (server) => ({ server, state: 'auto' }),
+  },
+  {
+    name: 'half the weight',
+    method: 'set_weight',
+    give: (server) => ({ server, weight: 50 }),
+    undo: (server) => ({ server, weight: 100 }),
+  },
+];
+
+interface Result {
+  readonly servers: number;
+  readonly order: string;
+  readonly direction: 'given' | 'undone';
+  /** Milliseconds. */
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  readonly worst: number;
+}
+
+async function call(client: UbusClient, method: string, args: WritableTable): Promise<number> {
+  const begin = performance.now();
+  await client.call('oneip', method, args);
+  return performance.now() - begin;
+}
+
+/** Resolves when no old connection is kept any more; at once where none is. */
+async function settled(client: UbusClient): Promise<void> {
+  const ended = new Promise<void>((resolve) => {
+    const listener = client.listen('oneip', (_, { action }) => {
+      if (action !== 'transition') return;
+      listener.cancel();
+      resolve();
+    });
+  });
+  const { services } = (await client.call('oneip', 'status')) as { services: Record<string, { transition?: unknown }> };
+  if (services[serviceName]?.transition !== undefined) await ended;
+}
+
+async function measure(servers: number, rounds: number): Promise<Result[]> {
+  const cpu = availableParallelism() - 1;
+  const lab = new BenchLab({ servers, clients: 1, family: 4, sender: 'raw', cpu, target: ghost });
+  await lab.build();
+  await lab.knowServers();
+  const daemon = new Daemon(lab.router, join(lab.folder, 'router'));
+  const bus = await LabBus.start(daemon.ubusSocket, {});
+  await daemon.start(
+    oneipConfig(lab).replace('list source', "option idle_timeout '1s'\n\toption learn_time '0s'\n\tlist source"),
+  );
+  const client = bus.client();
+  await client.whenReady();
+  const results: Result[] = [];
+  for (const order of orders) {
+    const times = { given: [] as number[], undone: [] as number[] };
+    for (let round = 0; round < rounds; round++) {
+      process.stderr.write(`${servers} servers, ${order.name}: ${round + 1} of ${rounds}\n`);
+      const server = `server${1 + (round % servers)}`;
+      await settled(client);
+      times.given.push(await call(client, order.method, order.give(server)));
+      await settled(client);
+      times.undone.push(await call(client, order.method, order.undo(server)));
+    }
+    for (const direction of ['given', 'undone'] as const) {
+      const { median, low, high } = medianInterval(times[direction]);
+      results.push({ servers, order: order.name, direction, median, low, high, worst: Math.max(...times[direction]) });
+    }
+  }
+  client.close();
+  await daemon.stop();
+  await bus.stop();
+  await lab.remove();
+  return results;
+}
+
+function format(results: readonly Result[]): string {
+  const number = (value: number) => value.toFixed(1).padStart(8);
+  const lines = results.map(({ servers, order, direction, median, low, high, worst }) => {
+    const wanted = orders.find(({ name }) => name === order)?.wanted;
+    const wish =
+      wanted !== undefined && servers === 64 && direction === 'given'
+        ? `  wanted ≤ ${wanted}: ${median <= wanted ? 'held' : 'missed'}`
+        : '';
+    const name = direction === 'given' ? order : `${order}, undone`;
+    return `${String(servers).padStart(7)}  ${name.padEnd(28)}${number(median)}${number(low)}${number(high)}${number(worst)}${wish}`;
+  });
+  return ['servers  order, milliseconds           median     low    high   worst', ...lines, ''].join('\n');
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      servers: { type: 'string', default: '4,64' },
+      rounds: { type: 'string', default: '21' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const counts = values.servers.split(',').map(Number);
+  const rounds = Number(values.rounds);
+  const isFit = (value: number) => Number.isInteger(value) && value >= 1;
+  if (values.help || !isFit(rounds) || !counts.every((count) => isFit(count) && count <= 64)) {
+    process.stderr.write(usage);
+    return values.help ? 0 : 2;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('make bench builds network namespaces and needs root: try sudo make bench.\n');
+    return 1;
+  }
+  sweepDeadLabs();
+  const results: Result[] = [];
+  for (const count of counts) results.push(...(await measure(count, rounds)));
+  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : format(results));
+  return 0;
+}
+
+main().then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);
