@@ -178,6 +178,26 @@ test('with every answer to lost connections', async () => {
   }
 });
 
+test('of services of every kind', async () => {
+  for (const policy of [
+    { protocols: ['tcp'] },
+    { protocols: ['udp'], onChange: 'reset' },
+    { protocols: ['all'], ports: [], hash: 'source_port' },
+    { protocols: ['tcp'], sources: ['wan'], drainTimeout: 30 * 24 * 3_600_000 },
+  ] as const) {
+    await withMoves(async (namespace) => {
+      const moves = new Moves(namespace, 3, { slots: 256, ...policy });
+      await moves.load();
+      await moves.take(0);
+      await moves.take(1, { only6: true });
+      await moves.listsAsIfNew();
+      await moves.rest(IDLE);
+      assert.is(moves.isMoving, false);
+      await moves.listsAsIfNew();
+    });
+  }
+});
+
 test('a drain of one of many, in both families: how long, and how much', async () => {
   for (const servers of [4, 64]) {
     await withMoves(async (namespace) => {

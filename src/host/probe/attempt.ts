@@ -106,3 +106,19 @@ export function reasonOf(error: unknown): string {
   if (code !== undefined) return REASONS[code] ?? code;
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What SO_ERROR of a connection may tell: numbers as on most architectures, then as on MIPS. */
+const ERRNO_REASONS: readonly (readonly [string, ...number[]])[] = [
+  ['not permitted', 1, 13],
+  ['device is down', 100, 127],
+  ['network unreachable', 101, 128],
+  ['connection reset', 104, 131],
+  ['timed out', 110, 145],
+  ['connection refused', 111, 146],
+  ['host unreachable', 113, 148],
+];
+
+/** A few words for an error number. */
+export function errnoReason(errno: number): string {
+  return ERRNO_REASONS.find(([, ...numbers]) => numbers.includes(errno))?.[0] ?? `error ${errno}`;
+}

@@ -20,10 +20,9 @@ export function probeHttp(
   attempt: Attempt,
 ): void {
   const request = encodeUtf8(requestOf(check, target, port));
-  connectTo(target, port, own, attempt, (socket, early) => {
+  connectTo(target, port, own, attempt, (socket) => {
     if (socket.send(request) < request.length) return attempt.fail('send queue full');
     const answer = new HttpAnswer();
-    answer.feed(early);
     socket.onReadable(() => {
       try {
         read(socket, answer, check, attempt);

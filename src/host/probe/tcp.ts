@@ -1,24 +1,22 @@
 import { Socket } from 'oneip:runtime';
 import type { ProbeTarget } from '../../watchdog/prober.ts';
 import type { Attempt } from './attempt.ts';
-import { reasonOf } from './attempt.ts';
+import { errnoReason, reasonOf } from './attempt.ts';
 import type { OwnAddresses } from './own-address.ts';
 
 /** struct linger { on, 0 s }: close(2) resets the connection, so that neither side keeps anything of it. */
 const RESET_ON_CLOSE = new Uint8Array(new Int32Array([1, 0]).buffer);
 
-const NOTHING = new Uint8Array();
-
 /**
- * Connects to a port of the ghost by way of the server. `connected` gets the socket, which the attempt closes at its end, and
- * what the server has said already. Bound to the servers' device, so that nobody elsewhere can answer, be it the router itself.
+ * Connects to a port of the ghost by way of the server. `connected` gets the socket, which the attempt closes at its end. Bound
+ * to the servers' device, so that nobody elsewhere can answer, be it the router itself.
  */
 export function connectTo(
   target: ProbeTarget,
   port: number,
   own: OwnAddresses,
   attempt: Attempt,
-  connected: (socket: Socket, early: Uint8Array) => void,
+  connected: (socket: Socket) => void,
 ): void {
   const { ghost, device, mark } = target;
   const socket = new Socket(ghost.family === 4 ? 'inet' : 'inet6', 'stream');
@@ -33,8 +31,10 @@ export function connectTo(
   socket.onWritable(() => {
     try {
       socket.onWritable(null);
-      // Throws what became of the connection, where it became nothing: SO_ERROR would be a number that differs between CPUs.
-      connected(socket, socket.receive(1)?.data ?? NOTHING);
+      // Also what only speaks against it, as an ICMP error does: the kernel itself would go on trying.
+      const errno = socket.getOption('SO_ERROR');
+      if (errno === 0) connected(socket);
+      else attempt.fail(errnoReason(errno));
     } catch (error) {
       attempt.fail(reasonOf(error));
     }
