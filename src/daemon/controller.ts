@@ -363,7 +363,10 @@ export class Controller {
   /** The fleet, with what the counters tell about old connections where it is time to ask them. */
   #sampleConnections(now: number): Fleet {
     const changing = [...this.#fleet].filter(([, { transition }]) => transition);
-    const isDue = changing.some(([, { roster }]) => this.#sampled + samplingOf(roster.service) <= now);
+    const isDue = changing.some(
+      ([, { roster, transition }]) =>
+        this.#sampled + samplingOf(roster.service) <= now || (transition && nextDeadline(transition) <= now),
+    );
     if (!isDue || !this.#loaded) return this.#fleet;
     this.#sampled = now;
     const counters = this.#router.counters();

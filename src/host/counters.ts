@@ -1,24 +1,21 @@
+import { littleEndian } from 'oneip:runtime';
 import type { Count } from '../daemon/router.ts';
+import { NFT_MSG_GETOBJ, decodeCounter, encodeCounterDump, nftablesType } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
-import { nftRun, throwIfRefused } from './nft.ts';
+import type { NetlinkChannel } from './netlink-channel.ts';
 
-interface ListedCounter {
-  readonly table: string;
-  readonly name: string;
-  readonly packets: number;
-  readonly bytes: number;
-}
-
-/** Our named counters, those of the same name in several tables added up; empty where the tables are gone. */
-export function readCounters(): Map<string, Count> {
-  const listed = nftRun('{"nftables":[{"list":{"counters":null}}]}');
-  throwIfRefused(listed);
-  const { nftables } = JSON.parse(listed.json) as { nftables: { counter?: ListedCounter }[] };
+/**
+ * Our named counters, those of the same name in several tables added up; empty where the tables are gone. By netlink: to list
+ * them libnftables reads everything else as well, a hundred times as long with 64 servers.
+ */
+export function readCounters(channel: NetlinkChannel): Map<string, Count> {
   const counts = new Map<string, Count>();
-  for (const { counter } of nftables) {
-    if (counter?.table !== TABLE) continue;
-    const { packets, bytes } = counts.get(counter.name) ?? { packets: 0n, bytes: 0n };
-    counts.set(counter.name, { packets: packets + BigInt(counter.packets), bytes: bytes + BigInt(counter.bytes) });
+  const found = channel.dump(nftablesType(NFT_MSG_GETOBJ), encodeCounterDump(TABLE, littleEndian), (message) =>
+    decodeCounter(message, TABLE, littleEndian),
+  );
+  for (const { name, packets, bytes } of found) {
+    const sum = counts.get(name) ?? { packets: 0n, bytes: 0n };
+    counts.set(name, { packets: sum.packets + packets, bytes: sum.bytes + bytes });
   }
   return counts;
 }

@@ -79,6 +79,11 @@ export class TableWatch {
     }
   }
 
+  /** For questions about what the kernel holds. */
+  get channel(): NetlinkChannel {
+    return this.#channel;
+  }
+
   /** Idempotent. */
   close(): void {
     this.#listener.close();

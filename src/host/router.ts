@@ -127,7 +127,7 @@ export class HostRouter implements Router {
   }
 
   counters(): Map<string, Count> {
-    return readCounters();
+    return this.#tables ? readCounters(this.#tables.channel) : new Map<string, Count>();
   }
 
   keep(what: 'orders' | 'failures', text: string): void {

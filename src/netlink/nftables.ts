@@ -1,5 +1,6 @@
+import { encodeUtf8 } from '../net/utf8.ts';
 import type { NetlinkMessage } from './message.ts';
-import { decodeAttributes } from './message.ts';
+import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
 
 // What nftables tells over netlink (include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h). Every commit has a generation
 // number, and is told to the group NFNLGRP_NFTABLES object by object, closed by one NFT_MSG_NEWGEN.
@@ -14,6 +15,24 @@ export const NFGENMSG = 4;
 const NFTA_GEN_ID = 1;
 /** First attribute of tables, chains, rules, sets, elements, objects and flowtables alike. */
 const NFTA_TABLE = 1;
+
+export const NFT_MSG_NEWOBJ = 18;
+export const NFT_MSG_GETOBJ = 19;
+/** Attributes of named objects, the type of those that count, and the attributes of their data. */
+const NFTA_OBJ_TABLE = 1;
+const NFTA_OBJ_NAME = 2;
+const NFTA_OBJ_TYPE = 3;
+const NFTA_OBJ_DATA = 4;
+const NFT_OBJECT_COUNTER = 1;
+const NFTA_COUNTER_BYTES = 1;
+const NFTA_COUNTER_PACKETS = 2;
+
+/** A named counter as the kernel has it. */
+export interface NamedCounter {
+  readonly name: string;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
 
 /** One object that was created, changed or deleted. */
 export interface NftablesEvent {
@@ -46,4 +65,32 @@ export function decodeNftablesEvent(message: NetlinkMessage, littleEndian: boole
   if (type >> 8 !== NFNL_SUBSYS_NFTABLES || (type & 0xff) === NFT_MSG_NEWGEN) return undefined;
   const table = decodeAttributes(payload, NFGENMSG, littleEndian).text(NFTA_TABLE);
   return table === undefined ? undefined : { message: type & 0xff, family: payload[0] ?? 0, table };
+}
+
+/** Payload of NFT_MSG_GETOBJ as a dump: the named counters of the tables of a name, in all families. */
+export function encodeCounterDump(table: string, littleEndian: boolean): Uint8Array {
+  return new PayloadWriter(littleEndian)
+    .bytes(new Uint8Array(NFGENMSG))
+    .attribute(NFTA_OBJ_TABLE, [...encodeUtf8(table), 0])
+    .attribute(NFTA_OBJ_TYPE, [0, 0, 0, NFT_OBJECT_COUNTER])
+    .finish();
+}
+
+/** Reads a named counter; `undefined` where the message is none, or one of another table. */
+export function decodeCounter(
+  { type, payload }: NetlinkMessage,
+  table: string,
+  littleEndian: boolean,
+): NamedCounter | undefined {
+  if (type !== nftablesType(NFT_MSG_NEWOBJ)) return undefined;
+  const attributes = decodeAttributes(payload, NFGENMSG, littleEndian);
+  const name = attributes.text(NFTA_OBJ_NAME);
+  const data = attributes.nested(NFTA_OBJ_DATA);
+  const isOurs = attributes.text(NFTA_OBJ_TABLE) === table && attributes.be32(NFTA_OBJ_TYPE) === NFT_OBJECT_COUNTER;
+  if (!isOurs || name === undefined || !data) return undefined;
+  const number = (attribute: number): bigint => {
+    const bytes = data.bytes(attribute);
+    return bytes && bytes.length >= 8 ? viewOf(bytes).getBigUint64(0) : 0n;
+  };
+  return { name, packets: number(NFTA_COUNTER_PACKETS), bytes: number(NFTA_COUNTER_BYTES) };
 }

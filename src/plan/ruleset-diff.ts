@@ -80,6 +80,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
   const oldChains = byName(before.chains);
   for (const chain of after.chains) {
     const old = oldChains.get(chain.name);
+    if (old === chain) continue;
     const fresh = !old || !sameHook(old, chain);
     if (!fresh && sameRules(old, chain)) continue;
     note(old ? '~' : '+', `chain ${chain.name} (${rulesText(chain.rules.length)})`);
@@ -101,6 +102,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
   const oldSets = byName(before.sets);
   for (const set of after.sets) {
     const old = oldSets.get(set.name);
+    if (old === set) continue;
     if (!old) added.push(command('add', { [kindOf(set)]: { ...at, name: set.name, ...definitionOf(set) } }));
     const oldElements = elementTexts(old);
     const newElements = elementTexts(set);

@@ -1,6 +1,7 @@
 import { monotonic, nft } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readCounters } from '../../src/host/counters.ts';
 import { type ForeignChange, TableWatch } from '../../src/host/nft-events.ts';
 import { enterNamespace, runOnLines, shell } from './support/namespace.ts';
 import { removeScratch } from './support/script.ts';
@@ -43,6 +44,25 @@ test('our own transactions are not told, whatever their size', async () => {
   assert.is(watch.generation(), before + 1);
   await sleep(50);
   assert.equal(heard, []);
+});
+
+test('named counters of our tables, those of one name added up', () => {
+  const counter = (family: string, table: string, name: string, packets: number, bytes: number) => ({
+    add: { counter: { family, table, name, packets, bytes } },
+  });
+  assert.equal([...readCounters(watch.channel)], []);
+  const large = 2 ** 40;
+  const result = load(
+    ...[add('inet', 'oneip'), add('netdev', 'oneip'), add('inet', 'other')],
+    counter('inet', 'oneip', 'web/web1', 3, large),
+    counter('netdev', 'oneip', 'web/web1', 4, 5),
+    counter('netdev', 'oneip', 'web/kept/web2', 1, 60),
+    counter('inet', 'other', 'web/web1', 100, 100),
+    { add: { quota: { family: 'inet', table: 'oneip', name: 'q', bytes: 1, used: 0, inv: false } } },
+  );
+  assert.is(result.status, 0, result.error);
+  assert.equal(readCounters(watch.channel).get('web/web1'), { packets: 7n, bytes: BigInt(large) + 5n });
+  assert.equal([...readCounters(watch.channel).keys()].sort(), ['web/kept/web2', 'web/web1']);
 });
 
 test('a refused transaction is nobody’s change', async () => {

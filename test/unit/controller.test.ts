@@ -411,6 +411,18 @@ test('a drain ends when the counter of old connections has stood still, and is t
   assert.is(controller.nextTurn(), Infinity);
 });
 
+test('time that is up is not waited for again', async () => {
+  const { controller, time } = scene();
+  await controller.configure(web(3), 'oneip');
+  await controller.order((orders) => orderState(orders, drainOf('s2')));
+  while (controller.nextTurn() < Infinity) {
+    // As timers do it: now and then a little late.
+    time.now = controller.nextTurn() + 3;
+    await controller.reconcile();
+    assert.ok(controller.nextTurn() > time.now, `${controller.nextTurn()} at ${time.now}`);
+  }
+});
+
 test('a drain has its own time, if it is given one', async () => {
   const { controller, time } = scene();
   await controller.configure(web(3), 'oneip');
