@@ -44,6 +44,7 @@ export function runEvents(invocation: Invocation): Promise<number> {
     const ended = interrupted();
     const { paint } = appearance();
     let away = false;
+    let over = false;
     client.follow(
       (event) => {
         const line = json ? formatJson({ time: unixTime(), ...event }) : formatEvent(timeOfDay(), event, paint);
@@ -54,11 +55,14 @@ export function runEvents(invocation: Invocation): Promise<number> {
         away = false;
       },
       () => {
+        // Hanging up looks the same.
+        if (over) return;
         away = true;
         printError('oneip: the daemon has gone; waiting for it\n');
       },
     );
     await ended;
+    over = true;
     return DONE;
   });
 }

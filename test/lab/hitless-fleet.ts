@@ -57,10 +57,10 @@ export class Fleet {
     return this.outages.find((outage) => outage.server === server && outage.until === undefined);
   }
 
-  /** Makes a server fail that is well. */
-  async fail(server: Server, cause: Cause): Promise<void> {
+  /** Makes a server fail that is well. `inUse`: new connections are sent to it. */
+  async fail(server: Server, cause: Cause, inUse: boolean): Promise<void> {
     const programs = this.#programsOf(server);
-    this.outages.push({ server: server.name, cause, from: clock() });
+    this.outages.push({ server: server.name, cause, inUse, from: clock() });
     if (cause === 'killed') await killServer(programs);
     else if (cause === 'cut') await cutCable(server);
     else if (cause === 'alias') await removeAlias(this.#lab, server);
@@ -76,7 +76,8 @@ export class Fleet {
     else if (outage.cause === 'cut') await mendCable(server);
     else if (outage.cause === 'alias') await restoreAlias(this.#lab, server);
     else signalAll(programs, 'SIGCONT');
-    const settled = this.#end(outage);
+    outage.mended = clock();
+    const settled = this.#end(outage, outage.mended);
     this.#settling.add(settled);
     void settled.finally(() => this.#settling.delete(settled));
   }
@@ -86,19 +87,22 @@ export class Fleet {
     await Promise.all(this.#settling);
   }
 
-  async #end(outage: Outage): Promise<void> {
+  async #end(outage: Outage, mended: number): Promise<void> {
+    const { server } = outage;
     // Nothing tells of failures that go unnoticed; until then they may be noticed.
     await new Promise((resolve) => setTimeout(resolve, this.#settle));
-    const isBack = ({ server }: Heard) => server === outage.server && !this.#down.has(outage.server);
-    if (this.#down.has(outage.server)) await this.#control.until(isBack, 30_000);
-    outage.until = clock();
+    const isBack = (event: Heard) => event.server === server && !this.#down.has(server);
+    if (this.#down.has(server)) await this.#control.until(isBack, 30_000);
+    const { noticed = Infinity } = outage;
+    const back = this.#control.events.find((event) => event.time > noticed && isRecovery(event, server));
+    outage.until = Math.max(mended, back?.time ?? mended);
   }
 
   #hear(event: Heard): void {
     const { action, server, time } = event;
     if (server === undefined) return;
     if (action !== 'down') {
-      if (['up', 'draining', 'drained', 'disabled', 'removed'].includes(action)) this.#down.delete(server);
+      if (isRecovery(event, server)) this.#down.delete(server);
       return;
     }
     this.#down.add(server);
@@ -112,6 +116,11 @@ export class Fleet {
     if (!programs) throw new Error(`${server.name} has no programs`);
     return programs;
   }
+}
+
+/** True where the daemon does not take the server for dead any more, whatever else has become of it. */
+function isRecovery({ action, server }: Heard, name: string): boolean {
+  return server === name && ['up', 'draining', 'drained', 'disabled', 'removed'].includes(action);
 }
 
 function signalAll({ echo, nginx }: ServerPrograms, signal: 'SIGSTOP' | 'SIGCONT'): void {

@@ -3,7 +3,9 @@ import * as assert from 'uvu/assert';
 import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Outage } from './hitless-judge.ts';
 import type { Break } from './traffic-load.ts';
 
-const outages: readonly Outage[] = [{ server: 's1', cause: 'killed', from: 1_000, noticed: 1_300, until: 3_000 }];
+const outages: readonly Outage[] = [
+  { server: 's1', cause: 'killed', inUse: true, from: 1_000, noticed: 1_300, mended: 2_500, until: 3_000 },
+];
 
 function broken(server: string, good: number, time: number): Break {
   const options = { protocol: 'tcp', source: '', destination: '', port: 1, period: 1_000 } as const;
@@ -23,7 +25,7 @@ test('it explains nothing of before, nothing of who was answered after, and noth
 });
 
 test('a failure that goes on explains what comes', () => {
-  const ongoing: Outage = { server: 's1', cause: 'killed', from: 1_000 };
+  const ongoing: Outage = { server: 's1', cause: 'killed', inUse: true, from: 1_000 };
   assert.is(causeOfBreak(broken('s1', 5_000, 6_000), [ongoing]), 'killed');
   assert.is(causeOfAttempt({ began: 6_000, time: 6_010 }, [ongoing]), 'killed');
 });
@@ -35,6 +37,18 @@ test('new connections may only fail until the failure was noticed', () => {
   assert.is(causeOfAttempt({ began: 900, time: 950 }, outages), undefined);
   assert.is(causeOfBreak(broken('', 0, 9_000), outages), 'killed');
   assert.is(causeOfBreak({ ...broken('', 0, 9_000), began: 1_400 }, outages), undefined);
+});
+
+test('one that goes unnoticed excuses new connections until it is mended', () => {
+  const short: Outage = { server: 's1', cause: 'cut', inUse: true, from: 1_000, mended: 1_200, until: 1_200 };
+  assert.is(causeOfAttempt({ began: 1_200, time: 2_300 }, [short]), 'cut');
+  assert.is(causeOfAttempt({ began: 1_201, time: 2_300 }, [short]), undefined);
+});
+
+test('a server that gets no new connections excuses none', () => {
+  const drained: Outage = { server: 's1', cause: 'cut', inUse: false, from: 1_000 };
+  assert.is(causeOfAttempt({ began: 1_100, time: 2_300 }, [drained]), undefined);
+  assert.is(causeOfBreak(broken('s1', 900, 1_500), [drained]), 'cut');
 });
 
 test('a datagram may be lost while its server fails', () => {

@@ -9,9 +9,13 @@ export interface Outage {
   readonly cause: Cause;
   /** From before it failed. */
   readonly from: number;
+  /** New connections are sent to it until the daemon notices: it was in use, or has been put to use. */
+  inUse: boolean;
   /** When the daemon told that it is down. */
   noticed?: number;
-  /** When it was known to be well again, and in no danger of being found down for what had been; absent: it is not. */
+  /** When it was well again. */
+  mended?: number;
+  /** When it was well again and, if it had been found down, known to be; absent: it is not, or may still be found down. */
   until?: number;
 }
 
@@ -40,7 +44,9 @@ export function causeOfAttempt(
   { began, time }: Pick<Attempt, 'began' | 'time'>,
   outages: readonly Outage[],
 ): Cause | undefined {
-  return outages.find(({ from, noticed, until }) => from <= time && began <= (noticed ?? until ?? Infinity))?.cause;
+  return outages.find(
+    ({ inUse, from, noticed, mended }) => inUse && from <= time && began <= (noticed ?? mended ?? Infinity),
+  )?.cause;
 }
 
 /** Why a datagram had no answer before the next, `period` milliseconds later. */

@@ -195,7 +195,7 @@ export class HitlessRun {
     const failing = this.#places.filter((one) => this.#fleet.outage(one.server.name)).length;
     if (!isNeeded && !isFailing && order !== 'up' && failing < 2) {
       for (const cause of causes)
-        actions.push({ weight: 1, what: `${name} ${cause}`, perform: () => this.#fail(server, cause) });
+        actions.push({ weight: 1, what: `${name} ${cause}`, perform: () => this.#fail(place, cause) });
     }
     return actions;
   }
@@ -220,6 +220,8 @@ export class HitlessRun {
       what: `${state} ${server}`,
       perform: async () => {
         place.order = state;
+        const outage = this.#fleet.outage(server);
+        if (outage && state !== 'drain') outage.inUse = true;
         const timeout = state === 'up' ? { timeout: 2 } : {};
         await this.#control.order('set_server', { server, service: 'web', state, ...timeout });
         if (state !== 'up') return;
@@ -261,9 +263,10 @@ export class HitlessRun {
     if (attempts.slice(from).some(({ server }) => server === name)) this.#served.add(name);
   }
 
-  async #fail(server: Server, cause: Cause): Promise<void> {
+  async #fail(place: Place, cause: Cause): Promise<void> {
+    const { server } = place;
     const pause = 100 + this.#random.below(3_000);
-    await this.#fleet.fail(server, cause);
+    await this.#fleet.fail(server, cause, this.#isActive(place));
     await elapse(pause);
     this.#note(`${server.name} mended`);
     await this.#fleet.mend(server);

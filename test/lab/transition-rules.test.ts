@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
-import { families, ghostPlaces, macs } from './addresses.ts';
+import { families, ghostPlaces, macs, tunClient } from './addresses.ts';
 import { ServerCaptures } from './capture.ts';
 import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
@@ -22,9 +22,10 @@ const LEARN = 30 * SECOND;
 /** 1 s is the first retransmission of TCP (RFC 6298): who has not answered by then got the segment twice at least. */
 const SILENCE = 1500;
 
-const { test, run } = labSuite('rules of a transition', {}, (lab) =>
-  configuration(lab, { web: { options: { port: ['80', String(echoPort)] } } }),
-);
+const { test, run } = labSuite('rules of a transition', { tunMtu: 1492 }, (lab) => {
+  const source = ['wan', 'pppoe-wan', 'br-lan', 'br-guest'];
+  return configuration(lab, { web: { options: { port: ['80', String(echoPort)], source } } });
+});
 
 let moving: MovingService | undefined;
 
@@ -203,6 +204,28 @@ test('drop, when a server fails: connections get no answer, and UDP goes on else
     before,
   );
   closeAll(await talk(lab, 'udp', everybody, byTable), await talk(lab, 'tcp', everybody, byTable), old);
+});
+
+test('clients behind a device without Ethernet headers are kept, and get their RST, as others', async (scene) => {
+  const { lab } = scene;
+  const clients = families.flatMap((family) =>
+    Array.from({ length: 16 }, (_, index) => tunClient(family, index * 4097)),
+  );
+  for (const policy of [{}, { onChange: 'reset' }] as const) {
+    const service = await begin(scene, policy);
+    const before = owners(service, clients);
+    const traffic = lab.traffic(lab.tun);
+    const old = await eachOf(clients, 16, (from) => traffic.tcp(from, ghost[from.includes(':') ? 6 : 4], echoPort));
+    await stay(old, before);
+    await service.drain('s1');
+    const [lost, kept] = [true, false].map((isLost) =>
+      old.filter(({ source }) => isLost === ('onChange' in policy && before.get(source) === 's1')),
+    );
+    for (const conversation of lost ?? []) assert.equal(await conversation.ask(), { broken: 'ECONNRESET' });
+    assert.is((lost ?? []).length > 0, 'onChange' in policy);
+    await stay(kept ?? [], before);
+    closeAll(old);
+  }
 });
 
 /** The first client that a server has now. */

@@ -1,8 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BridgePorts } from '../../src/host/bridge-ports.ts';
+import { decodeForwarding } from '../../src/netlink/forwarding.ts';
 import type { ForwardingEntry } from '../../src/netlink/forwarding.ts';
 import type { LinkOperation } from '../../src/netlink/link.ts';
+import { PayloadWriter } from '../../src/netlink/message.ts';
 
 const MAC = '02:00:00:00:00:09';
 const works = { up: true, carrier: true };
@@ -67,6 +69,23 @@ test('a new dump knows better, but does not make forget', () => {
   assert.is(ports.fault(bridge, MAC), 'p3 has no carrier');
   ports.reset([bridge, cut, other], [behind(4)]);
   assert.is(ports.fault(bridge, MAC), undefined);
+});
+
+test('forwarding entries in both byte orders; what is of no bridge is none', () => {
+  for (const littleEndian of [true, false]) {
+    const message = (family: number, state: number, master?: number) => {
+      const writer = new PayloadWriter(littleEndian).bytes([family, 0, 0, 0]).u32(3).u16(state).bytes([0, 0]);
+      writer.attribute(2, [2, 0, 0, 0, 0, 9]);
+      if (master !== undefined) writer.attributeU32(9, master);
+      return { type: 28, flags: 0, sequence: 0, port: 0, payload: writer.finish() };
+    };
+    assert.equal(decodeForwarding(message(7, 2, 1), littleEndian), behind(3));
+    assert.equal(decodeForwarding(message(7, 0x80, 1), littleEndian), { ...behind(3), local: true });
+    assert.is(decodeForwarding(message(7, 2), littleEndian), undefined);
+    assert.is(decodeForwarding(message(2, 2, 1), littleEndian), undefined);
+    const cut = { ...message(7, 2, 1), payload: new Uint8Array(11) };
+    assert.is(decodeForwarding(cut, littleEndian), undefined);
+  }
 });
 
 test.run();
