@@ -42,6 +42,8 @@ export interface ControllerOptions {
   readonly opinionOf?: (service: string, server: string) => Opinion;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
+  /** Runs what nobody waits for, when others have had their turn; default: at once. */
+  readonly defer?: (work: () => void) => void;
   /** Called when no old connection of a service is kept any more. */
   readonly ended?: (service: string) => void;
   /** Called whenever the kernel holds what is wanted, with what that is. */
@@ -260,7 +262,11 @@ export class Controller {
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
     if (isSettled) this.#redistribute(shape.deployment, fleet);
     else await this.#establish(configuration, fleet);
-    this.#remember(fleet);
+    const remember = () => {
+      if (!this.#stopped) this.#remember(fleet);
+    };
+    if (this.#options.defer) this.#options.defer(remember);
+    else remember();
   }
 
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */

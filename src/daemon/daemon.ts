@@ -37,6 +37,8 @@ const SETTLE = 20;
 /** Milliseconds until a failed reconciliation is tried again; doubled each time. */
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 60_000;
+/** Milliseconds from a transaction until the memory that it took is given back. */
+const FREE_AFTER = 100;
 /** Timers go no further; a later time is looked for again then. */
 const LONGEST_TIMER = 3_600_000;
 
@@ -82,6 +84,7 @@ class Daemon {
   #settling: { cancel(): void } | undefined;
   /** Goes off when time alone changes something. */
   #turn: { cancel(): void } | undefined;
+  #freeing: { cancel(): void } | undefined;
   #watched = '';
   #retry = FIRST_RETRY;
   #failure: string | undefined;
@@ -125,6 +128,7 @@ class Daemon {
         log,
         allocate: createAllocator(turn),
         clock: monotonicClock,
+        defer: (work) => void startTimer(work, 0),
         opinionOf: (service, server) => this.#health.opinionOf(service, server),
         changed: (changes) => this.#tell(changes),
         ended: (service) => {
@@ -146,7 +150,10 @@ class Daemon {
       writeFile: (text) => writeText(file, text),
       reload: () => this.#reload(),
       failure: () => this.#failure,
-      settled: () => this.#arm(),
+      settled: () => {
+        this.#arm();
+        this.#freeSoon();
+      },
     });
     this.#publication = publishService(this.#router.bus, control, { log, now: monotonicClock });
   }
@@ -176,6 +183,7 @@ class Daemon {
     this.#ending = true;
     this.#settling?.cancel();
     this.#turn?.cancel();
+    this.#freeing?.cancel();
     this.#health.close();
     this.#servers.close();
     this.#prober.close();
@@ -229,7 +237,13 @@ class Daemon {
       this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY);
     }
     this.#arm();
-    freeMemory();
+    this.#freeSoon();
+  }
+
+  /** Gives memory back when the kernel has done with the last transaction, too: earlier it would have us wait. */
+  #freeSoon(): void {
+    this.#freeing?.cancel();
+    if (!this.#ending) this.#freeing = startTimer(freeMemory, FREE_AFTER);
   }
 
   /** Waits for what time alone will change. */

@@ -183,7 +183,8 @@ declare module 'oneip:runtime' {
   export const nft: {
     /**
      * Runs one transaction, or list command, given as libnftables JSON (libnftables-json(5)). `terse`: lists no elements of
-     * sets and maps. Throws where libnftables cannot be loaded.
+     * sets and maps. Throws where libnftables cannot be loaded. What it leaves behind is given up by the next run, or by
+     * `memory.trim()`: right after a transaction that would take 15 ms.
      */
     run(json: string, terse?: boolean): NftResult;
     /** True once libnftables could be loaded (tries to). */
@@ -191,7 +192,7 @@ declare module 'oneip:runtime' {
   };
 
   export const memory: {
-    /** Collects garbage and gives free memory back to the system. */
+    /** Collects garbage and gives free memory back to the system, and what the last `nft.run` has left. */
     trim(): void;
     /** Bytes the engine has allocated. */
     used(): number;

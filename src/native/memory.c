@@ -5,6 +5,7 @@
 #include <malloc.h>
 #endif
 
+#include "nft.h"
 #include "value.h"
 
 /* 2^53 */
@@ -31,6 +32,7 @@ static JSValue memory_trim(JSContext *ctx, JSValueConst this_val, int argc, JSVa
 {
 	(void)this_val, (void)argc, (void)argv;
 	JS_RunGC(JS_GetRuntime(ctx));
+	nft_release();
 	memory_release();
 	return JS_UNDEFINED;
 }

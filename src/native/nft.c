@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "memory.h"
 #include "text.h"
 #include "value.h"
 
@@ -80,14 +79,29 @@ static JSValue new_result(JSContext *ctx, int status, const char *json, const ch
 	return result;
 }
 
-/* A context keeps a cache of the ruleset that a failed transaction leaves wrong, and memory: each run has its own. */
+/*
+ * The context of the last run. Freeing it closes its socket, and the kernel lets that wait until every CPU has seen the
+ * transaction (nft_rcv_nl_event): 15 ms that a caller in a hurry had better spend otherwise.
+ */
+static struct nft_ctx *spent;
+
+void nft_release(void)
+{
+	if (spent)
+		library.ctx_free(spent);
+	spent = NULL;
+}
+
+/* A context keeps a cache of the ruleset that a failed transaction leaves wrong: each run has its own. */
 static JSValue run(JSContext *ctx, const char *json, unsigned int flags)
 {
-	struct nft_ctx *nft = library.ctx_new(NFT_CTX_DEFAULT);
 	const char *output, *error;
+	struct nft_ctx *nft;
 	JSValue result;
 	int status;
 
+	nft_release();
+	nft = library.ctx_new(NFT_CTX_DEFAULT);
 	if (!nft)
 		return JS_ThrowInternalError(ctx, "libnftables gives no context");
 	library.output_set_flags(nft, flags);
@@ -99,8 +113,7 @@ static JSValue run(JSContext *ctx, const char *json, unsigned int flags)
 	output = library.get_output_buffer(nft);
 	error = library.get_error_buffer(nft);
 	result = new_result(ctx, status, output ? output : "", error ? error : "");
-	library.ctx_free(nft);
-	memory_release();
+	spent = nft;
 	return result;
 }
 

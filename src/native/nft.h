@@ -4,6 +4,9 @@
 
 #include "host.h"
 
+/* Gives up what the last run has left. Idempotent. */
+void nft_release(void);
+
 int nft_exports(JSContext *ctx, JSModuleDef *module);
 int nft_init(JSContext *ctx, JSModuleDef *module);
 

@@ -26,12 +26,16 @@ export function diffSlotMap(before: SlotMap | undefined, after: SlotMap): SlotMo
   let more = '';
   let moved = 0;
   // Tables of services that nobody has touched are kept from one reload to the next.
-  const isKept = before?.slots === after.slots && sameAs.every((place, index) => place === index);
-  if (isKept) return { less, more, summary: '' };
+  const isSameOrder = sameAs.length > 0 && sameAs.every((place, index) => place === index);
+  if (isSameOrder && before?.slots === after.slots) return { less, more, summary: '' };
   const moves = new Map<number, number>();
-  for (let slot = 0; slot < Math.max(before?.slots.length ?? 0, after.slots.length); slot++) {
-    const from = before?.slots[slot] ?? NOBODY;
-    const to = after.slots[slot] ?? NOBODY;
+  const [was, is] = [before?.slots ?? new Uint16Array(), after.slots];
+  const length = Math.max(was.length, is.length);
+  for (let slot = 0; slot < length; slot++) {
+    // Most slots stay, and who waits for a dead server's to move waits for this loop.
+    if (isSameOrder && was[slot] === is[slot]) continue;
+    const from = was[slot] ?? NOBODY;
+    const to = is[slot] ?? NOBODY;
     const gone = old[from];
     const come = wanted[to];
     if (gone === undefined ? come === undefined : sameAs[from] === to) continue;
