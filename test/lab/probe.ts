@@ -40,6 +40,8 @@ export interface CostRequest {
 export interface CostReport {
   /** Time of the processor by time of the wall. */
   readonly share: number;
+  /** How many times longer the same work took between probes than when done over and over. */
+  readonly slowness: number;
   readonly passed: number;
   /** Reasons. */
   readonly failures: readonly string[];
