@@ -7,11 +7,15 @@ import { Complaints } from './complaints.ts';
 import type { Control, ServiceEvent } from './control.ts';
 import { ControlError } from './control.ts';
 import { dumpReply } from './dump-reply.ts';
+import { oneLine } from './reason.ts';
 import { checksReply, planReply, simulationReply } from './reply.ts';
 import { eventTable } from './event-table.ts';
 import { addServer, removeServer, setServer, setWeight } from './request.ts';
 import { statisticsReply, statusReply } from './status-reply.ts';
 import { WATCHDOG_EVENT, readReport } from './watchdog-event.ts';
+
+/** Refused requests of which the log tells at once; whoever tries things out at a terminal sees each of them. */
+const REFUSALS_AT_ONCE = 20;
 
 /** Path of the object, and name of the event that tells of changes. */
 export const OBJECT_PATH = 'oneip';
@@ -44,7 +48,7 @@ export function publishService(
   { log, now }: PublicationEnvironment,
 ): Publication {
   const complaints = new Complaints(log, now);
-  const object = client.publish(OBJECT_PATH, serviceMethods(control, log));
+  const object = client.publish(OBJECT_PATH, serviceMethods(control, new Complaints(log, now, REFUSALS_AT_ONCE)));
   const listener = client.listen(WATCHDOG_EVENT, (_, data) => hearReport(control, data, complaints));
   return {
     announce(event) {
@@ -68,14 +72,15 @@ function hearReport(control: Control, data: Table, complaints: Complaints): void
   else control.report(report);
 }
 
-function serviceMethods(control: Control, log: (line: string) => void): Methods {
+function serviceMethods(control: Control, refusals: Complaints): Methods {
   /** Runs a request; what it says about the request becomes a status, and its sentence goes to the log. */
   const answering = async (name: string, request: () => Promise<Answer>): Promise<Answer> => {
     try {
       return await request();
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
-      log(`ubus: ${name}: ${error.message}`);
+      // It quotes what the caller has sent, which may be anything.
+      refusals.add(`ubus: ${name}: ${oneLine(error.message)}`);
       throw new UbusError(STATUS_OF[error.kind]);
     }
   };

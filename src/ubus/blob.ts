@@ -5,21 +5,11 @@
 
 const HEADER = 4;
 
-export interface Attribute {
-  /** 0–127. */
-  readonly id: number;
-  /** Set on blobmsg entries, whose payload begins with a name. */
-  readonly extended: boolean;
-  /** Payload without padding: a view, not a copy. */
-  readonly data: Uint8Array;
-}
-
-/** A list of attributes, as far as it could be read. */
-export interface AttributeList {
-  readonly attributes: readonly Attribute[];
-  /** False where bytes were left over that are no attribute. */
-  readonly complete: boolean;
-}
+/**
+ * What is done with an attribute: `id` (0–127); `extended`, set on blobmsg entries, whose payload begins with a name; and the
+ * payload without padding, a view, not a copy. False: no more of them is wanted.
+ */
+export type VisitAttribute = (id: number, extended: boolean, data: Uint8Array) => boolean;
 
 /** A number rounded up to a multiple of four. */
 export function padded(length: number): number {
@@ -30,23 +20,22 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Reads attributes up to the first that does not fit, like libubox does. */
-export function readAttributes(bytes: Uint8Array): AttributeList {
+/**
+ * Reads attributes up to the first that does not fit, like libubox does. They are shown one by one, since a list of the
+ * 262 144 that a message can hold would take a hundred times the message's memory. True where all bytes have been read:
+ * nothing is left over that is no attribute, and nobody has stopped it.
+ */
+export function eachAttribute(bytes: Uint8Array, visit: VisitAttribute): boolean {
   const view = viewOf(bytes);
-  const attributes: Attribute[] = [];
   let at = 0;
   while (at + HEADER <= bytes.length) {
     const header = view.getUint32(at);
     const length = header & 0xffffff;
-    if (length < HEADER || padded(length) > bytes.length - at) break;
-    attributes.push({
-      id: (header >>> 24) & 0x7f,
-      extended: header >>> 31 === 1,
-      data: bytes.subarray(at + HEADER, at + length),
-    });
+    if (length < HEADER || padded(length) > bytes.length - at) return false;
+    if (!visit((header >>> 24) & 0x7f, header >>> 31 === 1, bytes.subarray(at + HEADER, at + length))) return false;
     at += padded(length);
   }
-  return { attributes, complete: at === bytes.length };
+  return at === bytes.length;
 }
 
 /** Builds nested attributes in one growing buffer. */

@@ -17,8 +17,7 @@
  * numbers double. Where another type is wanted, or the exact number of an int8, there is `Typed`.
  */
 import { decodeUtf8, encodeUtf8 } from '../net/utf8.ts';
-import type { Attribute } from './blob.ts';
-import { BlobWriter, padded, readAttributes, viewOf } from './blob.ts';
+import { BlobWriter, eachAttribute, padded, viewOf } from './blob.ts';
 
 /** Numbers of the types on the wire; in a signature, `unspec` stands for any type. */
 export const BlobmsgType = {
@@ -77,6 +76,11 @@ export function double(value: number): Typed {
 
 /** Deeper nesting is refused both ways: a message of 1 MiB could hold 87 000 levels and overrun the stack. */
 const MAX_DEPTH = 64;
+/**
+ * More tables and arrays than these in one message are refused: empty ones take 4 bytes there, and thirty times that here. A
+ * message of things worth saying has some 20 bytes for each.
+ */
+const MAX_CONTAINERS = 65536;
 const TYPE_NAMES = Object.keys(BlobmsgType) as BlobmsgTypeName[];
 
 /** Content of a DATA or SIGNATURE attribute. Throws `RangeError` for NULs in text, long names and deep nesting. */
@@ -88,83 +92,100 @@ export function encodeTable(table: WritableTable | readonly Entry[]): Uint8Array
 
 /** The table in a DATA or SIGNATURE attribute; `undefined` where it is malformed. */
 export function decodeTable(data: Uint8Array): Table | undefined {
-  const entries = readEntries<Value>(data, (type, value) =>
-    type === 'table' ? tableOf(value as PlainEntry[]) : plain(type, value),
-  );
-  return entries && tableOf(entries);
+  return new Reader(PLAIN).table(data);
 }
 
 /** The same with the types as sent; encoding this gives the same bytes again. */
 export function decodeEntries(data: Uint8Array): readonly Entry[] | undefined {
-  return readEntries<Typed>(data, (type, value) => new Typed(type, value));
+  return new Reader(TYPED).table(data);
 }
 
-type PlainEntry = readonly [string, Value];
+type Scalar = null | number | bigint | string;
 
-function plain(type: BlobmsgTypeName, value: RawValue<Value>): Value {
-  return type === 'int8' ? value !== 0 : (value as Value);
+/** What is made of values as they are read. */
+interface Maker<Item, Members> {
+  scalar(type: BlobmsgTypeName, value: Scalar): Item;
+  array(items: Item[]): Item;
+  table(members: Members): Item;
+  members(): Members;
+  /** Adds a member; of a repeated name the last counts, where only one can. */
+  add(members: Members, name: string, item: Item): void;
 }
 
-function tableOf(entries: readonly PlainEntry[]): Table {
-  const table: Record<string, Value> = {};
-  for (const [name, value] of entries) {
+const PLAIN: Maker<Value, Record<string, Value>> = {
+  scalar: (type, value) => (type === 'int8' ? value !== 0 : value),
+  array: (items) => items,
+  table: (members) => members,
+  members: () => ({}),
+  add: (members, name, item) => {
     if (name === '__proto__')
-      Object.defineProperty(table, name, { value, enumerable: true, configurable: true, writable: true });
-    else table[name] = value;
+      Object.defineProperty(members, name, { value: item, enumerable: true, configurable: true, writable: true });
+    else members[name] = item;
+  },
+};
+
+const TYPED: Maker<Typed, Entry[]> = {
+  scalar: (type, value) => new Typed(type, value),
+  array: (items) => new Typed('array', items),
+  table: (members) => new Typed('table', members),
+  members: () => [],
+  add: (members, name, item) => void members.push([name, item]),
+};
+
+/** Reads the content of one DATA or SIGNATURE attribute. */
+class Reader<Item, Members> {
+  readonly #make: Maker<Item, Members>;
+  #containers = 0;
+
+  constructor(make: Maker<Item, Members>) {
+    this.#make = make;
   }
-  return table;
+
+  table(data: Uint8Array, depth = 0): Members | undefined {
+    const members = this.#make.members();
+    return this.#each(data, depth, (name, item) => this.#make.add(members, name, item)) ? members : undefined;
+  }
+
+  #each(data: Uint8Array, depth: number, take: (name: string, item: Item) => void): boolean {
+    if (depth > MAX_DEPTH || ++this.#containers > MAX_CONTAINERS) return false;
+    return eachAttribute(data, (id, extended, content) => {
+      const type = TYPE_NAMES[id];
+      if (type === undefined) return false;
+      let name = '';
+      let start = 0;
+      if (extended) {
+        if (content.length < 3) return false;
+        const length = viewOf(content).getUint16(0);
+        start = padded(length + 3);
+        if (content.length < start || content[length + 2] !== 0) return false;
+        name = untilNul(content.subarray(2, length + 2));
+      }
+      const item = this.#item(type, content.subarray(start), depth + 1);
+      if (item !== undefined) take(name, item);
+      return item !== undefined;
+    });
+  }
+
+  #item(type: BlobmsgTypeName, data: Uint8Array, depth: number): Item | undefined {
+    if (type === 'table') {
+      const members = this.table(data, depth);
+      return members && this.#make.table(members);
+    }
+    if (type === 'array') {
+      const items: Item[] = [];
+      return this.#each(data, depth, (_, item) => items.push(item)) ? this.#make.array(items) : undefined;
+    }
+    const value = readScalar(type, data);
+    return value === undefined ? undefined : this.#make.scalar(type, value);
+  }
 }
 
-type RawValue<Item> = null | number | bigint | string | Item[] | (readonly [string, Item])[];
-type Make<Item> = (type: BlobmsgTypeName, value: RawValue<Item>) => Item;
-
-function readEntries<Item>(data: Uint8Array, make: Make<Item>, depth = 0): (readonly [string, Item])[] | undefined {
-  const { attributes, complete } = readAttributes(data);
-  if (!complete || depth > MAX_DEPTH) return undefined;
-  const entries: (readonly [string, Item])[] = [];
-  for (const attribute of attributes) {
-    const entry = readEntry(attribute, make, depth);
-    if (!entry) return undefined;
-    entries.push(entry);
-  }
-  return entries;
-}
-
-function readEntry<Item>(
-  { id, extended, data }: Attribute,
-  make: Make<Item>,
-  depth: number,
-): readonly [string, Item] | undefined {
-  const type = TYPE_NAMES[id];
-  if (type === undefined) return undefined;
-  let name = '';
-  let start = 0;
-  if (extended) {
-    if (data.length < 3) return undefined;
-    const length = viewOf(data).getUint16(0);
-    start = padded(length + 3);
-    if (data.length < start || data[length + 2] !== 0) return undefined;
-    name = untilNul(data.subarray(2, length + 2));
-  }
-  const value = readValue(type, data.subarray(start), make, depth + 1);
-  return value === undefined ? undefined : [name, make(type, value)];
-}
-
-function readValue<Item>(
-  type: BlobmsgTypeName,
-  data: Uint8Array,
-  make: Make<Item>,
-  depth: number,
-): RawValue<Item> | undefined {
+function readScalar(type: Exclude<BlobmsgTypeName, 'array' | 'table'>, data: Uint8Array): Scalar | undefined {
   const view = viewOf(data);
   const hasSize = (size: number): boolean => data.length === size;
   switch (type) {
     case 'unspec':
       return null;
-    case 'array':
-      return readEntries(data, make, depth)?.map(([, item]) => item);
-    case 'table':
-      return readEntries(data, make, depth);
     case 'string':
       return data[data.length - 1] === 0 ? untilNul(data) : undefined;
     case 'int64': {

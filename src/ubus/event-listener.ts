@@ -1,7 +1,7 @@
 import type { Table } from './blobmsg.ts';
+import { decodeTable } from './blobmsg.ts';
 import type { Connection } from './connection.ts';
 import type { IncomingCall } from './incoming.ts';
-import { tableOf } from './object.ts';
 import type { RegistrationContext } from './registration.ts';
 import { Registration } from './registration.ts';
 
@@ -17,8 +17,9 @@ export class EventListener extends Registration {
   }
 
   override invoked(call: IncomingCall): void {
-    const data = tableOf(call);
-    this.tell(() => this.#received(call.method, data));
+    // ubusd looks at the outermost level only: anybody may send what cannot be read, and as often as he likes.
+    const data = call.data && decodeTable(call.data);
+    if (data) this.tell(() => this.#received(call.method, data));
   }
 
   protected override describe(): string {

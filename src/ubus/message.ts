@@ -2,7 +2,7 @@
  * Messages of the ubus protocol (ubusmsg.h): an 8-byte header (version 0, type, `seq`, `peer`; big endian), then one blob
  * that holds the attributes.
  */
-import { BlobWriter, padded, readAttributes, viewOf } from './blob.ts';
+import { BlobWriter, eachAttribute, padded, viewOf } from './blob.ts';
 import { untilNul, withNul } from './blobmsg.ts';
 
 export const MessageType = {
@@ -139,11 +139,12 @@ export function readHeader(bytes: Uint8Array): MessageHeader {
 export function decodeMessage(bytes: Uint8Array): Message {
   const view = viewOf(bytes);
   const attributes: Partial<Record<AttributeName, unknown>> = {};
-  for (const { id, data } of readAttributes(bytes.subarray(HEADER_LENGTH)).attributes) {
+  eachAttribute(bytes.subarray(HEADER_LENGTH), (id, _, data) => {
     const [name, kind] = ATTRIBUTES[id - 1] ?? [];
     const value = kind && readAttribute(kind, data);
     if (name && value !== undefined) attributes[name] = value;
-  }
+    return true;
+  });
   return {
     type: view.getUint8(1),
     seq: view.getUint16(2),
@@ -163,8 +164,15 @@ function readAttribute(kind: AttributeKind, data: Uint8Array): unknown {
     case 'bytes':
       return data;
     case 'ids':
-      return readAttributes(data).attributes.flatMap((id) =>
-        id.data.length === 4 ? [viewOf(id.data).getUint32(0)] : [],
-      );
+      return readIds(data);
   }
+}
+
+function readIds(data: Uint8Array): number[] {
+  const ids: number[] = [];
+  eachAttribute(data, (_id, _extended, payload) => {
+    if (payload.length === 4) ids.push(viewOf(payload).getUint32(0));
+    return true;
+  });
+  return ids;
 }

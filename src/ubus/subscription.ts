@@ -1,4 +1,5 @@
 import type { Table } from './blobmsg.ts';
+import { decodeTable } from './blobmsg.ts';
 import type { Connection } from './connection.ts';
 import type { IncomingCall } from './incoming.ts';
 import type { Answering } from './object.ts';
@@ -47,7 +48,7 @@ export class Subscription extends Registration {
       answer(call, this.context.report, () => this.#subscriber.notified(call.method, tableOf(call)));
       return;
     }
-    const { path, id } = tableOf(call);
+    const { path, id } = (call.data && decodeTable(call.data)) ?? {};
     if (path !== this.path || typeof id !== 'number' || !this.connection) return;
     this.#join(this.connection, id >>> 0).catch((error: unknown) => {
       if (this.connection) this.context.report(`ubus: ${this.describe()}: ${String(error)}`);

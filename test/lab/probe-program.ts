@@ -68,8 +68,22 @@ function ticks(): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Every target is asked once in an interval, each at a time of its own or all at once. */
-function measureCost({ check, targets, spread, interval, timeout, duration }: CostRequest): void {
+/** A piece of work that takes the same time wherever the processor does its best; returns the milliseconds it took. */
+function yardstick(): number {
+  const begin = monotonic();
+  const words = new Map<string, number>();
+  for (let index = 0; index < 100; index++)
+    words.set(`word ${index % 20}`, (words.get(`word ${index % 7}`) ?? 0) + index);
+  return monotonic() - begin;
+}
+
+/**
+ * Every target is asked once in an interval; those whose turns are close are asked together, as the watchdog does it.
+ *
+ * A virtual machine that has been idle for a moment finds its caches cold and its processor taken, and everything is dearer
+ * then. The same piece of work, done now and then between probes, tells how much.
+ */
+function measureCost({ check, targets, grain, interval, timeout, duration }: CostRequest): void {
   const prober = new HostProber();
   const failures: string[] = [];
   let passed = 0;
@@ -84,15 +98,21 @@ function measureCost({ check, targets, spread, interval, timeout, duration }: Co
         timers[index] = setTimer(ask, interval, true);
         ask();
       },
-      spread ? (index * interval) / targets.length : 0,
+      Math.ceil((index * interval) / targets.length / grain) * grain,
     );
   });
   // The first second opens sockets and learns addresses.
   setTimer(() => {
+    const best = Math.min(...Array.from({ length: 500 }, yardstick));
     const [begin, before, first] = [monotonic(), ticks(), passed];
+    const yardsticks: number[] = [];
+    timers.push(setTimer(() => yardsticks.push(yardstick()), 23, true));
     setTimer(() => {
       const wall = monotonic() - begin;
-      const report: CostReport = { share: ((ticks() - before) * 10) / wall, passed: passed - first, failures, wall };
+      const own = yardsticks.reduce((sum, each) => sum + each, 0);
+      const median = yardsticks.sort((one, other) => one - other)[yardsticks.length >> 1] ?? 0;
+      const share = ((ticks() - before) * 10 - own) / wall;
+      const report: CostReport = { share, slowness: median / best, passed: passed - first, failures, wall };
       for (const timer of timers) timer.cancel();
       prober.close();
       say(report);

@@ -170,7 +170,7 @@ test('clients notice nothing of probes', async ({ lab, oracle }) => {
   assert.is((await heard(connection)).server, server.name);
   const request = { check: { type: 'tcp', port: echoPort } as const, timeout: patience };
   const targets = lab.servers.map((each) => targetOf(lab, each, 4));
-  const cost = program.cost({ ...request, targets, spread: true, interval: 50, duration: 1000 });
+  const cost = program.cost({ ...request, targets, interval: 50, grain: 5, duration: 1000 });
   let answers = 0;
   const done = cost.then(() => true);
   while (!(await Promise.race([done, heard(connection).then(() => false)]))) answers += 1;

@@ -29,10 +29,10 @@ export interface ProbeRequest {
 export interface CostRequest {
   readonly check: Check;
   readonly targets: readonly TargetText[];
-  /** Each target is asked at a time of its own, which is dearer. */
-  readonly spread: boolean;
   /** Milliseconds, as all times here. */
   readonly interval: number;
+  /** Turns within such a time are taken together. */
+  readonly grain: number;
   readonly timeout: number;
   readonly duration: number;
 }
@@ -40,6 +40,8 @@ export interface CostRequest {
 export interface CostReport {
   /** Time of the processor by time of the wall. */
   readonly share: number;
+  /** How many times longer the same work took between probes than when done over and over. */
+  readonly slowness: number;
   readonly passed: number;
   /** Reasons. */
   readonly failures: readonly string[];
