@@ -41,8 +41,11 @@ export interface HealthReport {
   readonly ttl?: number;
 }
 
-/** Turns are taken together that fall into one such time, so that a short interval does not wake the CPU for each server. */
-const GRAIN = 5;
+/**
+ * Milliseconds. Turns are taken together that fall into one such time: to wake up costs more than to ask a server, and with
+ * 64 servers each 100 ms groups of 13 took half the time that groups of 4 did.
+ */
+export const GRAIN = 20;
 
 /** A server against which something speaks is asked within this time, however long the interval; milliseconds. */
 const ASKED_WITHIN = 1000;

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { GRAIN } from '../../src/watchdog/monitor.ts';
 import { type Timed, TimeHeap } from '../../src/watchdog/time-heap.ts';
 import { Drill, refused, web } from './watchdog-drill.ts';
 
@@ -54,7 +55,7 @@ config watchdog 'w'
 `;
 };
 
-test('schedule: 64 servers every 100 ms, each as often as it should, never more than four at once', () => {
+test('schedule: 64 servers every 100 ms, each as often as it should, never more than thirteen at once', () => {
   const drill = new Drill(crowd(64, '100ms'));
   drill.run(11_000);
   const perServer = new Map<string, number[]>();
@@ -73,8 +74,8 @@ test('schedule: 64 servers every 100 ms, each as often as it should, never more 
       gaps.join(' '),
     );
   }
-  assert.ok(perMoment.size <= 2001, `woken ${perMoment.size} times in 10 s`);
-  assert.ok(Math.max(...perMoment.values()) <= 4, String(Math.max(...perMoment.values())));
+  assert.ok(perMoment.size <= 501, `woken ${perMoment.size} times in 10 s`);
+  assert.ok(Math.max(...perMoment.values()) <= 13, String(Math.max(...perMoment.values())));
 });
 
 test('schedule: the first probes come within a second, spread, however long the interval', () => {
@@ -107,9 +108,9 @@ test('schedule: what still waits is not asked again before it has ended, and the
   drill.run(3000);
   const times = drill.started.map(({ at }) => at);
   const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
-  assert.is(gaps.length, 8);
+  assert.is(gaps.length, 7);
   assert.ok(
-    gaps.every((gap) => gap >= 250 && gap <= 260),
+    gaps.every((gap) => gap >= 250 && gap <= 250 + GRAIN),
     gaps.join(' '),
   );
 });
