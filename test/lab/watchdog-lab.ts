@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { families, ghostPlaces, wanClient } from './addresses.ts';
 import { LabBus } from './bus.ts';
@@ -73,6 +74,11 @@ export async function setServer(
   await control.order('set_server', { server, service: 'web', state, ...more });
 }
 
+/** An event, and how long the daemon stood in line for a CPU meanwhile, in milliseconds: others may use the machine too. */
+export interface Turn extends Heard {
+  readonly waited: number;
+}
+
 /** A server goes down, or comes up, by what `cause` does; resolves with the event, when the kernel's table says the same. */
 export async function turns(
   lab: Lab,
@@ -81,11 +87,20 @@ export async function turns(
   server: string,
   cause: () => Promise<unknown>,
   timeout = 5_000,
-): Promise<Heard> {
-  const told = control.told(action, server, timeout);
-  const [event] = await Promise.all([told, cause()]);
+): Promise<Turn> {
+  const before = waitedForCpu(lab);
+  const told = control
+    .told(action, server, timeout)
+    .then((event) => ({ ...event, waited: waitedForCpu(lab) - before }));
+  const [turn] = await Promise.all([told, cause()]);
   await assertInUse(lab, control, server, action === 'up');
-  return event;
+  return turn;
+}
+
+/** Milliseconds that the daemon has been ready to run and has not: the second number of its `schedstat`, in nanoseconds. */
+export function waitedForCpu({ daemon }: Lab): number {
+  const [, waited] = readFileSync(`/proc/${daemon.process.pid}/schedstat`, 'utf8').split(' ');
+  return Number(waited) / 1e6;
 }
 
 /** The daemon and the kernel agree on whether a server gets clients. */
