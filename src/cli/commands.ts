@@ -1,8 +1,9 @@
 import { activate } from '../deployment/activate.ts';
 import type { Deployment, Observation } from '../deployment/deployment.ts';
-import { slotTables } from '../deployment/slot-tables.ts';
-import { parseSnapshot } from '../deployment/snapshot.ts';
-import type { Snapshot } from '../deployment/snapshot.ts';
+import { NO_ORDERS } from '../membership/orders.ts';
+import { recall } from '../membership/recall.ts';
+import { parseSnapshot } from '../membership/snapshot.ts';
+import type { Snapshot } from '../membership/snapshot.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { cleanUp } from '../host/cleanup.ts';
@@ -22,6 +23,9 @@ import { missingService } from './membership.ts';
 import { formatSimulations, readSimulations } from './simulate.ts';
 import { namesOfServices } from './status-reader.ts';
 
+/** Where no daemon has left anything. */
+const NOTHING_ORDERED = { orders: NO_ORDERS, standings: [] };
+
 /** `oneip check [FILE]` */
 export async function runCheck(invocation: Invocation): Promise<number> {
   const file = invocation.operands[0] ?? optionValue(invocation, 'config');
@@ -37,7 +41,8 @@ export async function runPlan(invocation: Invocation): Promise<number> {
   const snapshot = readSnapshot(invocation);
   const observation = await observe(invocation);
   const configuration = loadConfiguration(readText(file), file);
-  const { deployment, problems } = activate(configuration, observation, snapshot?.numbers ?? new Map(), slotTables);
+  const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? NOTHING_ORDERED);
+  const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
   const all = [...configuration.problems, ...problems];
   for (const problem of all) printError(`${formatProblem(problem)}\n`);
   if (snapshot && hasErrors(configuration.problems)) {
@@ -104,7 +109,9 @@ function simulateAlone(
 ): readonly Simulation[] | string {
   const file = optionValue(invocation, 'config');
   const snapshot = invocation.options.has('config') ? undefined : readSnapshot(invocation);
-  const { model } = loadConfiguration(snapshot?.configuration ?? readText(file), file);
+  const read = loadConfiguration(snapshot?.configuration ?? readText(file), file);
+  const { configuration, tablesOf } = recall(read, snapshot ?? NOTHING_ORDERED);
+  const { model } = configuration;
   const wanted = invocation.options.get('service');
   const services = model.services.filter(({ name }) => wanted === undefined || name === wanted);
   if (wanted === undefined && services.length === 0) return 'no service is configured';
@@ -112,7 +119,7 @@ function simulateAlone(
   const missing = wanted === undefined ? undefined : missingService(known, wanted);
   if (missing !== undefined) return missing;
   const options = { littleEndian: isLittleEndian(), ...(port === undefined ? {} : { port }) };
-  return services.map((service) => simulate(service, slotTables(service), client, options));
+  return services.map((service) => simulate(service, tablesOf(service), client, options));
 }
 
 /** `oneip cleanup`: not behind the back of a daemon, which would go on with half of what it has made. */
@@ -140,6 +147,7 @@ function readSnapshot(invocation: Invocation): Snapshot | undefined {
   return text === undefined ? undefined : parseSnapshot(text);
 }
 
-function deploymentOf({ configuration, observation, numbers }: Snapshot): Deployment {
-  return activate(loadConfiguration(configuration, 'in force'), observation, numbers, slotTables).deployment;
+function deploymentOf(snapshot: Snapshot): Deployment {
+  const { configuration, tablesOf } = recall(loadConfiguration(snapshot.configuration, 'in force'), snapshot);
+  return activate(configuration, snapshot.observation, snapshot.numbers, tablesOf).deployment;
 }

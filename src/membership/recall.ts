@@ -1,30 +1,30 @@
 import type { Configuration } from '../config/validate.ts';
-import { loadConfiguration } from '../config/validate.ts';
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import { slotTables } from '../deployment/slot-tables.ts';
 import { rosters } from './roster.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** What a snapshot says was in force. */
+/** A configuration with the orders and the failures of a running daemon. */
 export interface Recollection {
-  /** With the servers that the services had. */
+  /** With the servers that the services have. */
   readonly configuration: Configuration;
   /** Slot tables of its services. */
   readonly tablesOf: (service: Service) => SlotTables;
 }
 
-/** Computes again what was in force when the snapshot was taken. */
-export function recall({ configuration: text, orders, standings }: Snapshot): Recollection {
-  const configuration = loadConfiguration(text, 'in force');
-  const leaving = new Map(standings.map((entry) => [entry.service, entry.leaving]));
-  const present = rosters(configuration.model, orders, leaving);
+/**
+ * What a configuration is under the orders and failures of a snapshot: the snapshot's own, or the one that is to follow it.
+ * Servers that have left are not in it: what is kept for their old connections is no part of any plan.
+ */
+export function recall(
+  configuration: Configuration,
+  { orders, standings }: Pick<Snapshot, 'orders' | 'standings'>,
+): Recollection {
+  const services = rosters(configuration.model, orders, new Map()).map(({ service }) => service);
   const down = new Map(standings.map((entry) => [entry.service, new Set(entry.down)]));
-  const model = { ...configuration.model, services: present.map(({ service }) => service) };
-  const tablesOf = (service: Service): SlotTables =>
-    slotTables(service, {
-      down: down.get(service.name) ?? new Set(),
-      leaving: new Set(leaving.get(service.name)?.map(({ name }) => name)),
-    });
-  return { configuration: { ...configuration, model }, tablesOf };
+  return {
+    configuration: { ...configuration, model: { ...configuration.model, services } },
+    tablesOf: (service) => slotTables(service, { down: down.get(service.name) ?? new Set(), leaving: new Set() }),
+  };
 }

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { formatProblem } from '../../src/config/report.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
+import { LabBus } from '../lab/bus.ts';
 import { httpGet, url } from '../lab/http.ts';
 import { withLab, type Lab } from '../lab/lab.ts';
 import { oneipProgram } from '../lab/paths.ts';
@@ -82,10 +83,18 @@ test('the README works as written: configuration, servers, commands, and a clien
       ],
     );
     assert.is(outcomes[0]?.stdout, 'no problems\n');
+    const bus = await LabBus.start(daemon.ubusSocket, {});
     await daemon.start(configuration);
-    const [simulation, ...others] = commands.slice(beforeStart.length + 1);
+    const [shownStatus, drain, simulation, ...others] = commands.slice(beforeStart.length + 1);
     assert.equal(others, []);
-    assert.ok(simulation);
+    assert.ok(shownStatus && drain && simulation);
+    const seen = await inRouter(lab, shownStatus);
+    assert.is(seen.status, 0, seen.stderr);
+    assert.match(seen.stdout, /^web .*198\.51\.100\.1[^]*web1 [^]* up [^]*web2 [^]* up /);
+    // Nobody waits five minutes in a test for a server that has had no connection.
+    const drained = await inRouter(lab, `${drain} --timeout 1s`);
+    assert.is(drained.status, 0, drained.stderr);
+    assert.match((await inRouter(lab, shownStatus)).stdout, /web1 .* drained /);
     const { status, stdout } = await inRouter(lab, simulation);
     assert.is(status, 0);
     const [, client = '', server] = /^(\S+) → web: (\S+) \(slot \d+\)/.exec(stdout) ?? [];
@@ -121,6 +130,7 @@ test('the README works as written: configuration, servers, commands, and a clien
     await router.nft(`add rule inet firewall forward ${rule}\n`);
     assert.is((await httpGet(wan, client, url('198.51.100.1'))).status, 200);
     assert.ok(await ping(wan, client, '198.51.100.1', { size: 3000 }), 'fragments take the slow path');
+    await bus.stop();
   }));
 
 test.run();

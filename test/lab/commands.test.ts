@@ -277,6 +277,9 @@ test('make install: a root file tree that runs, and keeps a configuration that i
       '/etc/config/oneip',
       '/usr/bin/oneip',
       '/usr/bin/oneip-runtime',
+      '/usr/share/acl.d/oneip.json',
+      '/usr/share/bash-completion/completions/oneip',
+      '/usr/share/rpcd/acl.d/oneip.json',
     ]);
     const [config, script, runtime] = ['etc/config/oneip', 'usr/bin/oneip', 'usr/bin/oneip-runtime'].map((path) =>
       join(root, path),

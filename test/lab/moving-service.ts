@@ -7,7 +7,7 @@ import { loadConfiguration } from '../../src/config/validate.ts';
 import { deploy } from '../../src/deployment/deployment.ts';
 import type { DeployedService, Deployment, SlotTables } from '../../src/deployment/deployment.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
-import { parseSnapshot } from '../../src/deployment/snapshot.ts';
+import { parseSnapshot } from '../../src/membership/snapshot.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { diffRulesets, transaction } from '../../src/plan/ruleset-diff.ts';
 import { buildRuleset } from '../../src/ruleset/build.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { memberEvents } from '../../src/daemon/events.ts';
 import type { Model, Server } from '../../src/config/model.ts';
 import { decide, memberChanges, members, standing } from '../../src/membership/members.ts';
 import type { Member, Opinion } from '../../src/membership/members.ts';
@@ -153,6 +154,22 @@ test('only a server that has failed in all its services is remembered as failed'
   assert.equal(failures, [{ server: 'web1', device: 'br-lan', reason: 'timed out' }]);
   assert.equal(parseFailures(formatFailures(failures)), failures);
   for (const text of ['', 'null', '{"version":9}']) assert.equal(parseFailures(text), []);
+});
+
+test('another weight is told as such, and with the drain that a weight of 0 is', () => {
+  const { list: before } = stand(orders.NO_ORDERS);
+  const told = (weight: number) => {
+    const { list } = stand(
+      orders.orderWeight(orders.NO_ORDERS, { ...subject('web2'), weight }),
+      {},
+      service(3),
+      before,
+    );
+    return memberEvents(memberChanges('web', before, list)).map(({ action, reason }) => `${action}: ${reason}`);
+  };
+  assert.equal(told(50), ['weight: 100 → 50']);
+  assert.equal(told(0), ['weight: 100 → 0', 'draining: weight 0']);
+  assert.equal(told(100), []);
 });
 
 const anyOrders: fc.Arbitrary<Orders> = fc
