@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Model, Server } from '../../src/config/model.ts';
+import { memberEvents } from '../../src/daemon/events.ts';
 import { decide, memberChanges, members, standing } from '../../src/membership/members.ts';
 import type { Member, Opinion } from '../../src/membership/members.ts';
 import { failuresOf, formatFailures, parseFailures } from '../../src/membership/failures.ts';
@@ -140,6 +141,23 @@ test('a state goes on as long as it is the same', () => {
     memberChanges('web', before, list).map(({ server, from, to, reason }) => [server, from, to, reason]),
     [['web2', 'up', 'down', 'timed out']],
   );
+});
+
+test('another weight is told, also where the state stays, and beside the state where both change', () => {
+  const list = (weights: Record<string, number>) =>
+    stand(orders.NO_ORDERS).list.map((member) => {
+      const { weight } = member.server;
+      return { ...member, server: { ...member.server, weight: weights[member.server.name] ?? weight } };
+    });
+  const told = (before: Member[], after: Member[]) =>
+    memberEvents(memberChanges('web', before, after)).map(({ action, server, reason }) => [action, server, reason]);
+  assert.equal(told(list({}), list({})), []);
+  assert.equal(told(list({}), list({ web2: 7 })), [['weight', 'web2', 'now 7']]);
+  const down = list({ web2: 7 }).map((member) => ({ ...member, state: 'down' as const, reason: 'timed out' }));
+  assert.equal(told(list({}).slice(1, 2), down.slice(1, 2)), [
+    ['down', 'web2', 'timed out'],
+    ['weight', 'web2', 'now 7'],
+  ]);
 });
 
 test('only a server that has failed in all its services is remembered as failed', () => {
