@@ -18,7 +18,7 @@ const spare = 2;
 /** Servers that stay well and in use, whatever chance wants. */
 const fewest = 3;
 /** Milliseconds in which either watchdog finds what is to be found: twice the longer of time-out and interval, and some. */
-const settle = 1_500;
+const settle = 2_700;
 
 const causes: readonly Cause[] = ['killed', 'cut', 'alias', 'stopped'];
 
@@ -40,7 +40,7 @@ export function hitlessConfiguration(lab: Lab, service: UciOptions): string {
   return [
     configuration({ ...lab, servers }, { web: { options } }),
     uciSection('watchdog', 'echo', { type: 'tcp', port: echoPort, interval: '100ms', timeout: '200ms', ...judging }),
-    uciSection('watchdog', 'page', { type: 'http', port: 80, interval: '250ms', timeout: '500ms', ...judging }),
+    uciSection('watchdog', 'page', { type: 'http', port: 80, interval: '500ms', timeout: '1s', ...judging }),
   ].join('');
 }
 
