@@ -136,8 +136,8 @@ export interface MemberChange {
   readonly from: ServerState | undefined;
   readonly to: ServerState | undefined;
   readonly reason: string;
-  /** True where it is the weight that has changed, and not the state. */
-  readonly reweighted?: boolean;
+  /** Its new weight, where that is another. */
+  readonly weight?: number;
 }
 
 /** What has changed between two moments; nothing for servers that were there at the start. */
@@ -149,12 +149,10 @@ export function memberChanges(
   const changes: MemberChange[] = [];
   for (const { server, state, reason } of after) {
     const was = before.find((member) => member.server.name === server.name);
-    if (was && was.server.weight !== server.weight) {
-      const weights = `${was.server.weight} → ${server.weight}`;
-      changes.push({ service, server: server.name, from: was.state, to: was.state, reason: weights, reweighted: true });
-    }
-    if (was?.state === state) continue;
-    changes.push({ service, server: server.name, from: was?.state, to: state, reason });
+    const isReweighted = was !== undefined && was.server.weight !== server.weight;
+    if (was?.state === state && !isReweighted) continue;
+    const weight = isReweighted ? { weight: server.weight } : {};
+    changes.push({ service, server: server.name, from: was?.state, to: state, reason, ...weight });
   }
   for (const { server } of before) {
     if (after.some((member) => member.server.name === server.name)) continue;

@@ -18,7 +18,7 @@ const spare = 2;
 /** Servers that stay well and in use, whatever chance wants. */
 const fewest = 3;
 /** Milliseconds in which either watchdog finds what is to be found: twice the longer of time-out and interval, and some. */
-const settle = 1_500;
+const settle = 2_700;
 
 const causes: readonly Cause[] = ['killed', 'cut', 'alias', 'stopped'];
 
@@ -40,7 +40,7 @@ export function hitlessConfiguration(lab: Lab, service: UciOptions): string {
   return [
     configuration({ ...lab, servers }, { web: { options } }),
     uciSection('watchdog', 'echo', { type: 'tcp', port: echoPort, interval: '100ms', timeout: '200ms', ...judging }),
-    uciSection('watchdog', 'page', { type: 'http', port: 80, interval: '250ms', timeout: '500ms', ...judging }),
+    uciSection('watchdog', 'page', { type: 'http', port: 80, interval: '500ms', timeout: '1s', ...judging }),
   ].join('');
 }
 
@@ -80,8 +80,8 @@ interface Place {
   readonly server: Server;
   inService: boolean;
   order: 'auto' | 'up' | 'drain';
-  /** It was ordered in, and that has not been answered yet: until then nobody knows it. */
-  isArriving: boolean;
+  /** It was ordered in or out, and that has not been answered yet: until then orders are judged by what was before. */
+  isChanging: boolean;
 }
 
 interface Action {
@@ -116,9 +116,15 @@ export class HitlessRun {
       server,
       inService: index < lab.servers.length - spare,
       order: 'auto',
-      isArriving: false,
+      isChanging: false,
     }));
-    control.onEvent((event) => this.#checkDrained(event));
+    control.onEvent((event) => {
+      this.#checkDrained(event);
+      const { action, server = '', reason = '' } = event;
+      if (action === 'down' || action === 'up') this.#note(`- ${server} is ${action}: ${reason}`);
+      else if (action === 'drained') this.#note(`- ${server} is drained`);
+      else if (action === 'transition') this.#note('- nothing is kept any more');
+    });
   }
 
   /** Runs it all; rejects only where the lab itself does not work, or a transition does not end. */
@@ -163,7 +169,6 @@ export class HitlessRun {
     }
     const { transition: left } = await this.#control.service('web');
     if (left) this.#complaints.push(`a transition goes on: ${JSON.stringify(left, textOfBigInts)}`);
-    this.#note('no transition any more');
   }
 
   #choose(): Action {
@@ -182,7 +187,7 @@ export class HitlessRun {
     const { name } = server;
     const isFailing = this.#fleet.outage(name) !== undefined;
     const isNeeded = this.#isActive(place) && this.#places.filter((one) => this.#isActive(one)).length <= fewest;
-    if (place.isArriving) return [];
+    if (place.isChanging) return [];
     if (!inService) return isFailing ? [] : [{ weight: 4, what: `add ${name}`, perform: () => this.#add(place) }];
     const actions = [this.#reweight(place)];
     if (order === 'drain') {
@@ -200,8 +205,8 @@ export class HitlessRun {
     return actions;
   }
 
-  #isActive({ server, inService, isArriving, order }: Place): boolean {
-    return inService && !isArriving && order !== 'drain' && !this.#fleet.outage(server.name);
+  #isActive({ server, inService, isChanging, order }: Place): boolean {
+    return inService && !isChanging && order !== 'drain' && !this.#fleet.outage(server.name);
   }
 
   #reweight({ server }: Place): Action {
@@ -237,15 +242,16 @@ export class HitlessRun {
       weight: 2,
       what: `remove ${server}`,
       perform: async () => {
-        Object.assign(place, { inService: false, order: 'auto' });
+        Object.assign(place, { inService: false, order: 'auto', isChanging: true });
         await this.#control.order('remove_server', { server, service: 'web' });
+        place.isChanging = false;
       },
     };
   }
 
   async #add(place: Place): Promise<void> {
     const { name, address } = place.server;
-    Object.assign(place, { inService: true, order: 'auto', isArriving: true });
+    Object.assign(place, { inService: true, order: 'auto', isChanging: true });
     const weight = 50 + this.#random.below(150);
     await this.#control.order('add_server', {
       server: name,
@@ -254,7 +260,7 @@ export class HitlessRun {
       address6: address[6],
       weight,
     });
-    place.isArriving = false;
+    place.isChanging = false;
     const { attempts } = this.#clients.load;
     const from = attempts.length;
     await this.#clients.load.until(`${name} gets clients`, 20_000, () => {
@@ -325,7 +331,7 @@ export class HitlessRun {
     const { outages } = this.#fleet;
     const names = this.#places.map(({ server }) => server.name);
     const lines = [
-      `${'s'.padStart(7)}  ${'action'.padEnd(24)}${names.map((name) => name.padStart(5)).join('')}  broken`,
+      `${'s'.padStart(7)}  ${'action'.padEnd(44)}${names.map((name) => name.padStart(5)).join('')}  broken`,
     ];
     for (const [index, { time, what, open }] of this.#rows.entries()) {
       const next = this.#rows[index + 1]?.time ?? Infinity;
@@ -338,7 +344,7 @@ export class HitlessRun {
       const seconds = ((time - this.#begin) / 1_000).toFixed(2).padStart(7);
       const counts = names.map((name) => String(open.get(name) ?? 0).padStart(5)).join('');
       lines.push(
-        `${seconds}  ${what.padEnd(24)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
+        `${seconds}  ${what.slice(0, 43).padEnd(44)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
       );
     }
     const bad = attempts.filter((one) => !wentWell(one));

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memberEvents } from '../../src/daemon/events.ts';
 import type { Model, Server } from '../../src/config/model.ts';
+import { memberEvents } from '../../src/daemon/events.ts';
 import { decide, memberChanges, members, standing } from '../../src/membership/members.ts';
 import type { Member, Opinion } from '../../src/membership/members.ts';
 import { failuresOf, formatFailures, parseFailures } from '../../src/membership/failures.ts';
@@ -143,6 +144,23 @@ test('a state goes on as long as it is the same', () => {
   );
 });
 
+test('another weight is told, also where the state stays, and beside the state where both change', () => {
+  const list = (weights: Record<string, number>) =>
+    stand(orders.NO_ORDERS).list.map((member) => {
+      const { weight } = member.server;
+      return { ...member, server: { ...member.server, weight: weights[member.server.name] ?? weight } };
+    });
+  const told = (before: Member[], after: Member[]) =>
+    memberEvents(memberChanges('web', before, after)).map(({ action, server, reason }) => [action, server, reason]);
+  assert.equal(told(list({}), list({})), []);
+  assert.equal(told(list({}), list({ web2: 7 })), [['weight', 'web2', 'now 7']]);
+  const down = list({ web2: 7 }).map((member) => ({ ...member, state: 'down' as const, reason: 'timed out' }));
+  assert.equal(told(list({}).slice(1, 2), down.slice(1, 2)), [
+    ['down', 'web2', 'timed out'],
+    ['weight', 'web2', 'now 7'],
+  ]);
+});
+
 test('only a server that has failed in all its services is remembered as failed', () => {
   const squad = (name: string, opinions: Record<string, Opinion>): [string, Squad] => {
     const web = service(3, { name });
@@ -154,22 +172,6 @@ test('only a server that has failed in all its services is remembered as failed'
   assert.equal(failures, [{ server: 'web1', device: 'br-lan', reason: 'timed out' }]);
   assert.equal(parseFailures(formatFailures(failures)), failures);
   for (const text of ['', 'null', '{"version":9}']) assert.equal(parseFailures(text), []);
-});
-
-test('another weight is told as such, and with the drain that a weight of 0 is', () => {
-  const { list: before } = stand(orders.NO_ORDERS);
-  const told = (weight: number) => {
-    const { list } = stand(
-      orders.orderWeight(orders.NO_ORDERS, { ...subject('web2'), weight }),
-      {},
-      service(3),
-      before,
-    );
-    return memberEvents(memberChanges('web', before, list)).map(({ action, reason }) => `${action}: ${reason}`);
-  };
-  assert.equal(told(50), ['weight: 100 → 50']);
-  assert.equal(told(0), ['weight: 100 → 0', 'draining: weight 0']);
-  assert.equal(told(100), []);
 });
 
 const anyOrders: fc.Arbitrary<Orders> = fc
