@@ -3,7 +3,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memberEvents } from '../../src/daemon/events.ts';
 import type { Model, Server } from '../../src/config/model.ts';
-import { memberEvents } from '../../src/daemon/events.ts';
 import { decide, memberChanges, members, standing } from '../../src/membership/members.ts';
 import type { Member, Opinion } from '../../src/membership/members.ts';
 import { failuresOf, formatFailures, parseFailures } from '../../src/membership/failures.ts';
