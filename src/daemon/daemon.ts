@@ -79,7 +79,9 @@ class Daemon {
   readonly #health: HealthWatch;
   readonly #servers: ServerWatch;
   readonly #prober: HostProber;
-  readonly #publication: Publication;
+  readonly #control: DaemonControl;
+  /** From when there is something to be asked about. */
+  #publication: Publication | undefined;
   readonly #hotplug = new Hotplug({ log });
   #settling: { cancel(): void } | undefined;
   /** Goes off when time alone changes something. */
@@ -139,7 +141,7 @@ class Daemon {
       },
       heritage,
     );
-    const control = new DaemonControl({
+    this.#control = new DaemonControl({
       controller: this.#controller,
       health: this.#health,
       router: this.#router,
@@ -155,7 +157,6 @@ class Daemon {
         this.#freeSoon();
       },
     });
-    this.#publication = publishService(this.#router.bus, control, { log, now: monotonicClock });
   }
 
   async run(text: string): Promise<number> {
@@ -173,6 +174,9 @@ class Daemon {
   async #start(text: string): Promise<void> {
     await this.#router.open();
     await this.#controller.configure(text, this.#file);
+    if (this.#ending) return;
+    // Not before: who found no services would take them for gone, and orders would be refused.
+    this.#publication = publishService(this.#router.bus, this.#control, { log, now: monotonicClock });
     this.#arm();
     freeMemory();
     log('ready');
@@ -187,7 +191,7 @@ class Daemon {
     this.#health.close();
     this.#servers.close();
     this.#prober.close();
-    this.#publication.close();
+    this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
     try {
@@ -296,7 +300,7 @@ class Daemon {
   }
 
   #announce(event: ServiceEvent): void {
-    this.#publication.announce(event);
+    this.#publication?.announce(event);
     this.#hotplug.run(event);
   }
 }

@@ -4,6 +4,8 @@ import type { ProbeResult } from '../../watchdog/prober.ts';
 
 /** Milliseconds by which a timer may be late before the delay is ours and not the server's. */
 const LATENESS = 5;
+/** Parts of its time in which a probe looks whether the event loop was busy. */
+const PARTS = 4;
 
 /** A probe under way: it ends once, by an answer, a failure, its timeout, or because nobody wants to know any more. */
 export class Attempt {
@@ -11,6 +13,8 @@ export class Attempt {
   release: () => void = () => undefined;
   readonly #begin = monotonic();
   readonly #timeout: number;
+  /** Milliseconds that the server still has behind the part that has begun. */
+  #left: number;
   readonly #done: (result: ProbeResult) => void;
   readonly #forget: (attempt: Attempt) => void;
   #due: number;
@@ -23,8 +27,9 @@ export class Attempt {
     this.#timeout = timeout;
     this.#done = done;
     this.#forget = forget;
-    this.#due = this.#begin + timeout;
-    this.#timer = setTimer(() => this.#expire(), timeout);
+    this.#left = timeout - timeout / PARTS;
+    this.#due = this.#begin + timeout / PARTS;
+    this.#timer = setTimer(() => this.#expire(), timeout / PARTS);
   }
 
   get over(): boolean {
@@ -58,15 +63,20 @@ export class Attempt {
   }
 
   /**
-   * Where the event loop was busy with something else, an answer may wait that came in time: the probe gets the time that it
-   * was robbed of.
+   * A part of the time is over. Where the event loop was busy with something else meanwhile, an answer may wait that came in
+   * time: by as much as this comes late the probe has been robbed, and only what it has had is taken from its time.
    */
   #expire(): void {
-    const late = monotonic() - this.#due;
-    if (late < LATENESS) return this.fail('timed out');
-    const extension = Math.min(late, this.#timeout);
-    this.#due = monotonic() + extension;
-    this.#timer = setTimer(() => this.#expire(), extension);
+    const now = monotonic();
+    const late = now - this.#due;
+    if (this.#left <= 0) {
+      if (late < LATENESS) return this.fail('timed out');
+      this.#left = Math.min(late, this.#timeout);
+    }
+    const part = Math.min(this.#left, this.#timeout / PARTS);
+    this.#left -= part;
+    this.#due = now + part;
+    this.#timer = setTimer(() => this.#expire(), part);
   }
 
   #end(result: ProbeResult): void {
