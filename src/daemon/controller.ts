@@ -19,6 +19,7 @@ import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
 import type { RulesetChange } from '../plan/ruleset-diff.ts';
+import { movedSlots } from '../plan/slot-moves.ts';
 import { buildRuleset, withSlotTables } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { nextDeadline, observe } from '../transition/state.ts';
@@ -275,7 +276,8 @@ export class Controller {
     if (isSameDistribution(before, deployment) && this.#loaded) return this.#commit(fleet, before);
     const isSteady = [before, deployment].every(({ services }) => services.every(({ transition }) => !transition));
     const known = this.#loaded;
-    this.#load(isSteady && known ? withSlotTables(known, deployment) : buildRuleset(deployment));
+    if (isSteady && known) this.#move(known, withSlotTables(known, deployment));
+    else this.#load(buildRuleset(deployment));
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
   }
@@ -409,6 +411,17 @@ export class Controller {
     this.#options.deployed?.(deployment);
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
+  }
+
+  /** Loads a ruleset in which nothing but slots has moved. */
+  #move(known: Ruleset, ruleset: Ruleset): void {
+    try {
+      this.#router.moveSlots(movedSlots(known, ruleset));
+      this.#loaded = ruleset;
+    } catch {
+      // Whatever it is: libnftables tells what is wrong, or does it.
+      this.#load(ruleset);
+    }
   }
 
   #load(ruleset: Ruleset): void {

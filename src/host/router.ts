@@ -1,10 +1,12 @@
-import { fileStatus, setTimer } from 'oneip:runtime';
+import { fileStatus, littleEndian, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Observation } from '../deployment/deployment.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
+import { encodeMovedSlots } from '../netlink/slot-elements.ts';
+import type { MovedSlots } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
@@ -116,6 +118,15 @@ export class HostRouter implements Router {
   load(commands: string): void {
     const run = () => nftRun(commands);
     throwIfRefused(this.#tables ? this.#tables.transaction(run) : run());
+  }
+
+  moveSlots(moves: readonly MovedSlots[]): void {
+    if (!this.#tables) throw new Error('the router is not open');
+    const { channel } = this.#tables;
+    this.#tables.transaction(() => {
+      channel.transaction(encodeMovedSlots(moves, littleEndian));
+      return { status: 0 };
+    });
   }
 
   remember(snapshot: string): void {
