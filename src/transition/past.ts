@@ -117,11 +117,10 @@ export function dueOf({ unknown, visited, learning }: Past, drainTimeout: number
   );
 }
 
-/** Clock when nothing is left of it at the latest. */
-export function lastOf({ unknown, visited, learning }: Past, drainTimeout: number): number {
+/** Clock when nothing is left of it at the latest. Learning ends with the server that it is about. */
+export function lastOf({ unknown, visited }: Past, drainTimeout: number): number {
   return Math.max(
     'answer' in unknown ? unknown.since + drainTimeout : -Infinity,
-    learning?.until ?? -Infinity,
     ...visited.map(({ since }) => since + drainTimeout),
   );
 }

@@ -15,7 +15,7 @@ export interface ClientCounts {
 }
 
 /** Milliseconds between two questions of a flow. */
-export const periods = { tcp: 1_000, udp: 400 } as const;
+const periods = { tcp: 1_000, udp: 400 } as const;
 /** Milliseconds after which a flow counts as silent. */
 const patience = 4_000;
 /** Flows that are opened at a time, and the pause in between, so that their questions are spread over the period. */

@@ -52,9 +52,11 @@ test('a server that gets no new connections excuses none', () => {
 });
 
 test('a datagram may be lost while its server fails', () => {
-  assert.is(causeOfLoss({ flow: 1, server: 's1', time: 3_100 }, 400, outages), 'killed');
-  assert.is(causeOfLoss({ flow: 1, server: 's1', time: 3_500 }, 400, outages), undefined);
-  assert.is(causeOfLoss({ flow: 1, server: 's2', time: 1_500 }, 400, outages), undefined);
+  const loss = (server: string, since: number, time: number) => causeOfLoss({ flow: 1, server, since, time }, outages);
+  assert.is(loss('s1', 900, 3_100), 'killed');
+  assert.is(loss('s1', 3_001, 3_500), undefined);
+  assert.is(loss('s1', 500, 999), undefined);
+  assert.is(loss('s2', 1_100, 1_500), undefined);
 });
 
 test('a new connection that took as long as a repeated SYN did not go well', () => {

@@ -49,8 +49,7 @@ export function causeOfAttempt(
   )?.cause;
 }
 
-/** Why a datagram had no answer before the next, `period` milliseconds later. */
-export function causeOfLoss({ server, time }: Loss, period: number, outages: readonly Outage[]): Cause | undefined {
-  return outages.find((one) => one.server === server && one.from <= time && time - period <= (one.until ?? Infinity))
-    ?.cause;
+/** Why datagrams had no answer. */
+export function causeOfLoss({ server, since, time }: Loss, outages: readonly Outage[]): Cause | undefined {
+  return outages.find((one) => one.server === server && one.from <= time && since <= (one.until ?? Infinity))?.cause;
 }

@@ -1,7 +1,7 @@
 import { Random } from '../unit/support/random.ts';
 import type { ControlClient, Heard } from './control-client.ts';
 import { Fleet } from './hitless-fleet.ts';
-import { elapse, HitlessClients, periods, type ClientCounts } from './hitless-clients.ts';
+import { elapse, HitlessClients, type ClientCounts } from './hitless-clients.ts';
 import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Cause } from './hitless-judge.ts';
 import type { Lab } from './lab.ts';
 import { configuration, figure } from './scenario.ts';
@@ -314,7 +314,7 @@ export class HitlessRun {
     return {
       breaks: load.breaks.filter((broken) => causeOfBreak(broken, outages) === undefined),
       attempts: load.attempts.filter((one) => !wentWell(one) && causeOfAttempt(one, outages) === undefined),
-      losses: load.losses.filter((loss) => causeOfLoss(loss, periods.udp, outages) === undefined),
+      losses: load.losses.filter((loss) => causeOfLoss(loss, outages) === undefined),
       falseAlarms,
       complaints: this.#complaints,
       actions: this.#actions,

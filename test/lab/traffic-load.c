@@ -13,7 +13,8 @@
  *   {"event":"open","time":T,"flow":ID,"server":NAME}              the first answer
  *   {"event":"broken","time":T,"flow":ID,"reason":R,"began":T,"good":T,"server":NAME}
  *       the flow has ended; `good` is when it was answered last, "server" the one that it had, both 0 and "" where it never was
- *   {"event":"lost","time":T,"flow":ID,"server":NAME}              a datagram was not answered within the period
+ *   {"event":"lost","time":T,"since":T,"flow":ID,"server":NAME}    a later datagram was answered and an earlier one, of "since" or
+ *       after it, was not
  *   {"event":"new","time":T,"began":T,"server":NAME}               a new connection was answered
  *   {"event":"new","time":T,"began":T,"source":S,"reason":R}       a new connection has failed
  * R is the name of an error (ECONNRESET, ECONNREFUSED), EOF, SILENT, or MOVED where another server has answered.
@@ -167,6 +168,9 @@ static int take_answer(unsigned id, const char *line)
 		broken(id, "MOVED");
 		return 0;
 	}
+	if (flow->datagrams && question > flow->answered + 1)
+		printf("{\"event\":\"lost\",\"time\":%.3f,\"since\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, flow->waiting, id,
+		       server);
 	flow->good = time;
 	flow->answered = question;
 	if (question == flow->question)
@@ -232,8 +236,6 @@ static void attend(unsigned id, double time)
 		broken(id, "SILENT");
 	} else if (flow->connected && !flow->origin && time >= flow->next) {
 		flow->next += flow->period;
-		if (flow->datagrams && flow->waiting && flow->server[0] && flow->answered != flow->question)
-			printf("{\"event\":\"lost\",\"time\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, id, flow->server);
 		/* One question at a time: TCP repeats it by itself. */
 		if (flow->datagrams || !flow->waiting)
 			ask(id, time);

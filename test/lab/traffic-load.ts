@@ -49,9 +49,10 @@ export interface Attempt {
   readonly reason?: BreakReason;
 }
 
-/** A datagram that was not answered before the next was due. */
+/** Datagrams that were not answered, though a later one was at `time`; the first of them was sent at `since`. */
 export interface Loss {
   readonly flow: number;
+  readonly since: number;
   readonly time: number;
   readonly server: string;
 }

@@ -32,7 +32,7 @@ test('both access lists: looking is no changing, and together they are all metho
   const { oneip } = listOf('usr/share/rpcd/acl.d/oneip.json') as {
     oneip: Record<'read' | 'write', { ubus: { oneip: string[] } }>;
   };
-  assert.equal(oneip.read.ubus.oneip, [...LOOKING, 'dump']);
+  assert.equal(oneip.read.ubus.oneip, [...LOOKING, 'dump', ':subscribe']);
   assert.equal(oneip.write.ubus.oneip, CHANGING);
 });
 

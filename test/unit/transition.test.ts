@@ -71,6 +71,14 @@ test('a slot that moves keeps what it had; others are in no transition', () => {
   assert.equal(present(state).transition.recorded, ['a', 'b']);
 });
 
+test('it is told to end with drain_timeout, also where learning would take longer', () => {
+  const service = { ...POLICY, drainTimeout: 10 * SECOND };
+  const state = present(step(undefined, { ...change('a b c', 'b b c'), service }));
+  assert.is(progress(state, 0).until, 10);
+  assert.is(progress(state, 4 * SECOND).until, 6);
+  assert.is(observe(state, counters(), 10 * SECOND), undefined);
+});
+
 test('nothing begins where nothing moves, nobody was, or nobody is', () => {
   assert.is(step(undefined, change('a b -', 'a b a')), undefined);
   assert.is(step(undefined, change('a b c', '- b c')), undefined);

@@ -47,7 +47,8 @@ test('whatever a message has become, it decodes or is refused, and what decodes 
   console.log(
     `\n# seed ${SEED}: ${MESSAGES} mutated messages; of the tables in them ${tables} read, ${refused} refused`,
   );
-  assert.ok(tables > MESSAGES / 10 && refused > MESSAGES / 10);
+  // Else next to nothing would have been looked at.
+  assert.ok(tables > MESSAGES / 20 && refused > MESSAGES / 20);
 });
 
 /** True where the table is well formed; then both readers take it, and it encodes to what decodes to the same. */
