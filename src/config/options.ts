@@ -94,7 +94,8 @@ const reserved = 65536;
 export const globalsOptions = {
   enabled: single(boolean, '1', '`0` switches everything off and leaves the services as they are written.'),
   mark_base: single(
-    integer(1, 2 ** 32 - reserved),
+    // Below, a mark could be the number of a slot.
+    integer(65536, 2 ** 32 - reserved),
     '0x6f690000',
     'First firewall mark of the slow path; server number n gets `mark_base` + n. Change it where another program uses the same marks.',
   ),

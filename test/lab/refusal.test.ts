@@ -132,7 +132,7 @@ test('no room in the state directory: what needs no undo journal runs, and it is
     mkdirSync(lab.daemon.stateFolder);
     const before = await routerState(lab.router);
     const daemon = await startWith(lab, withTmpfs(lab.daemon.stateFolder, fill), webService(lab));
-    assert.ok(daemon.log.some((line) => /cannot write \S+applied\.json: No space left on device/.test(line)));
+    await daemon.waitFor((line) => /cannot write \S+applied\.json: No space left on device/.test(line) || undefined);
     await served(lab);
     assert.is(await daemon.stop(), 0);
     assertSameRouter(await routerState(lab.router), before);

@@ -78,7 +78,7 @@ const full = `package oneip
 
 config globals 'globals'
 	option enabled 'off'
-	option mark_base '0x100'
+	option mark_base '0x10000'
 	option table_base '1000'
 	option rule_priority '1'
 
@@ -154,7 +154,7 @@ config watchdog 'page'
 
 test('model: everything given', () => {
   assert.equal(readable(model(full)), {
-    globals: { enabled: false, markBase: 256, tableBase: 1000, rulePriority: 1 },
+    globals: { enabled: false, markBase: 65536, tableBase: 1000, rulePriority: 1 },
     services: [
       {
         ...{ name: 'dns', ghosts: ['192.0.2.1', '2001:db8::1'], protocols: ['tcp', 'udp'] },

@@ -128,7 +128,7 @@ config server 'two'
 	option address '192.168.1'
 `,
     problems: [
-      "oneip:2: error: globals 'globals': option 'mark_base': 'many' is no number; accepted: a whole number 1–4294901760",
+      "oneip:2: error: globals 'globals': option 'mark_base': 'many' is no number; accepted: a whole number 65536–4294901760",
       "oneip:6: error: service 'web': option 'ghost': '224.0.0.1' is a multicast address; accepted: a unicast address that clients can reach",
       "oneip:7: error: service 'web': option 'port': '0' is no port; accepted: a port 1–65535, or a range such as 8000-8010",
       "oneip:8: error: service 'web': option 'hash': 'random' is unknown; accepted: source or source_port",

@@ -388,13 +388,13 @@ export const valueCases: readonly ValueCase[] = [
     section: 'globals',
     line: "option mark_base '0'",
     problem:
-      "oneip:2: error: globals 'globals': option 'mark_base': '0' is too small; accepted: a whole number 1–4294901760",
+      "oneip:2: error: globals 'globals': option 'mark_base': '0' is too small; accepted: a whole number 65536–4294901760",
   },
   {
     section: 'globals',
     line: "option mark_base '0xffffffff'",
     problem:
-      "oneip:2: error: globals 'globals': option 'mark_base': '0xffffffff' is too large; accepted: a whole number 1–4294901760",
+      "oneip:2: error: globals 'globals': option 'mark_base': '0xffffffff' is too large; accepted: a whole number 65536–4294901760",
   },
   {
     section: 'globals',
