@@ -14,7 +14,7 @@ help:
 	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
-	@echo 'make bench      packets per second against plain routing and DNAT'
+	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
 
@@ -50,8 +50,13 @@ tools: setup
 demo: build tools
 	@node test/run.mjs --program test/demo/main.ts -- $(ARGS)
 
+# One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
+BENCHES = packets failover
+
 bench: build tools
-	@node test/run.mjs --program test/bench/main.ts -- $(ARGS)
+	@for name in $(or $(BENCH),$(if $(ARGS),packets,$(BENCHES))); do \
+		node test/run.mjs --program test/bench/$$name.ts -- $(ARGS) || exit; \
+	done
 
 lint: setup
 	@npm run --silent typecheck
