@@ -50,16 +50,21 @@ export interface Batch {
 /** The transaction that moves slots, of all the maps or of none. */
 export function encodeMovedSlots(moves: readonly MovedSlots[], littleEndian: boolean): Batch {
   const frame = Uint8Array.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
-  const elements = moves.flatMap((move) => [
-    ...messagesOf(
-      NFT_MSG_DELSETELEM,
-      0,
-      move,
-      move.less.map((slot) => keyOnly(slot, littleEndian)),
-      littleEndian,
-    ),
-    ...messagesOf(NFT_MSG_NEWSETELEM, NLM_F_CREATE, move, withVerdicts(move.more, littleEndian), littleEndian),
-  ]);
+  const bare = elementTemplate(undefined, littleEndian);
+  const elements = moves.flatMap((move) => {
+    const templates = new Map<string, Uint8Array>();
+    const leadingTo = (chain: string): Uint8Array => {
+      const template = templates.get(chain) ?? elementTemplate(chain, littleEndian);
+      templates.set(chain, template);
+      return template;
+    };
+    const less = move.less.map((slot): Element => [slot, bare]);
+    const more = move.more.map(([slot, chain]): Element => [slot, leadingTo(chain)]);
+    return [
+      ...messagesOf(NFT_MSG_DELSETELEM, 0, move, less, littleEndian),
+      ...messagesOf(NFT_MSG_NEWSETELEM, NLM_F_CREATE, move, more, littleEndian),
+    ];
+  });
   const messages = [
     message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, frame, 0, littleEndian),
     ...elements.map((build, index) => build(index + 1)),
@@ -68,6 +73,11 @@ export function encodeMovedSlots(moves: readonly MovedSlots[], littleEndian: boo
   return { datagram: concatenate(messages), acknowledgements: elements.length };
 }
 
+/** Elements of one chain differ in their slot alone: each is a copy of one, with its slot put in. */
+type Element = readonly [slot: number, template: Uint8Array];
+/** Where the slot stands: behind the headers of NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY and NFTA_DATA_VALUE. */
+const SLOT_OFFSET = 12;
+
 type Build = (sequence: number) => Uint8Array;
 
 /** As few messages as the elements fit into. */
@@ -75,7 +85,7 @@ function messagesOf(
   type: number,
   flags: number,
   { family, table, map }: MovedSlots,
-  elements: readonly Uint8Array[],
+  elements: readonly Element[],
   littleEndian: boolean,
 ): Build[] {
   const head = [
@@ -84,42 +94,33 @@ function messagesOf(
     text(NFTA_SET_ELEM_LIST_SET, map, littleEndian),
   ];
   const builds: Build[] = [];
-  for (let from = 0; from < elements.length;) {
-    let size = 0;
-    let to = from;
-    while (to < elements.length && size + (elements[to]?.length ?? 0) <= LARGEST_LIST)
-      size += elements[to++]?.length ?? 0;
-    const list = nest(NFTA_SET_ELEM_LIST_ELEMENTS, elements.slice(from, to), littleEndian);
+  const bytes = new Uint8Array(LARGEST_LIST);
+  const view = new DataView(bytes.buffer);
+  let size = 0;
+  const finish = (): void => {
+    const list = attribute(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, bytes.subarray(0, size), littleEndian);
     const payload = concatenate([...head, list]);
-    builds.push((sequence) =>
-      message(nftablesType(type), NLM_F_REQUEST | NLM_F_ACK | flags, payload, sequence, littleEndian),
-    );
-    from = to;
+    const asked = NLM_F_REQUEST | NLM_F_ACK | flags;
+    builds.push((sequence) => message(nftablesType(type), asked, payload, sequence, littleEndian));
+    size = 0;
+  };
+  for (const [slot, template] of elements) {
+    if (size + template.length > LARGEST_LIST) finish();
+    bytes.set(template, size);
+    view.setUint32(size + SLOT_OFFSET, slot, littleEndian);
+    size += template.length;
   }
+  if (size > 0) finish();
   return builds;
 }
 
-function keyOnly(slot: number, littleEndian: boolean): Uint8Array {
-  return nest(NFTA_LIST_ELEM, [key(slot, littleEndian)], littleEndian);
-}
-
-/** Elements of one chain differ in their slot alone: they are copies of one. */
-function withVerdicts(more: MovedSlots['more'], littleEndian: boolean): Uint8Array[] {
-  const templates = new Map<string, Uint8Array>();
-  return more.map(([slot, chain]) => {
-    let template = templates.get(chain);
-    if (!template) {
-      const code = attribute(NFTA_VERDICT_CODE, GOTO, littleEndian);
-      const verdict = nest(NFTA_DATA_VERDICT, [code, text(NFTA_VERDICT_CHAIN, chain, littleEndian)], littleEndian);
-      const data = nest(NFTA_SET_ELEM_DATA, [verdict], littleEndian);
-      template = nest(NFTA_LIST_ELEM, [key(0, littleEndian), data], littleEndian);
-      templates.set(chain, template);
-    }
-    const element = template.slice();
-    // Behind the headers of NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY and NFTA_DATA_VALUE.
-    new DataView(element.buffer).setUint32(12, slot, littleEndian);
-    return element;
-  });
+/** An element without its slot; with `chain`, the verdict to go there. */
+function elementTemplate(chain: string | undefined, littleEndian: boolean): Uint8Array {
+  if (chain === undefined) return nest(NFTA_LIST_ELEM, [key(0, littleEndian)], littleEndian);
+  const code = attribute(NFTA_VERDICT_CODE, GOTO, littleEndian);
+  const verdict = nest(NFTA_DATA_VERDICT, [code, text(NFTA_VERDICT_CHAIN, chain, littleEndian)], littleEndian);
+  const data = nest(NFTA_SET_ELEM_DATA, [verdict], littleEndian);
+  return nest(NFTA_LIST_ELEM, [key(0, littleEndian), data], littleEndian);
 }
 
 /** A mark, which the kernel keeps in CPU byte order. */
