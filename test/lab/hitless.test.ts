@@ -5,9 +5,10 @@ import { hitlessConfiguration, HitlessRun, type RunReport } from './hitless-run.
 import { withLab } from './lab.ts';
 import { figure } from './scenario.ts';
 
-const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
 const counts = { tcp: 400, udp: 100, fresh: 50 };
-const rounds = full ? [20, 20, 20] : [8, 4];
+// A minute of it, with ONEIP_MINUTE set, still finds servers taken out that were well: dozens of changes on top of each other
+// keep the daemon busy for longer than its probes may take. Of the connections none breaks without such a failure.
+const rounds = process.env['ONEIP_MINUTE'] ? [20, 20, 20] : [8, 4];
 const seed = Number(process.env['ONEIP_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 for (const [index, hash] of ['source', 'source_port'].entries()) {
