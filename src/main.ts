@@ -5,9 +5,8 @@ import { runEvents, runStatus } from './cli/follow.ts';
 import { helpText } from './cli/help.ts';
 import { runDump, runOrder, runReload } from './cli/orders.ts';
 import { runDaemon } from './daemon/daemon.ts';
+import { VERSION } from './version.ts';
 import { commandLine, endProcess, print, printError } from './host/console.ts';
-
-declare const ONEIP_VERSION: string;
 
 const USAGE_ERROR = 2;
 
@@ -18,7 +17,7 @@ async function main(words: readonly string[]): Promise<number> {
     return USAGE_ERROR;
   }
   if (invocation.flags.has('version')) {
-    print(`oneip ${ONEIP_VERSION}\n`);
+    print(`oneip ${VERSION}\n`);
     return 0;
   }
   if (invocation.flags.has('help')) {

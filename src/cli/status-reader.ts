@@ -1,11 +1,5 @@
-import type {
-  DaemonStatus,
-  Decider,
-  ServerState,
-  ServerStatus,
-  ServiceStatus,
-  TransitionStatus,
-} from '../service/control.ts';
+import type { Decider, ServerState } from '../membership/members.ts';
+import type { DaemonStatus, ServerStatus, ServiceStatus, TransitionStatus } from '../service/control.ts';
 import type { Table, Value } from '../ubus/blobmsg.ts';
 
 /**

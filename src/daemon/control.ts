@@ -5,7 +5,7 @@ import type { Problem } from '../config/problem.ts';
 import { hasErrors } from '../config/report.ts';
 import { addSection, addToList, removeFromList, removeSection, setOption } from '../config/uci-edit.ts';
 import { loadConfiguration } from '../config/validate.ts';
-import { withoutTransitions } from '../deployment/deployment.ts';
+import { withoutTransitions } from '../deployment/distribution.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
 import { forget, orderAddition, orderRemoval, orderState, orderWeight, withdrawState } from '../membership/orders.ts';
@@ -237,14 +237,14 @@ export class DaemonControl implements Control {
   #serviceStatus({ roster, members, tables, transition }: Squad, counters: ReadonlyMap<string, Count>): ServiceStatus {
     const { service } = roster;
     const { controller, clock } = this.#options;
-    const inactive = controller.inactive.get(service.name);
+    const isRunning = controller.deployment?.services.some((deployed) => deployed.service.name === service.name);
     return {
       service: service.name,
       ghosts: service.ghosts.map(({ text }) => text),
       protocols: service.protocols,
       ports: service.ports.map(formatPortRange),
       slots: service.slots,
-      ...(inactive === undefined ? {} : { inactive }),
+      ...(isRunning ? {} : { inactive: 'its device is absent, or the router is against it' }),
       ...(transition ? { transition: progress(transition, clock()) } : {}),
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);

@@ -4,8 +4,9 @@ import type { Configuration } from '../config/validate.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
-import { withoutTransitions } from '../deployment/deployment.ts';
-import type { DeployedService, Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
+import { onlyServers } from '../deployment/observation.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { failuresOf, formatFailures } from '../membership/failures.ts';
 import { advance } from '../membership/fleet.ts';
@@ -22,8 +23,10 @@ import type { RulesetChange } from '../plan/ruleset-diff.ts';
 import { movedSlots } from '../plan/slot-moves.ts';
 import { buildRuleset, withSlotTables } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
+import { keptCounter, resetCounter, silenceCounter } from '../ruleset/transition.ts';
 import { nextDeadline, observe } from '../transition/state.ts';
 import type { KeptCounters } from '../transition/tally.ts';
+import type { Transition } from '../transition/transition.ts';
 import type { Allocate } from './allocator.ts';
 import type { Count, Router } from './router.ts';
 
@@ -47,7 +50,7 @@ export interface ControllerOptions {
   readonly defer?: (work: () => void) => void;
   /** Called when no old connection of a service is kept any more. */
   readonly ended?: (service: string) => void;
-  /** Called whenever the kernel holds what is wanted, with what that is. */
+  /** Called when the kernel holds a deployment that may differ in more than who has which slots. */
   readonly deployed?: (deployment: Deployment) => void;
 }
 
@@ -85,8 +88,6 @@ export class Controller {
   readonly #rosters = new RosterMemory();
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
-  /** Why services do not run, by name. */
-  #inactive: ReadonlyMap<string, string> = new Map();
   #sampled = -Infinity;
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
@@ -127,10 +128,6 @@ export class Controller {
     return this.#deployment;
   }
 
-  get inactive(): ReadonlyMap<string, string> {
-    return this.#inactive;
-  }
-
   /** What the kernel holds of ours. */
   get loaded(): Ruleset | undefined {
     return this.#loaded;
@@ -155,7 +152,7 @@ export class Controller {
     const before = { configuration: this.#configuration, text: this.#text, orders: this.#orders };
     this.#configuration = configuration;
     this.#text = text;
-    this.#orders = stillMeant(this.#orders, configuration.model);
+    this.#orders = retainOrders(this.#orders, configuration.model);
     try {
       this.lookAgain();
       await this.reconcile();
@@ -189,7 +186,7 @@ export class Controller {
   /** What a configuration would be on this router now, with the orders in force. Changes nothing. */
   async prospect(configuration: Configuration, allocate: Allocate): Promise<Activation> {
     const { model } = configuration;
-    const orders = stillMeant(this.#orders, model);
+    const orders = retainOrders(this.#orders, model);
     const tables = new Map<string, SlotTables>();
     const services: Service[] = [];
     for (const roster of rosters(model, orders, new Map())) {
@@ -233,7 +230,6 @@ export class Controller {
   nextTurn(): number {
     const now = this.#options.clock();
     const turns = [...this.#fleet.values()].flatMap(({ transition, roster, members }) => [
-      ...members.flatMap(({ order }) => (order?.until !== undefined && order.until > now ? [order.until] : [])),
       ...(transition ? [nextDeadline(transition), this.#sampled + samplingOf(roster.service)] : []),
       ...(members.some(isGone) ? [now] : []),
     ]);
@@ -272,7 +268,7 @@ export class Controller {
 
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
   #redistribute(before: Deployment, fleet: Fleet): void {
-    const deployment = redistribute(before, fleet);
+    const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     if (isSameDistribution(before, deployment) && this.#loaded) return this.#commit(fleet, before);
     const isSteady = [before, deployment].every(({ services }) => services.every(({ transition }) => !transition));
     const known = this.#loaded;
@@ -292,8 +288,8 @@ export class Controller {
       { ...configuration, model },
       observation,
       this.#numbers,
-      ({ name }) => fleet.get(name)?.tables ?? {},
-      ({ name }) => fleet.get(name)?.transition?.transition,
+      tablesIn(fleet),
+      transitionIn(fleet),
     );
     this.#complain(problems.map(formatProblem));
     this.#numbers = numbers;
@@ -307,6 +303,7 @@ export class Controller {
     const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
     this.goOn();
     this.#load(buildRuleset(known));
+    this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(network)) this.#options.log(line);
     const inForce = [...fleet.values()].map(({ roster }) => roster);
@@ -321,9 +318,12 @@ export class Controller {
       down: [...standing.down],
       leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
     }));
-    const { numbers } = { numbers: this.#numbers };
     const snapshot = formatSnapshot({
-      ...{ configuration: this.#text, orders: this.#orders, standings, numbers, observation },
+      configuration: this.#text,
+      orders: this.#orders,
+      standings,
+      numbers: this.#numbers,
+      observation,
     });
     if (snapshot === this.#remembered) return;
     this.#router.remember(snapshot);
@@ -388,7 +388,6 @@ export class Controller {
   }
 
   #commit(fleet: Fleet, deployment: Deployment): void {
-    const running = new Set(deployment.services.map(({ service }) => service.name));
     const changes: MemberChange[] = [];
     for (const [name, { members }] of fleet) {
       const before = this.#fleet.get(name);
@@ -402,13 +401,7 @@ export class Controller {
     const failures = formatFailures(failuresOf(fleet));
     if (failures !== this.#failures) this.#router.keep('failures', failures);
     this.#failures = failures;
-    this.#inactive = new Map(
-      [...fleet.keys()].flatMap((name) =>
-        running.has(name) ? [] : [[name, 'its device is absent, or the router is against it']],
-      ),
-    );
     this.#deployment = deployment;
-    this.#options.deployed?.(deployment);
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
   }
@@ -467,22 +460,12 @@ function isShapedLike(shape: Shape, configuration: Configuration, fleet: Fleet):
   );
 }
 
-/** The same deployment with the slots, and the changes under way, of the fleet. */
-function redistribute(deployment: Deployment, fleet: Fleet): Deployment {
-  const steady = withoutTransitions(deployment);
-  const services = steady.services.map((deployed): DeployedService => {
-    const squad = fleet.get(deployed.service.name);
-    const transition = squad?.transition?.transition;
-    return { ...deployed, tables: squad?.tables ?? deployed.tables, ...(transition ? { transition } : {}) };
-  });
-  return { ...steady, services };
+function tablesIn(fleet: Fleet): (service: Service) => SlotTables {
+  return ({ name }) => fleet.get(name)?.tables ?? {};
 }
 
-function isSameDistribution(one: Deployment, other: Deployment): boolean {
-  return one.services.every(
-    ({ tables, transition }, index) =>
-      tables === other.services[index]?.tables && transition === other.services[index].transition,
-  );
+function transitionIn(fleet: Fleet): (service: Service) => Transition | undefined {
+  return ({ name }) => fleet.get(name)?.transition?.transition;
 }
 
 /** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */
@@ -495,33 +478,14 @@ function modelOf(model: Model, fleet: Fleet): Model {
   return { ...model, services: model.services.map((service) => fleet.get(service.name)?.roster.service ?? service) };
 }
 
-/** Without orders about services and servers that the configuration has no more; additions that it has by now are its own. */
-function stillMeant(orders: Orders, { services }: Model): Orders {
-  const find = (name: string): Service | undefined => services.find((service) => service.name === name);
-  const has = (service: string, server: string) => {
-    const found = find(service);
-    return [...(found?.servers ?? []), ...(found?.disabled ?? [])].some(({ name }) => name === server);
-  };
-  const additions = orders.additions.filter(({ service, server }) => find(service) && !has(service, server.name));
-  const isAdded = (service: string, server: string) =>
-    additions.some((addition) => addition.service === service && addition.server.name === server);
-  const kept = retainOrders(orders, ({ service, server }) => has(service, server) || isAdded(service, server));
-  const isSame =
-    additions.length === orders.additions.length &&
-    kept.states.length === orders.states.length &&
-    kept.weights.length === orders.weights.length &&
-    kept.removals.length === orders.removals.length;
-  return isSame ? orders : { ...kept, additions };
-}
-
 /** The counters of old connections that the ruleset of a service has while a change is under way. */
 function keptBy(service: string, counters: ReadonlyMap<string, Count>): KeptCounters {
-  const prefix = `${service}/kept/`;
+  const prefix = keptCounter(service, '');
   const ofServers = [...counters].filter(([name]) => name.startsWith(prefix));
   return {
     kept: new Map(ofServers.map(([name, { packets }]) => [name.slice(prefix.length), packets])),
-    reset: counters.get(`${service}/reset`)?.packets ?? 0n,
-    silence: counters.get(`${service}/silence`)?.packets ?? 0n,
+    reset: counters.get(resetCounter(service))?.packets ?? 0n,
+    silence: counters.get(silenceCounter(service))?.packets ?? 0n,
   };
 }
 
@@ -532,16 +496,4 @@ function isGone({ provenance, state }: Member): boolean {
 
 function samplingOf({ idleTimeout }: Service): number {
   return Math.min(Math.max(idleTimeout / 10, SHORTEST_SAMPLING), LONGEST_SAMPLING);
-}
-
-/** Of the neighbours only the servers matter; the others come and go all day. */
-function onlyServers(observation: Observation, { services }: Model): Observation {
-  const addresses = services.flatMap(({ servers }) => servers.flatMap(({ address, address6 }) => [address, address6]));
-  const hardware = new Map(
-    addresses.flatMap((address) => {
-      const found = address && observation.hardware.get(address.text);
-      return found === undefined ? [] : [[address?.text ?? '', found] as const];
-    }),
-  );
-  return { ...observation, hardware };
 }

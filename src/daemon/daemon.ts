@@ -2,21 +2,14 @@ import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
+import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
 import { HostProber } from '../host/probe/prober.ts';
 import { HostRouter, readSysctls } from '../host/router.ts';
 import { ServerWatch } from '../host/server-watch.ts';
-import {
-  claim,
-  everySignal,
-  freeMemory,
-  isLittleEndian,
-  monotonicClock,
-  nextTurn,
-  startTimer,
-} from '../host/system.ts';
+import { claim, everySignal, freeMemory, isLittleEndian, nextTurn, startTimer } from '../host/system.ts';
 import { parseFailures } from '../membership/failures.ts';
 import type { Failure } from '../membership/failures.ts';
 import type { MemberChange } from '../membership/members.ts';
@@ -29,7 +22,7 @@ import { DaemonControl } from './control.ts';
 import { Controller } from './controller.ts';
 import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
@@ -114,7 +107,7 @@ class Daemon {
     this.#health = new HealthWatch(
       {
         prober: this.#prober,
-        clock: monotonicClock,
+        clock: steadyTime,
         startTimer,
         changed: () => void this.#reconcile(),
       },
@@ -129,7 +122,7 @@ class Daemon {
         router: this.#router,
         log,
         allocate: createAllocator(turn),
-        clock: monotonicClock,
+        clock: steadyTime,
         defer: (work) => void startTimer(work, 0),
         opinionOf: (service, server) => this.#health.opinionOf(service, server),
         changed: (changes) => this.#tell(changes),
@@ -145,7 +138,7 @@ class Daemon {
       controller: this.#controller,
       health: this.#health,
       router: this.#router,
-      clock: monotonicClock,
+      clock: steadyTime,
       littleEndian: isLittleEndian(),
       ...{ version: VERSION, file, turn, readSysctls },
       readFile: () => readText(file),
@@ -176,7 +169,7 @@ class Daemon {
     await this.#controller.configure(text, this.#file);
     if (this.#ending) return;
     // Not before: who found no services would take them for gone, and orders would be refused.
-    this.#publication = publishService(this.#router.bus, this.#control, { log, now: monotonicClock });
+    this.#publication = publishService(this.#router.bus, this.#control, { log, now: steadyTime });
     this.#arm();
     freeMemory();
     log('ready');
@@ -254,7 +247,7 @@ class Daemon {
   #arm(): void {
     this.#turn?.cancel();
     this.#turn = undefined;
-    const delay = this.#controller.nextTurn() - monotonicClock();
+    const delay = this.#controller.nextTurn() - steadyTime();
     if (this.#ending || delay === Infinity) return;
     this.#turn = startTimer(() => void this.#reconcile(), Math.min(Math.max(delay, 1), LONGEST_TIMER));
   }

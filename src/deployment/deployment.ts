@@ -123,13 +123,3 @@ function deployGhost(address: Address, environment: Environment): Ghost {
   if (own) return { address, ownedBy: own.device, answeredOn: [] };
   return { address, answeredOn: devicesThatAnswer(address, environment) };
 }
-
-/** The deployment as it would be if no change were under way. */
-export function withoutTransitions(deployment: Deployment): Deployment {
-  const services = deployment.services.map((deployed) => {
-    const steady: { -readonly [Key in keyof DeployedService]: DeployedService[Key] } = { ...deployed };
-    delete steady.transition;
-    return steady;
-  });
-  return { ...deployment, services };
-}

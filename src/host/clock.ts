@@ -1,6 +1,6 @@
 import { monotonic, realtime, setTimer } from 'oneip:runtime';
 
-/** Milliseconds of a clock that never goes back. */
+/** Milliseconds of CLOCK_MONOTONIC, which never goes back, and which a restart of this program does not set back either. */
 export function steadyTime(): number {
   return monotonic();
 }

@@ -1,4 +1,4 @@
-import { littleEndian, lockFile, memory, monotonic, onSignal, setTimer } from 'oneip:runtime';
+import { littleEndian, lockFile, memory, onSignal, setTimer } from 'oneip:runtime';
 import type { SignalName, Timer } from 'oneip:runtime';
 
 /** True where the CPU stores the low byte first: on it depends what the kernel's hash makes of a client. */
@@ -29,9 +29,4 @@ export function claim(path: string): boolean {
 /** Gives the memory that a load has taken back to the system. */
 export function freeMemory(): void {
   memory.trim();
-}
-
-/** Milliseconds of CLOCK_MONOTONIC, which a restart of this program does not set back. */
-export function monotonicClock(): number {
-  return monotonic();
 }

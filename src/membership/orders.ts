@@ -1,4 +1,4 @@
-import type { Server } from '../config/model.ts';
+import type { Model, Server } from '../config/model.ts';
 import { parseAddress } from '../net/address.ts';
 
 /**
@@ -102,14 +102,27 @@ export function nextExpiry({ states }: Orders, now: number): number {
   return Math.min(...states.flatMap(({ until }) => (until !== undefined && until > now ? [until] : [])), Infinity);
 }
 
-/** Only what `isKnown` knows: services and servers that a new configuration has not are forgotten. */
-export function retainOrders(orders: Orders, isKnown: (subject: Membership) => boolean): Orders {
-  return {
+/**
+ * Without orders about services and servers that a configuration has not; additions that it has by now are its own. The same
+ * object where nothing goes.
+ */
+export function retainOrders(orders: Orders, { services }: Model): Orders {
+  const find = (name: string) => services.find((service) => service.name === name);
+  const has = (service: string, server: string) => {
+    const found = find(service);
+    return [...(found?.servers ?? []), ...(found?.disabled ?? [])].some(({ name }) => name === server);
+  };
+  const additions = orders.additions.filter(({ service, server }) => find(service) && !has(service, server.name));
+  const isKnown = (subject: Membership) =>
+    has(subject.service, subject.server) || additions.some((addition) => sameAddition(addition, subject));
+  const kept: Orders = {
     states: orders.states.filter(isKnown),
     weights: orders.weights.filter(isKnown),
-    additions: orders.additions,
+    additions,
     removals: orders.removals.filter(isKnown),
   };
+  const isSame = (Object.keys(kept) as (keyof Orders)[]).every((kind) => kept[kind].length === orders[kind].length);
+  return isSame ? orders : kept;
 }
 
 const VERSION = 1;

@@ -1,22 +1,7 @@
+import type { Decider, ServerState } from '../membership/members.ts';
 import type { Simulation } from '../simulate/simulate.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Problem } from '../config/problem.ts';
-
-/** State of a server in a service. */
-export type ServerState =
-  /** Gets its share. */
-  | 'up'
-  /** Has failed, or was said to. */
-  | 'down'
-  /** Gets no new connections and keeps the old ones. */
-  | 'draining'
-  /** Has none left, and may be unplugged. */
-  | 'drained'
-  /** Switched off in the configuration. */
-  | 'disabled';
-
-/** Who decided the state. */
-export type Decider = 'configuration' | 'watchdog' | 'operator';
 
 export interface ServerStatus {
   readonly server: string;
