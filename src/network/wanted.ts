@@ -73,6 +73,7 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
         : []),
     ],
     sysctls: [
+      ...(reachable.length > 0 && device.hardware !== undefined ? [resolicitation(device, family)] : []),
       ...(family === 4 ? forwarding([device, ...sources]) : []),
       ...(family === 4 && owned ? ownAddress(deployment, device) : []),
       ...(family === 6 ? answering.flatMap(({ link }) => proxyDiscovery(link)) : []),
@@ -92,6 +93,14 @@ function neighbour(device: LinkState, server: DeployedServer, family: Family): N
   // On a device without Ethernet addresses there is nothing to resolve, and the kernel would make an entry for 0.0.0.0 of it.
   if (!address || device.hardware === undefined) return [];
   return [{ family, address, ...on(device), kind: 'managed' }];
+}
+
+/**
+ * Before it gives an entry up, the kernel asks the known MAC address only (`neigh_max_probes` in net/core/neighbour.c): a server
+ * that has silently got another one would be taken for dead. As many questions to everybody as a new entry gets.
+ */
+function resolicitation({ name }: LinkState, family: Family): SysctlEntry {
+  return { key: `net/ipv${family}/neigh/${name}/mcast_resolicit`, value: '3' };
 }
 
 function forwarding(links: readonly LinkState[]): SysctlEntry[] {

@@ -47,7 +47,15 @@ const places: readonly { name: string; ghost: Pair; options?: TopologyOptions; c
   {
     name: 'a ghost routed to the router',
     ghost: ghostPlaces.elsewhere,
-    changes: ['rules of IPv4', 'rules of IPv6', 'routes of IPv4', 'routes of IPv6', 'neighbours of IPv4', 'ruleset'],
+    changes: [
+      'rules of IPv4',
+      'rules of IPv6',
+      'routes of IPv4',
+      'routes of IPv6',
+      'neighbours of IPv4',
+      'sysctls',
+      'ruleset',
+    ],
   },
   {
     name: "a ghost in the WAN's subnet",

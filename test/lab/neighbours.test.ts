@@ -90,6 +90,27 @@ test('a server that says nothing of its new MAC address is found again, connecti
       figure(`IPv${family}: a silent server with a new MAC is reached after ${milliseconds.toFixed(0)} ms, ${timing}`);
     }),
   );
+  const taken = lab.daemon.log.filter((line) => line.includes(' down '));
+  assert.equal(taken, [], 'it was never taken for dead');
+});
+
+test('a server that answers nobody is taken out, and comes back when it answers', async (scene) => {
+  const { lab } = scene;
+  const server = lab.servers[3];
+  assert.ok(server);
+  const from = clientOf(scene, server.name, 4);
+  const answers = (mode: number) => server.namespace.sysctl({ 'net.ipv4.conf.all.arp_ignore': mode });
+  await answers(8);
+  const told = (what: string) => (line: string) => line.includes(`web: ${server.name} ${what}`) || undefined;
+  await lab.daemon.process.waitFor(told(`down (neighbour ${server.address[4]} does not answer)`), 75_000);
+  const { server: successor } = await whoAnswers(lab, lab.wan, 'udp', from, ghost[4], echoPort);
+  assert.is.not(successor, server.name);
+  await answers(1);
+  await lab.daemon.process.waitFor(told('up'), 75_000);
+  await eventually('its client', 20_000, async () => {
+    const answer = await whoAnswers(lab, lab.wan, 'tcp', from, ghost[4], echoPort);
+    return answer.server === server.name || undefined;
+  });
 });
 
 run();

@@ -21,6 +21,7 @@ function commands(deployed: Deployment): string[] {
 
 test('a ghost routed to the router: its route, and for each server a neighbour, a table and a rule', () => {
   assert.equal(commands(deployment([web(['198.51.100.1'])])), [
+    'sysctl -w net/ipv4/neigh/br-lan/mcast_resolicit=3',
     'sysctl -w net/ipv4/conf/br-lan/forwarding=1',
     'sysctl -w net/ipv4/conf/wan/forwarding=1',
     'ip neigh add 192.168.1.11 dev br-lan managed',
@@ -35,6 +36,7 @@ test('a ghost routed to the router: its route, and for each server a neighbour, 
 
 test('the same for IPv6, whose forwarding is left as it is', () => {
   assert.equal(commands(deployment([web(['2001:db8:100::1'])])), [
+    'sysctl -w net/ipv6/neigh/br-lan/mcast_resolicit=3',
     'ip -6 neigh add fd00:1::11 dev br-lan managed',
     'ip -6 neigh add fd00:1::12 dev br-lan managed',
     'ip -6 route add 2001:db8:100::1/128 dev br-lan table main',
