@@ -192,9 +192,9 @@ export class DaemonControl implements Control {
     return { ...plan, problems: [...configuration.problems, ...problems] };
   }
 
-  async check(): Promise<readonly Problem[]> {
+  async check(text?: string): Promise<readonly Problem[]> {
     const { controller, file, readFile } = this.#options;
-    const configuration = loadConfiguration(readFile(), file);
+    const configuration = loadConfiguration(text ?? readFile(), file);
     const { problems } = await controller.prospect(configuration, () => Promise.resolve({}));
     return [...configuration.problems, ...problems];
   }

@@ -148,8 +148,8 @@ export interface Control {
   }): Promise<readonly Simulation[]>;
   /** What a reload of the configuration file would change. */
   plan(): Promise<Plan & { readonly problems: readonly Problem[] }>;
-  /** What is wrong in the configuration file. */
-  check(): Promise<readonly Problem[]>;
+  /** What is wrong in the configuration file, or would be if it had this text. */
+  check(configuration?: string): Promise<readonly Problem[]>;
   /** Resolves to false where the file has errors and the configuration in force stays. */
   reload(): Promise<boolean>;
   /** All that is in force, for a bug report: configuration text, membership, slot tables, the ruleset as JSON. */

@@ -17,6 +17,12 @@ import { WATCHDOG_EVENT, readReport } from './watchdog-event.ts';
 /** Refused requests of which the log tells at once; whoever tries things out at a terminal sees each of them. */
 const REFUSALS_AT_ONCE = 20;
 
+/**
+ * Characters of a configuration that anybody who may look can have checked: it keeps the daemon from its work meanwhile. No
+ * longer one gets through uhttpd, either, which takes 64 KiB.
+ */
+const LONGEST_CONFIGURATION = 65_536;
+
 /** Path of the object, and name of the event that tells of changes. */
 export const OBJECT_PATH = 'oneip';
 
@@ -133,7 +139,14 @@ function serviceMethods(control: Control, refusals: Complaints): Methods {
       }),
     ),
     plan: method({}, () => reply('plan', async () => planReply(await control.plan()))),
-    check: method({}, () => reply('check', async () => checksReply(await control.check()))),
+    check: method({ config: 'string' }, ({ config }) =>
+      reply('check', async () => {
+        if (config !== undefined && config.length > LONGEST_CONFIGURATION) {
+          throw new ControlError('invalid', `a configuration of ${config.length} characters is too long`);
+        }
+        return checksReply(await control.check(config));
+      }),
+    ),
     reload: method({}, () =>
       order('reload', async () => {
         if (!(await control.reload())) {

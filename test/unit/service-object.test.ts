@@ -54,7 +54,7 @@ scene('the object has these methods, with these types of arguments', async (set)
     remove_server: { server: string, service: string, drain: int8, persist: int8 },
     simulate: { service: string, client: string, port: int32 },
     plan: {},
-    check: {},
+    check: { config: string },
     reload: {},
     dump: {},
   });
@@ -318,6 +318,20 @@ scene('what the daemon refuses becomes a status, and its sentence a line of the 
   control.taken = false;
   assert.is(await statusOf(caller.call('oneip', 'reload')), Status.PERMISSION_DENIED);
   assert.match(log.at(-1) ?? '', 'the configuration has errors');
+});
+
+scene('check: of the file, or of a text that has not been written yet and is not longer than 64 KiB', async (set) => {
+  const { control, caller } = await stage(set);
+  assert.equal(await caller.call('oneip', 'check', { config: '' }), { ok: true, problems: [] });
+  await caller.call('oneip', 'check', { config: "config service 'web'" });
+  await caller.call('oneip', 'check', {});
+  const longest = '#'.repeat(65_536);
+  await caller.call('oneip', 'check', { config: longest });
+  assert.equal(control.asked, [['check', ''], ['check', "config service 'web'"], ['check'], ['check', longest]]);
+  const tooLong = caller.call('oneip', 'check', { config: `${longest}#` });
+  assert.is(await statusOf(tooLong), Status.INVALID_ARGUMENT);
+  assert.is(await statusOf(caller.call('oneip', 'check', { config: 7 })), Status.INVALID_ARGUMENT);
+  assert.is(control.asked.length, 4);
 });
 
 scene('simulate, plan, check: by name, the problems in their parts', async (set) => {

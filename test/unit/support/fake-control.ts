@@ -95,8 +95,8 @@ export class FakeControl implements Control {
     return { ...this.changes, problems: this.problems };
   }
 
-  async check(): Promise<readonly Problem[]> {
-    this.#note('check');
+  async check(configuration?: string): Promise<readonly Problem[]> {
+    this.#note('check', configuration);
     return this.problems;
   }
 
