@@ -7,6 +7,8 @@ NATIVE = $(wildcard src/native/*.[ch])
 BUNDLE := $(BUILD)/lib/oneip/oneip.js
 # Who may do what over ubus and over HTTP, and completion for bash.
 SHARED := usr/share/acl.d/oneip.json usr/share/rpcd/acl.d/oneip.json usr/share/bash-completion/completions/oneip
+# What procd, the first start after an installation, and sysupgrade need.
+SYSTEM := etc/capabilities/oneip.json etc/uci-defaults/oneip lib/upgrade/keep.d/oneip
 
 .PHONY: help setup build runtime sanitized tools demo test test-full lint bench install clean
 
@@ -74,7 +76,8 @@ install: build
 	install -m 755 $(BUILD)/bin/oneip-runtime $(DESTDIR)/usr/bin/oneip-runtime
 	install -m 755 $(BUNDLE) $(DESTDIR)/usr/bin/oneip
 	test -e $(DESTDIR)/etc/config/oneip || install -m 600 files/etc/config/oneip $(DESTDIR)/etc/config/oneip
-	for file in $(SHARED); do install -D -m 644 files/$$file $(DESTDIR)/$$file || exit 1; done
+	install -D -m 755 files/etc/init.d/oneip $(DESTDIR)/etc/init.d/oneip
+	for file in $(SHARED) $(SYSTEM); do install -D -m 644 files/$$file $(DESTDIR)/$$file || exit 1; done
 
 clean:
 	rm -rf $(BUILD)
