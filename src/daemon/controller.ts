@@ -20,8 +20,8 @@ import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
 import type { RulesetChange } from '../plan/ruleset-diff.ts';
-import { movedSlots } from '../plan/slot-moves.ts';
-import { buildRuleset, withSlotTables } from '../ruleset/build.ts';
+import { slotChange } from '../plan/slot-moves.ts';
+import { buildRuleset, differsInElements, withElements } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { keptCounter, resetCounter, silenceCounter } from '../ruleset/transition.ts';
 import { nextDeadline, observe } from '../transition/state.ts';
@@ -270,9 +270,8 @@ export class Controller {
   #redistribute(before: Deployment, fleet: Fleet): void {
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     if (isSameDistribution(before, deployment) && this.#loaded) return this.#commit(fleet, before);
-    const isSteady = [before, deployment].every(({ services }) => services.every(({ transition }) => !transition));
     const known = this.#loaded;
-    if (isSteady && known) this.#move(known, withSlotTables(known, deployment));
+    if (known && differsInElements(before, deployment)) this.#move(known, withElements(known, deployment));
     else this.#load(buildRuleset(deployment));
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
@@ -406,10 +405,10 @@ export class Controller {
     for (const [name] of ended) this.#options.ended?.(name);
   }
 
-  /** Loads a ruleset in which nothing but slots has moved. */
+  /** Loads a ruleset in which nothing but elements is another. */
   #move(known: Ruleset, ruleset: Ruleset): void {
     try {
-      this.#router.moveSlots(movedSlots(known, ruleset));
+      this.#router.moveSlots(slotChange(known, ruleset));
       this.#loaded = ruleset;
     } catch {
       // Whatever it is: libnftables tells what is wrong, or does it.

@@ -1,5 +1,5 @@
 import type { Observation } from '../deployment/deployment.ts';
-import type { MovedSlots } from '../netlink/slot-elements.ts';
+import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
 /** What a named counter has counted since it was made. */
@@ -22,8 +22,8 @@ export interface Router {
   prune(wanted: NetworkState): Promise<string[]>;
   /** Loads one libnftables transaction; throws with nft's reason, and then nothing has changed. */
   load(transaction: string): void;
-  /** Moves slots between chains that are there, all or none; throws with the kernel's reason. */
-  moveSlots(moves: readonly MovedSlots[]): void;
+  /** Moves slots between chains that are there and empties sets, all or nothing; throws with the kernel's reason. */
+  moveSlots(change: SlotChange): void;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */
   counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */

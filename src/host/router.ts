@@ -5,8 +5,8 @@ import type { Observation } from '../deployment/deployment.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
-import { encodeMovedSlots } from '../netlink/slot-elements.ts';
-import type { MovedSlots } from '../netlink/slot-elements.ts';
+import { encodeSlotChange } from '../netlink/slot-elements.ts';
+import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
@@ -120,11 +120,11 @@ export class HostRouter implements Router {
     throwIfRefused(this.#tables ? this.#tables.transaction(run) : run());
   }
 
-  moveSlots(moves: readonly MovedSlots[]): void {
+  moveSlots(change: SlotChange): void {
     if (!this.#tables) throw new Error('the router is not open');
     const { channel } = this.#tables;
     this.#tables.transaction(() => {
-      channel.transaction(encodeMovedSlots(moves, littleEndian));
+      channel.transaction(encodeSlotChange(change, littleEndian));
       return { status: 0 };
     });
   }

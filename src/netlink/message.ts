@@ -1,3 +1,4 @@
+import { encodeUtf8 } from '../net/utf8.ts';
 import { textFromBytes } from './text.ts';
 
 // Netlink (RFC 3549, include/uapi/linux/netlink.h): a datagram holds one or more messages, each a header of 16 bytes in CPU
@@ -26,6 +27,7 @@ const HEADER = 16;
 const NLMSGERR_ATTR_MSG = 1;
 /** Low bits of an attribute's type; above are NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
 const ATTRIBUTE_TYPE = 0x3fff;
+const NLA_F_NESTED = 0x8000;
 
 export interface NetlinkMessage {
   readonly type: number;
@@ -48,36 +50,48 @@ export interface NetlinkAnswer {
 /** Collects the payload of a message: the protocol's header first, then attributes. */
 export class PayloadWriter {
   readonly #littleEndian: boolean;
-  readonly #bytes: number[] = [];
+  #bytes = new Uint8Array(128);
+  #view = viewOf(this.#bytes);
+  #length = 0;
 
   constructor(littleEndian: boolean) {
     this.#littleEndian = littleEndian;
   }
 
+  /** Bytes that have been written. */
+  get length(): number {
+    return this.#length;
+  }
+
   u8(value: number): this {
-    this.#bytes.push(value & 0xff);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    return this.bytes(wordBytes(value, 2, this.#littleEndian));
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, this.#littleEndian);
+    return this;
   }
 
   u32(value: number): this {
-    return this.bytes(wordBytes(value, 4, this.#littleEndian));
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, this.#littleEndian);
+    return this;
   }
 
   bytes(value: ArrayLike<number>): this {
-    for (let index = 0; index < value.length; index++) this.#bytes.push(value[index] ?? 0);
+    const at = this.#grow(value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 
   attribute(type: number, value: ArrayLike<number>): this {
-    this.u16(4 + value.length)
+    return this.u16(4 + value.length)
       .u16(type)
-      .bytes(value);
-    while (this.#bytes.length % 4 !== 0) this.#bytes.push(0);
-    return this;
+      .bytes(value)
+      .#pad();
   }
 
   attributeU8(type: number, value: number): this {
@@ -85,17 +99,44 @@ export class PayloadWriter {
   }
 
   attributeU32(type: number, value: number): this {
-    return this.attribute(type, wordBytes(value, 4, this.#littleEndian));
+    return this.u16(8).u16(type).u32(value);
+  }
+
+  /** A text as the kernel keeps names: with a zero byte at its end. */
+  attributeText(type: number, value: string): this {
+    return this.attribute(type, [...encodeUtf8(value), 0]);
+  }
+
+  /** An attribute of the attributes that `write` writes, at most 65535 bytes. */
+  nest(type: number, write: (writer: this) => void): this {
+    const at = this.#length;
+    this.u16(0).u16(type | NLA_F_NESTED);
+    write(this);
+    this.#view.setUint16(at, this.#length - at, this.#littleEndian);
+    return this.#pad();
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+    return this.#bytes.slice(0, this.#length);
   }
-}
 
-function wordBytes(value: number, size: number, littleEndian: boolean): number[] {
-  const bytes = Array.from({ length: size }, (_, index) => (value >>> (8 * index)) & 0xff);
-  return littleEndian ? bytes : bytes.reverse();
+  #pad(): this {
+    this.#grow(padded(this.#length) - this.#length);
+    return this;
+  }
+
+  /** Makes room at the end, of zeros, and says where it begins. */
+  #grow(size: number): number {
+    const at = this.#length;
+    this.#length += size;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = viewOf(larger);
+    }
+    return at;
+  }
 }
 
 /** A message as it goes over the socket. */

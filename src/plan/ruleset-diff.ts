@@ -111,6 +111,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (less.length + more.length > 0)
       note(old ? '~' : '+', `${kindOf(set)} ${set.name} (+${more.length} −${less.length})`);
     else if (!old) note('+', `${kindOf(set)} ${set.name}`);
+    if (old && old.emptied !== set.emptied) changed.push(command('flush', { set: { ...at, name: set.name } }));
     if (less.length > 0) changed.push(elements('delete', family, set.name, less.join(',')));
     if (more.length > 0) changed.push(elements('add', family, set.name, more.join(',')));
   }

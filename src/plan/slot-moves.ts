@@ -1,25 +1,41 @@
 import { NOBODY } from '../allocation/table.ts';
-import type { MovedSlots } from '../netlink/slot-elements.ts';
+import type { MovedSlots, SlotChange } from '../netlink/slot-elements.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Ruleset, SlotMap, Table } from '../ruleset/ruleset.ts';
 
-/** The slots that move between two rulesets which differ in nothing else. */
-export function movedSlots(before: Ruleset, after: Ruleset): MovedSlots[] {
-  return after.tables.flatMap(({ family, slotMaps }) => {
-    const old = before.tables.find((table) => table.family === family)?.slotMaps ?? [];
-    return slotMaps.flatMap((map): MovedSlots[] => {
-      const was = old.find(({ name }) => name === map.name);
-      if (!was || was.slots === map.slots) return [];
-      const [from, to] = [was.slots, map.slots];
-      const less: number[] = [];
-      const more: [number, string][] = [];
-      for (let slot = 0; slot < to.length; slot++) {
-        if (from[slot] === to[slot]) continue;
-        if (from[slot] !== NOBODY) less.push(slot);
-        const chain = map.targets[to[slot] ?? NOBODY];
-        if (chain !== undefined) more.push([slot, chain]);
-      }
-      return less.length + more.length > 0 ? [{ family, table: TABLE, map: map.name, less, more }] : [];
-    });
+/** What changes between two rulesets that differ in nothing but where slots lead and which sets have been emptied. */
+export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
+  const pairs = after.tables.flatMap((table) => {
+    const was = before.tables.find(({ family }) => family === table.family);
+    return was ? [[was, table] as const] : [];
   });
+  return {
+    moves: pairs.flatMap(([was, { family, slotMaps }]) =>
+      slotMaps.flatMap((map) => movedSlots(family, named(was.slotMaps, map.name), map)),
+    ),
+    emptied: pairs.flatMap(([was, { family, sets }]) =>
+      sets
+        .filter(({ name, emptied }) => emptied !== named(was.sets, name)?.emptied)
+        .map(({ name }) => ({ family, table: TABLE, set: name })),
+    ),
+  };
+}
+
+function movedSlots(family: Table['family'], was: SlotMap | undefined, map: SlotMap): MovedSlots[] {
+  if (!was || was.slots === map.slots) return [];
+  const [from, to] = [was.slots, map.slots];
+  const less: number[] = [];
+  const more: [number, string][] = [];
+  for (let slot = 0; slot < to.length; slot++) {
+    if (from[slot] === to[slot]) continue;
+    if (from[slot] !== NOBODY) less.push(slot);
+    const chain = map.targets[to[slot] ?? NOBODY];
+    if (chain !== undefined) more.push([slot, chain]);
+  }
+  if (less.length + more.length === 0) return [];
+  return [{ family, table: TABLE, set: map.name, verdict: map.verdict ?? 'goto', less, more }];
+}
+
+function named<T extends { readonly name: string }>(list: readonly T[], name: string): T | undefined {
+  return list.find((entry) => entry.name === name);
 }

@@ -1,9 +1,10 @@
-import type { Deployment } from '../deployment/deployment.ts';
+import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import { fastPath } from './fast-path.ts';
 import type { Ruleset } from './ruleset.ts';
 import { slowPath } from './slow-path.ts';
 import { slotMaps } from './slot-map.ts';
 import { familiesOf } from './traffic.ts';
+import { flowSets, historyMaps, isShared, movingFamilies, recordedOf, refusalsOf } from './transition.ts';
 
 /** The whole ruleset of a deployment: nothing at all where there is no service to run. */
 export function buildRuleset(deployment: Deployment): Ruleset {
@@ -11,8 +12,39 @@ export function buildRuleset(deployment: Deployment): Ruleset {
   return { tables: [slowPath(deployment), fastPath(deployment)] };
 }
 
-/** The ruleset of a deployment that differs from the ruleset's own in the slot tables alone. */
-export function withSlotTables(ruleset: Ruleset, { services }: Deployment): Ruleset {
-  const maps = services.filter((deployed) => familiesOf(deployed).length > 0).flatMap(slotMaps);
-  return { tables: ruleset.tables.map((table) => ({ ...table, slotMaps: maps })) };
+/**
+ * True where the rulesets of two deployments that differ in their distribution alone differ in nothing but elements: where
+ * slots lead, and which records are worthless.
+ */
+export function differsInElements(one: Deployment, other: Deployment): boolean {
+  const shapes = [one, other].map(({ services }) => JSON.stringify(services.map(shapeOf)));
+  return shapes[0] === shapes[1];
+}
+
+/** The ruleset of such a deployment, made of the other's. */
+export function withElements(ruleset: Ruleset, { services }: Deployment): Ruleset {
+  const active = services.filter((deployed) => familiesOf(deployed).length > 0);
+  const slots = active.flatMap(slotMaps);
+  const flows = new Map(active.flatMap(flowSets).map((set) => [set.name, set]));
+  return {
+    tables: ruleset.tables.map((table) =>
+      table.family === 'netdev'
+        ? {
+            ...table,
+            slotMaps: [...slots, ...active.flatMap(historyMaps)],
+            sets: table.sets.map((set) => flows.get(set.name) ?? set),
+          }
+        : { ...table, slotMaps: slots },
+    ),
+  };
+}
+
+/** All of a service's distribution on which names of objects and rules depend. */
+function shapeOf(deployed: DeployedService): unknown {
+  const { tables } = deployed;
+  const families = movingFamilies(deployed);
+  const isSame = [tables[4] === tables[6], Object.keys(tables)];
+  return families.length === 0
+    ? isSame
+    : [isSame, families, isShared(deployed), recordedOf(deployed), refusalsOf(deployed)];
 }

@@ -19,9 +19,9 @@ import {
   endMap,
   endMaps,
   flowSets,
+  historyMap,
+  historyMaps,
   isMoving,
-  movedMap,
-  movedMaps,
   transitionCounters,
 } from './transition.ts';
 
@@ -87,7 +87,7 @@ export function fastPath(deployment: Deployment): Table {
         ...endMaps(deployed, deployment),
       ]),
     ],
-    slotMaps: [...active.flatMap(slotMaps), ...active.flatMap(movedMaps)],
+    slotMaps: [...active.flatMap(slotMaps), ...active.flatMap(historyMaps)],
     counters: active.flatMap((deployed) => [
       ...deployed.servers.map(({ name }) => serverCounter(deployed.service.name, name)),
       ...transitionCounters(deployed),
@@ -128,7 +128,7 @@ function guardChains(
 
 /** One rule for both: a fragment has no ports to hash, and must not be taken for one of slot 0. */
 function findHistory(deployed: DeployedService, family: Family, traffic: Traffic): Rule {
-  const lookUp = verdictMap(meta('mark'), movedMap(deployed, family));
+  const lookUp = verdictMap(meta('mark'), historyMap(deployed, 'moved', family));
   return rule('client to slot to history', hashClient(deployed, family, traffic), lookUp);
 }
 

@@ -1,10 +1,9 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
-import type { SlotHistory } from '../transition/transition.ts';
 import type { Json } from './expression.ts';
-import { accept, back, count, drop, goto, inSet, match, meta, payload, set, update } from './expression.ts';
+import { accept, back, count, drop, goto, inSet, ipProtocol, match, meta, payload, set, update } from './expression.ts';
+import { verdictMap } from './expression.ts';
 import { flowKey } from './flow-key.ts';
-import { movedChain } from './history-name.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
 import { PROTOCOL_NUMBER, hasPorts, trafficOf } from './traffic.ts';
@@ -13,15 +12,24 @@ import {
   closingSet,
   flowSet,
   fullCounter,
-  historiesOf,
-  keepersOf,
+  historyMap,
+  isShared,
   keptCounter,
+  learnChain,
   markOf,
+  movedChain,
   movingFamilies,
+  oldChain,
+  recordedOf,
+  refusalChain,
+  refusalsOf,
   resetCounter,
   resetMark,
+  severalChain,
   silenceCounter,
+  visitedChain,
 } from './transition.ts';
+import type { Question } from './transition.ts';
 
 /** Seconds that a flow is remembered once it closes: as long as conntrack remembers one, so that the last ACKs find it. */
 const CLOSING_SECONDS = 120;
@@ -36,13 +44,12 @@ function keptChain(service: string, server: string): string {
   return `${service}/kept/${server}`;
 }
 
-/** Chain of packets without record that a server gets for old ones of its. */
-function oldChain(service: string, server: string): string {
-  return `${service}/old/${server}`;
+/** Chain of packets of which there is no record, and none can be made. */
+function strangerChain(service: string): string {
+  return `${service}/stranger`;
 }
 
 const isSyn = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn');
-const isNoSyn = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn', '!=');
 const isClosing = match(payload('tcp', 'flags'), ['fin', 'rst'], 'in');
 
 function isOf(transport: 'tcp' | 'udp'): Json {
@@ -52,15 +59,19 @@ function isOf(transport: 'tcp' | 'udp'): Json {
 /** All that is needed to write the rules of one service's transition. */
 interface Context {
   readonly service: string;
+  /** Slots of the service; a mark below is one. */
+  readonly slots: number;
   readonly families: readonly Family[];
   readonly carries: { readonly tcp: boolean; readonly udp: boolean };
   /** Seconds that an open TCP connection, or a UDP flow, is remembered from its last packet on. */
   readonly remembered: { readonly tcp: number; readonly udp: number };
   readonly markOf: (server: string) => number;
   readonly resetMark: number;
+  /** Goes where the map leads that answers the question, if it has the slot. */
+  readonly ask: (question: Question, purpose: string, ...conditions: Json[]) => Rule[];
 }
 
-/** The chains of a transition: a chain for each history, and what these share. None where nothing is under way. */
+/** The chains of a transition, the same for all slots and histories. None where nothing is under way. */
 export function transitionChains(deployed: DeployedService, deployment: Deployment): Chain[] {
   const families = movingFamilies(deployed);
   if (families.length === 0) return [];
@@ -68,6 +79,7 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
   const traffic = trafficOf(deployed).filter(hasPorts);
   const context: Context = {
     service,
+    slots,
     families,
     carries: { tcp: traffic.includes('tcp'), udp: traffic.includes('udp') },
     remembered: {
@@ -78,9 +90,16 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
     },
     markOf: (server) => markOf(deployed, deployment, server),
     resetMark: resetMark(deployment),
+    ask: (question, purpose, ...conditions) => {
+      const lookUp = (family: Family) => verdictMap(meta('mark'), historyMap(deployed, question, family));
+      const [first = 4] = families;
+      if (isShared(deployed)) return [rule(purpose, ...conditions, lookUp(first))];
+      return families.map((family) =>
+        rule(purpose, match(meta('protocol'), ipProtocol(family)), ...conditions, lookUp(family)),
+      );
+    },
   };
-  const keepers = keepersOf(deployed);
-  const chains = historiesOf(deployed).map((history) => historyChain(context, history));
+  const servers = recordedOf(deployed);
   return [
     {
       name: asideChain(service),
@@ -89,64 +108,90 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
         rule('left to the stack', accept),
       ],
     },
-    ...new Map(chains.map((chain) => [chain.name, chain])).values(),
-    ...keepers.flatMap((server) => [
-      {
-        name: keptChain(service, server),
-        rules: [rule('kept', count(keptCounter(service, server)), goto(knownChain(service, server)))],
-      },
-      {
-        name: oldChain(service, server),
-        rules: [rule('taken for old', count(keptCounter(service, server)), set(meta('mark'), context.markOf(server)))],
-      },
-    ]),
-    ...(deployed.transition?.recorded ?? []).map((server) => serverFlows(context, server)),
+    ...servers.flatMap((server) => serverChains(context, server)),
+    { name: severalChain(service), rules: servers.flatMap((server) => findOld(context, server)) },
+    strangers(context),
+    ...refusalsOf(deployed).map((answer) => refusal(context, answer)),
   ];
 }
 
-/**
- * What becomes of a packet in a slot with this history. Whoever decides sets the mark of the server and returns to the
- * guards; a mark that stays the slot's number goes by the slot table.
- */
-function historyChain(context: Context, history: SlotHistory): Chain {
-  const { service, families, carries, remembered } = context;
-  const { current, unknown, visited, learning } = history;
-  const isRecorded = (family: Family, server: string) => inSet(flowKey(family), flowSet(service, family, server));
-  const rules: Rule[] = families.flatMap((family) => [
-    rule('known', isRecorded(family, current), goto(knownChain(service, current))),
-    ...visited.map((server) => rule('known to be old', isRecorded(family, server), goto(keptChain(service, server)))),
-  ]);
-  // Where unknown segments go where new connections go, these need no record.
-  const other = typeof unknown === 'object' && unknown.server === current ? undefined : unknown;
-  if (carries.tcp && other !== undefined) {
-    for (const family of families) {
-      const record = update(flowSet(service, family, current), flowKey(family), remembered.tcp);
-      rules.push(rule('new connection', isSyn, record, back));
-    }
-    // Without a record its next segments will be unknown, so that is where it has to begin.
-    const full = typeof other === 'object' ? [set(meta('mark'), context.markOf(other.server))] : [];
-    rules.push(rule('no room for it', isSyn, count(fullCounter(service)), ...full, back));
-    rules.push(rule('unknown connection', isNoSyn, ...fateOfUnknown(context, other)));
-  }
-  if (carries.udp && learning !== undefined) {
-    for (const family of families) {
-      const record = update(flowSet(service, family, learning), flowKey(family), remembered.udp);
-      rules.push(rule('flow to be learnt', isOf('udp'), record, goto(oldChain(service, learning))));
-    }
-    rules.push(rule('no room for it', isOf('udp'), goto(oldChain(service, learning))));
-  }
-  return { name: movedChain(service, history), rules };
+/** What a server has. Whoever decides sets its mark and returns to the guards; a mark that stays a slot's goes by the table. */
+function serverChains(context: Context, server: string): Chain[] {
+  const { service, slots, families, carries, remembered, ask } = context;
+  const counter = count(keptCounter(service, server));
+  const record = (family: Family, seconds: number) =>
+    update(flowSet(service, family, server), flowKey(family), seconds);
+  const old = oldChain(service, server);
+  return [
+    {
+      name: movedChain(service, server),
+      rules: [
+        ...families.map((family) =>
+          rule('known', isRecorded(context, family, server), goto(knownChain(service, server))),
+        ),
+        ...ask('visited', 'slot to others that may have it'),
+        rule('they have', match(meta('mark'), slots, '>='), back),
+        ...(carries.tcp
+          ? families.map((family) => rule('new connection', isSyn, record(family, remembered.tcp), back))
+          : []),
+        rule('no record', goto(strangerChain(service))),
+      ],
+    },
+    { name: visitedChain(service, server), rules: findOld(context, server) },
+    knownFlows(context, server),
+    { name: keptChain(service, server), rules: [rule('kept', counter, goto(knownChain(service, server)))] },
+    { name: old, rules: [rule('taken for old', counter, set(meta('mark'), context.markOf(server)))] },
+    ...(carries.udp
+      ? [
+          {
+            name: learnChain(service, server),
+            rules: [
+              ...families.map((family) => rule('flow to be learnt', record(family, remembered.udp), goto(old))),
+              rule('no room for it', goto(old)),
+            ],
+          },
+        ]
+      : []),
+  ];
 }
 
-function fateOfUnknown({ service, resetMark }: Context, unknown: SlotHistory['unknown']): Json[] {
-  if (unknown === 'drop') return [count(silenceCounter(service)), drop];
+function isRecorded({ service }: Context, family: Family, server: string): Json {
+  return inSet(flowKey(family), flowSet(service, family, server));
+}
+
+function findOld(context: Context, server: string): Rule[] {
+  const { service, families } = context;
+  return families.map((family) =>
+    rule('known to be old', isRecorded(context, family, server), goto(keptChain(service, server))),
+  );
+}
+
+/** A SYN that comes here found no room: its next segments will be unknown, so where those go is where it has to begin. */
+function strangers({ service, carries, ask }: Context): Chain {
+  const both = carries.tcp && carries.udp;
+  return {
+    name: strangerChain(service),
+    rules: [
+      ...(carries.tcp
+        ? [
+            rule('no room for it', isSyn, count(fullCounter(service))),
+            ...ask('unknown', 'slot to unknown connections', ...(both ? [isOf('tcp')] : [])),
+          ]
+        : []),
+      ...(carries.udp ? ask('learning', 'slot to learning', ...(both ? [isOf('udp')] : [])) : []),
+    ],
+  };
+}
+
+function refusal({ service, resetMark }: Context, answer: 'reset' | 'drop'): Chain {
+  const name = refusalChain(service, answer);
+  if (answer === 'drop') return { name, rules: [rule('no answer', count(silenceCounter(service)), drop)] };
   // The stack sends it: at ingress the kernel needs a module for that which routers lack.
-  if (unknown === 'reset') return [count(resetCounter(service)), set(meta('mark'), resetMark), back];
-  return [goto(oldChain(service, unknown.server))];
+  return { name, rules: [rule('a RST', count(resetCounter(service)), set(meta('mark'), resetMark))] };
 }
 
 /** A packet of a recorded flow: its record is kept as long as the flow lives, and forgotten soon once it closes. */
-function serverFlows({ service, families, carries, remembered, markOf }: Context, server: string): Chain {
+function knownFlows({ service, families, carries, remembered, markOf }: Context, server: string): Chain {
   const decide = [set(meta('mark'), markOf(server)), back];
   const rules = families.flatMap((family) => {
     const key = flowKey(family);

@@ -48,6 +48,8 @@ export interface SetObject {
   readonly interval: boolean;
   /** True where packets add elements, which are forgotten in time: those are the kernel's, and none are given here. */
   readonly timeout?: boolean;
+  /** Of these: how often all elements have been taken out. */
+  readonly emptied?: number;
   /** Elements; of maps, [key, verdict]. */
   readonly elements: readonly Json[];
 }

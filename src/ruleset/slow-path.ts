@@ -15,7 +15,7 @@ import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-m
 import { impossibleSources } from './source-guard.ts';
 import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, trafficOf, transports } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
-import { endMap, endMaps, historiesOf, isMoving, resetMark } from './transition.ts';
+import { endMap, endMaps, isMoving, refusalsOf, resetMark } from './transition.ts';
 
 /** Before conntrack (-200), behind defragmentation (-400). */
 const RAW_PRIORITY = -300;
@@ -244,7 +244,7 @@ function guardChains(
  */
 function heedHistory(deployed: DeployedService, deployment: Deployment, traffic: Traffic): Rule[] {
   const { name } = deployed.service;
-  const refuses = traffic === 'tcp' && historiesOf(deployed).some(({ unknown }) => unknown === 'reset');
+  const refuses = traffic === 'tcp' && refusalsOf(deployed).includes('reset');
   const isRefused = match(meta('mark'), resetMark(deployment));
   return [
     rule('decided by its history', verdictMap(meta('mark'), endMap(name))),

@@ -1,16 +1,18 @@
+import { NOBODY } from '../allocation/table.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { SlotHistory } from '../transition/transition.ts';
 import { goto } from './expression.ts';
 import { flowType } from './flow-key.ts';
-import { movedChain } from './history-name.ts';
 import type { SetObject, SlotMap } from './ruleset.ts';
 import { serverChain } from './slot-map.ts';
-import { familiesOf, hasPorts } from './traffic.ts';
+import { familiesOf, hasPorts, trafficOf } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 
-// What a service has besides while it digests a change: slots that have moved lead to a chain for their history
-// (moved-chain.ts), which puts the server's mark on packets that shall not go where the slot table says.
+// What a service has besides while it digests a change. Slots that have moved have a history, which answers four questions
+// about a packet: who gets new connections, who else may have its flow, and who gets it if nobody has, TCP or UDP. Each
+// question is a map from slot to chain (moved-chain.ts), the chains are the servers' and the same for all slots: while one
+// change comes after the other only elements of maps go and come.
 
 /** Set of the flows that a server got since the transition began, or that have been found to be its. */
 export function flowSet(service: string, family: Family, server: string): string {
@@ -52,12 +54,48 @@ export function asideChain(service: string): string {
   return `${service}/aside`;
 }
 
-/** Map from slot to history; one for both families where they are the same. */
-export function movedMap({ service, transition }: DeployedService, family: Family): string {
-  const tables = transition?.tables ?? {};
-  return tables[4] === tables[6] || !(tables[4] && tables[6])
-    ? `${service.name}/moved`
-    : `${service.name}/moved${family}`;
+/** What is asked about a slot that has moved. */
+export type Question = 'moved' | 'visited' | 'unknown' | 'learning';
+
+/** Map from slot to the chain that answers; one for both families where they are the same. */
+export function historyMap(deployed: DeployedService, question: Question, family: Family): string {
+  return `${deployed.service.name}/${question}${isShared(deployed) ? '' : family}`;
+}
+
+/** True where families of the service, if both are in transition, share their histories. */
+export function isShared({ transition }: DeployedService): boolean {
+  const { 4: four, 6: six } = transition?.tables ?? {};
+  return four === six || !(four && six);
+}
+
+/** Chain for the slots that a server has got: new connections are its. */
+export function movedChain(service: string, server: string): string {
+  return `${service}/moved/${server}`;
+}
+
+/** Chain for slots that one other server has had. */
+export function visitedChain(service: string, server: string): string {
+  return `${service}/visited/${server}`;
+}
+
+/** Chain for slots that several others have had: it looks into the records of all. */
+export function severalChain(service: string): string {
+  return `${service}/several`;
+}
+
+/** Chain of packets without record that a server gets for old ones of its. */
+export function oldChain(service: string, server: string): string {
+  return `${service}/old/${server}`;
+}
+
+/** Chain of UDP packets without record while flows are recorded as a server's old ones. */
+export function learnChain(service: string, server: string): string {
+  return `${service}/learn/${server}`;
+}
+
+/** Chain of segments that get a RST, or no answer, for all that was known of their connections is lost. */
+export function refusalChain(service: string, answer: 'reset' | 'drop'): string {
+  return `${service}/lost/${answer}`;
 }
 
 /** True where packets of the class may have to go elsewhere than the slot table says. */
@@ -81,28 +119,67 @@ export function resetMark({ markBase }: Deployment): number {
   return markBase;
 }
 
-/** Each history once. */
-export function historiesOf(deployed: DeployedService): SlotHistory[] {
-  const tables = movingFamilies(deployed).flatMap((family) => deployed.transition?.tables[family] ?? []);
-  return [...new Set(tables.flatMap(({ histories }) => histories))];
+/** What connections get whose server is lost: what the service is set to, and what histories from before still want. */
+export function refusalsOf({ service, transition }: DeployedService): ('reset' | 'drop')[] {
+  const tables = Object.values(transition?.tables ?? {});
+  const unknown = new Set(tables.flatMap(({ histories }) => histories.map((history) => history.unknown)));
+  return (['reset', 'drop'] as const).filter(
+    (answer) => service.onFailure === answer || service.onChange === answer || unknown.has(answer),
+  );
 }
 
-/** Servers that keep old connections, sorted by name. */
-export function keepersOf(deployed: DeployedService): string[] {
-  return [...new Set(historiesOf(deployed).flatMap(({ visited }) => visited))].sort();
-}
-
-/** Maps from slot to history. */
-export function movedMaps(deployed: DeployedService): SlotMap[] {
-  const maps = new Map<string, SlotMap>();
-  for (const family of movingFamilies(deployed)) {
+/** The maps that answer the questions. Their targets are the same as long as the same servers are recorded. */
+export function historyMaps(deployed: DeployedService): SlotMap[] {
+  const { name: service } = deployed.service;
+  const servers = recordedOf(deployed);
+  const refusals = refusalsOf(deployed);
+  const places = new Map(servers.map((server, index) => [server, index]));
+  const placeOf = (server: string | undefined) => places.get(server ?? '') ?? NOBODY;
+  const chains = (chainOf: (service: string, server: string) => string) =>
+    servers.map((server) => chainOf(service, server));
+  const answers: Record<Question, Omit<SlotMap, 'name' | 'slots'> & { of: (history: SlotHistory) => number }> = {
+    moved: { targets: chains(movedChain), verdict: 'jump', of: ({ current }) => placeOf(current) },
+    visited: {
+      targets: [...chains(visitedChain), severalChain(service)],
+      verdict: 'jump',
+      of: ({ visited: [first, second] }) => (second === undefined ? placeOf(first) : servers.length),
+    },
+    unknown: {
+      targets: [...chains(oldChain), ...refusals.map((answer) => refusalChain(service, answer))],
+      of: ({ unknown, current }) => {
+        if (typeof unknown === 'string') return servers.length + refusals.indexOf(unknown);
+        return unknown.server === current ? NOBODY : placeOf(unknown.server);
+      },
+    },
+    learning: { targets: chains(learnChain), of: ({ learning }) => placeOf(learning) },
+  };
+  const families = movingFamilies(deployed);
+  return (isShared(deployed) ? families.slice(0, 1) : families).flatMap((family) => {
     const table = deployed.transition?.tables[family];
-    if (!table) continue;
-    const name = movedMap(deployed, family);
-    const targets = table.histories.map((history) => movedChain(deployed.service.name, history));
-    maps.set(name, { name, slots: table.slots, targets, verdict: 'jump' });
-  }
-  return [...maps.values()];
+    if (!table) return [];
+    return questionsOf(deployed).map((question): SlotMap => {
+      const { of, ...rest } = answers[question];
+      const places = table.histories.map(of);
+      const slots = table.slots.map((history) => places[history] ?? NOBODY);
+      return { name: historyMap(deployed, question, family), slots, ...rest };
+    });
+  });
+}
+
+/** Questions that packets of the service ask. */
+function questionsOf(deployed: DeployedService): Question[] {
+  const traffic = trafficOf(deployed);
+  return [
+    'moved',
+    'visited',
+    ...(traffic.includes('tcp') ? ['unknown' as const] : []),
+    ...(traffic.includes('udp') ? ['learning' as const] : []),
+  ];
+}
+
+/** Names of the servers whose flows are recorded. */
+export function recordedOf({ transition }: DeployedService): string[] {
+  return transition?.recorded.map(({ server }) => server) ?? [];
 }
 
 /**
@@ -111,19 +188,17 @@ export function movedMaps(deployed: DeployedService): SlotMap[] {
  */
 export function flowSets(deployed: DeployedService): SetObject[] {
   const { name } = deployed.service;
-  return movingFamilies(deployed).flatMap((family) =>
-    [
-      ...(deployed.transition?.recorded ?? []).map((server) => flowSet(name, family, server)),
-      closingSet(name, family),
-    ].map((set) => ({
-      name: set,
-      key: flowType(family),
-      verdicts: false,
-      interval: false,
-      timeout: true,
-      elements: [],
-    })),
-  );
+  return movingFamilies(deployed).flatMap((family) => {
+    const plain = { key: flowType(family), verdicts: false, interval: false, timeout: true, elements: [] };
+    return [
+      ...(deployed.transition?.recorded ?? []).map(({ server, emptied }) => ({
+        name: flowSet(name, family, server),
+        emptied,
+        ...plain,
+      })),
+      { name: closingSet(name, family), ...plain },
+    ];
+  });
 }
 
 /** The map from marks to servers' ends. */
@@ -140,11 +215,10 @@ export function endMaps(deployed: DeployedService, deployment: Deployment): SetO
 export function transitionCounters(deployed: DeployedService): string[] {
   if (movingFamilies(deployed).length === 0) return [];
   const { name } = deployed.service;
-  const histories = historiesOf(deployed);
+  const counterOf = { reset: resetCounter, drop: silenceCounter };
   return [
-    ...keepersOf(deployed).map((server) => keptCounter(name, server)),
+    ...recordedOf(deployed).map((server) => keptCounter(name, server)),
     fullCounter(name),
-    ...(histories.some(({ unknown }) => unknown === 'reset') ? [resetCounter(name)] : []),
-    ...(histories.some(({ unknown }) => unknown === 'drop') ? [silenceCounter(name)] : []),
+    ...refusalsOf(deployed).map((answer) => counterOf[answer](name)),
   ];
 }

@@ -7,7 +7,7 @@ import { digestMoves, revise, samePasts } from './pasts.ts';
 import type { Pasts } from './pasts.ts';
 import { isIdle, readTallies, renewTallies } from './tally.ts';
 import type { KeptCounters, Tallies } from './tally.ts';
-import type { SlotTransition, Transition } from './transition.ts';
+import type { RecordedServer, SlotTransition, Transition } from './transition.ts';
 
 const FAMILIES = [4, 6] as const;
 
@@ -79,7 +79,7 @@ export function step(state: TransitionState | undefined, change: Change): Transi
     ];
     return { key, compute: () => digestMoves(known, from, to, digest) };
   });
-  return next(state, pasts, policy, state?.tallies, now);
+  return next(state, pasts, policy, state?.tallies, now, present);
 }
 
 /**
@@ -176,25 +176,63 @@ function next(
   policy: Policy,
   before: Tallies | undefined,
   now: number,
+  /** Servers that there are; absent: as before. */
+  present?: ReadonlySet<string>,
 ): TransitionState | undefined {
   if (!pasts[4] && !pasts[6]) return undefined;
   const lists = [...new Set([pasts[4], pasts[6]])].flatMap((table) => table?.list ?? []);
   const tallies = renewTallies(before, lists, now);
   const isSame = FAMILIES.every((family) => state?.pasts[family] === pasts[family]);
-  if (state && isSame && state.policy === policy && state.tallies === tallies) return state;
-  const transition = state && isSame ? state.transition : transitionOf(pasts, lists, state?.transition);
+  const transition = transitionOf(pasts, lists, state, present);
+  if (state && isSame && state.policy === policy && state.tallies === tallies && state.transition === transition) {
+    return state;
+  }
   return { transition, since: state?.since ?? now, policy, pasts, tallies };
 }
 
-function transitionOf(pasts: ByFamily<Pasts>, lists: readonly Past[], before: Transition | undefined): Transition {
+function transitionOf(
+  pasts: ByFamily<Pasts>,
+  lists: readonly Past[],
+  state: TransitionState | undefined,
+  present: ReadonlySet<string> | undefined,
+): Transition {
+  const before = state?.transition;
   const tables: ByFamily<SlotTransition> = {};
   for (const family of FAMILIES) {
     const view = pasts[family]?.view;
     if (view) tables[family] = view;
   }
-  if (before && FAMILIES.every((family) => before.tables[family] === tables[family])) return before;
-  const recorded = new Set(lists.flatMap(({ current, visited }) => [current, ...visited.map(({ server }) => server)]));
-  return { tables, recorded: [...recorded].sort() };
+  const recorded = recordedOf(namedIn(lists), before?.recorded ?? [], namedIn(state ? listOf(state) : []), present);
+  const isSame =
+    before &&
+    FAMILIES.every((family) => before.tables[family] === tables[family]) &&
+    JSON.stringify(before.recorded) === JSON.stringify(recorded);
+  return isSame ? before : { tables, recorded };
+}
+
+/**
+ * Servers stay recorded once they are, though no past names them for now: their chains and sets are likely to be needed again,
+ * and to make them takes a hundred times what an element takes.
+ */
+function recordedOf(
+  named: ReadonlySet<string>,
+  before: readonly RecordedServer[],
+  namedBefore: ReadonlySet<string>,
+  present: ReadonlySet<string> | undefined,
+): RecordedServer[] {
+  const kept = before
+    .filter(({ server }) => named.has(server) || (present?.has(server) ?? true))
+    .map((record) => {
+      const { server, emptied } = record;
+      return namedBefore.has(server) && !named.has(server) ? { server, emptied: emptied + 1 } : record;
+    });
+  const known = new Set(kept.map(({ server }) => server));
+  const fresh = [...named].filter((server) => !known.has(server)).map((server) => ({ server, emptied: 0 }));
+  return [...kept, ...fresh].sort((a, b) => (a.server < b.server ? -1 : 1));
+}
+
+function namedIn(pasts: readonly Past[]): Set<string> {
+  return new Set(pasts.flatMap(({ current, visited }) => [current, ...visited.map(({ server }) => server)]));
 }
 
 function listOf({ pasts }: TransitionState): readonly Past[] {

@@ -44,7 +44,10 @@ export function readTallies(tallies: Tallies, counters: KeptCounters, now: numbe
   };
 }
 
-/** Tallies for the counters that the pasts ask for; those that do not appear in them go. The same object if nothing changes. */
+/**
+ * Tallies for the counters that the pasts ask for, and those that there were: the counters stay as long as something is under
+ * way. The same object if nothing changes.
+ */
 export function renewTallies(before: Tallies | undefined, pasts: readonly Past[], now: number): Tallies {
   const taken = new Map<string, number>();
   const answered: Partial<Record<Refusal['answer'], number>> = {};
@@ -53,9 +56,10 @@ export function renewTallies(before: Tallies | undefined, pasts: readonly Past[]
     for (const { server, since } of visited) taken.set(server, Math.max(since, taken.get(server) ?? -Infinity));
     if ('answer' in unknown) answered[unknown.answer] = Math.max(unknown.since, answered[unknown.answer] ?? -Infinity);
   }
-  const kept = new Map([...taken].map(([server, since]) => [server, renew(before?.kept.get(server), since, now)]));
-  const reset = answered.reset === undefined ? undefined : renew(before?.reset, answered.reset, now);
-  const drop = answered.drop === undefined ? undefined : renew(before?.drop, answered.drop, now);
+  const kept = new Map(before?.kept);
+  for (const [server, since] of taken) kept.set(server, renew(kept.get(server), since, now));
+  const reset = answered.reset === undefined ? before?.reset : renew(before?.reset, answered.reset, now);
+  const drop = answered.drop === undefined ? before?.drop : renew(before?.drop, answered.drop, now);
   if (
     before?.reset === reset &&
     before?.drop === drop &&
@@ -80,9 +84,8 @@ function read(tally: Tally, counter = 0n, now: number): Tally {
   return { seen: counter, packets: packets + fresh, active: fresh > 0n ? now : tally.active };
 }
 
-/** `since`: when the last connections began to be kept; `-Infinity` where none are, and there is no counter. */
+/** `since`: when the last connections began to be kept; `-Infinity` where none are. */
 function renew(tally: Tally | undefined, since: number, now: number): Tally {
   if (!tally) return { seen: 0n, packets: 0n, active: Math.max(since, now) };
-  if (since === -Infinity) return tally.seen === 0n ? tally : { ...tally, seen: 0n };
   return tally.active >= since ? tally : { ...tally, active: since };
 }

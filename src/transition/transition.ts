@@ -7,8 +7,14 @@ import type { Family } from '../net/address.ts';
 export interface Transition {
   /** By family, as `SlotTables`: families that share a slot table share this, too (the same object). */
   readonly tables: Readonly<Partial<Record<Family, SlotTransition>>>;
-  /** Servers that the histories name: their flows are recorded, or looked up. Sorted. */
-  readonly recorded: readonly string[];
+  /** Servers whose flows are recorded: all that a history has named since the transition began. Sorted by name. */
+  readonly recorded: readonly RecordedServer[];
+}
+
+export interface RecordedServer {
+  readonly server: string;
+  /** How often its records have become worthless: when no history named it any more, since it died or was done. */
+  readonly emptied: number;
 }
 
 /** What has become of the slots of one table. */

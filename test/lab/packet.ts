@@ -118,6 +118,11 @@ export function tcpSyn(header: Omit<Header, 'protocol'>, ports: [number, number]
   return all;
 }
 
+/** True for a TCP segment that ends its connection at once. */
+export function isReset({ protocol: number, payload }: Packet): boolean {
+  return number === protocol.tcp && ((payload[13] ?? 0) & 4) !== 0;
+}
+
 /** The maximum segment size that a SYN offers, by its first option; `undefined` where the packet is none. */
 export function segmentSize({ protocol: number, payload }: Packet): number | undefined {
   if (number !== protocol.tcp || (payload[13] ?? 0) % 4 < 2 || payload[20] !== 2) return undefined;

@@ -6,7 +6,8 @@ import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { MovingService } from './moving-service.ts';
 import type { Policy } from './moving-service.ts';
-import { ipPacket, protocol, tcpSyn, udp } from './packet.ts';
+import type { Packet } from './packet.ts';
+import { ipPacket, isReset, protocol, tcpSyn, udp } from './packet.ts';
 import { bigDatagram, configuration, counters, eachOf, eventually, heard, spreadClients } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import type { Scene } from './suite.ts';
@@ -243,7 +244,10 @@ test('a SYN that is sent again reaches the server that had it first, and so does
   const arrival = async (what: string, from: string, packet: Buffer) => {
     await servers.arrivals();
     await outside.send(packet);
-    const { server } = await servers.first(what, ({ source }) => source === from);
+    // The client's own stack refuses what servers say to it, with a RST or an ICMP error, which may come in between.
+    const isRefusal = (seen: Packet) =>
+      isReset(seen) || [protocol.icmp, protocol.icmp6].some((it) => it === seen.protocol);
+    const { server } = await servers.first(what, (seen) => seen.source === from && !isRefusal(seen));
     return server;
   };
   for (const family of families) {

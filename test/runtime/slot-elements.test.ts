@@ -2,8 +2,8 @@ import { littleEndian, nft } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { NETLINK_NETFILTER, NetlinkChannel } from '../../src/host/netlink-channel.ts';
-import { encodeMovedSlots } from '../../src/netlink/slot-elements.ts';
-import type { MovedSlots } from '../../src/netlink/slot-elements.ts';
+import { encodeSlotChange } from '../../src/netlink/slot-elements.ts';
+import type { MovedSlots, SlotChange } from '../../src/netlink/slot-elements.ts';
 import { enterNamespace, shell } from './support/namespace.ts';
 
 await enterNamespace();
@@ -43,21 +43,20 @@ function listed(family: string): Map<number, string> {
 }
 
 const move = (family: MovedSlots['family'], slots: readonly number[], to: (slot: number) => string): MovedSlots => ({
-  ...{ family, table: 'oneip', map: 'web/slot', less: slots },
+  ...{ family, table: 'oneip', set: 'web/slot', verdict: 'goto', less: slots },
   more: slots.map((slot) => [slot, to(slot)] as const),
 });
+
+function apply(moves: readonly MovedSlots[], emptied: SlotChange['emptied'] = []): void {
+  channel.transaction(encodeSlotChange({ moves, emptied }, littleEndian));
+}
 
 test('any number of slots of both tables moves in one transaction', () => {
   for (const count of [1, 64, 1024, SLOTS]) {
     const slots = Array.from({ length: count }, (_, index) => (index * 61 + count) % SLOTS);
     const before = families.map(listed);
     const to = (slot: number) => chains[(slot + count) % chains.length] ?? '';
-    channel.transaction(
-      encodeMovedSlots(
-        families.map((family) => move(family, slots, to)),
-        littleEndian,
-      ),
-    );
+    apply(families.map((family) => move(family, slots, to)));
     families.forEach((family, index) => {
       const expected = new Map([...(before[index] ?? []), ...slots.map((slot) => [slot, to(slot)] as const)]);
       assert.equal([...listed(family)].sort(), [...expected].sort(), `${count} slots, ${family}`);
@@ -67,10 +66,10 @@ test('any number of slots of both tables moves in one transaction', () => {
 
 test('a slot can be left to nobody, and given again', () => {
   const [slot, chain = ''] = [7, chains[1]];
-  const alone = { family: 'inet', table: 'oneip', map: 'web/slot' } as const;
-  channel.transaction(encodeMovedSlots([{ ...alone, less: [slot], more: [] }], littleEndian));
+  const alone = { family: 'inet', table: 'oneip', set: 'web/slot', verdict: 'goto' } as const;
+  apply([{ ...alone, less: [slot], more: [] }]);
   assert.not(listed('inet').has(slot));
-  channel.transaction(encodeMovedSlots([{ ...alone, less: [], more: [[slot, chain]] }], littleEndian));
+  apply([{ ...alone, less: [], more: [[slot, chain]] }]);
   assert.is(listed('inet').get(slot), chain);
 });
 
@@ -80,11 +79,11 @@ test('what the kernel refuses changes nothing, in any of the maps, and the chann
   const bad: [string, MovedSlots][] = [
     ['a chain that is not there', move('netdev', slots, () => 'web/to/nobody')],
     ['an element that is not there', move('netdev', [SLOTS + 5], () => chains[1] ?? '')],
-    ['a map that is not there', { ...move('netdev', slots, () => chains[1] ?? ''), map: 'mail/slot' }],
+    ['a map that is not there', { ...move('netdev', slots, () => chains[1] ?? ''), set: 'mail/slot' }],
     ['a table that is not there', { ...move('netdev', slots, () => chains[1] ?? ''), table: 'twoip' }],
   ];
   for (const [what, wrong] of bad) {
-    assert.throws(() => channel.transaction(encodeMovedSlots([good, wrong], littleEndian)), /not there/, what);
+    assert.throws(() => apply([good, wrong]), /not there/, what);
     for (const family of families) {
       assert.ok(
         [...listed(family).values()].every((chain) => chain === chains[0]),
@@ -92,8 +91,41 @@ test('what the kernel refuses changes nothing, in any of the maps, and the chann
       );
     }
   }
-  channel.transaction(encodeMovedSlots([good], littleEndian));
+  apply([good]);
   assert.is(listed('inet').get(2), chains[1]);
+});
+
+test('slots lead to a chain and back where the map jumps, and sets are emptied in the same transaction', async () => {
+  const at = { family: 'netdev', table: 'oneip' } as const;
+  const flows = { ...at, set: 'web/flow4/web1' };
+  const define = [
+    { add: { map: { ...at, name: 'web/moved', type: 'mark', map: 'verdict', size: SLOTS } } },
+    { add: { set: { ...at, name: flows.set, type: ['inet_proto', 'ipv4_addr'], flags: ['timeout'] } } },
+    {
+      add: {
+        element: { ...at, name: flows.set, elem: [{ concat: ['tcp', '192.0.2.1'] }, { concat: ['udp', '192.0.2.2'] }] },
+      },
+    },
+  ];
+  assert.is(nft.run(JSON.stringify({ nftables: define })).status, 0);
+  const list = (what: string, name: string) => shell(`nft list ${what} netdev oneip ${name}`);
+  assert.match(await list('set', flows.set), '192.0.2.2');
+  const chain = chains[1] ?? '';
+  const moved: MovedSlots = {
+    ...at,
+    set: 'web/moved',
+    verdict: 'jump',
+    less: [],
+    more: [
+      [5, chain],
+      [4095, chain],
+    ],
+  };
+  apply([moved], [flows]);
+  assert.not.match(await list('set', flows.set), 'elements');
+  assert.match(await list('map', 'web/moved'), /0x00000005 : jump web\/to\/web2,\s+0x00000fff : jump web\/to\/web2/);
+  apply([{ ...moved, less: [5, 4095], more: [] }]);
+  assert.not.match(await list('map', 'web/moved'), 'elements');
 });
 
 test.run();

@@ -13,11 +13,11 @@ import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
 import { isRemoval } from '../../src/network/diff.ts';
 import { EMPTY_NETWORK } from '../../src/network/state.ts';
-import type { MovedSlots } from '../../src/netlink/slot-elements.ts';
+import type { SlotChange } from '../../src/netlink/slot-elements.ts';
 import type { NetworkState } from '../../src/network/state.ts';
 import type { EnvironmentOptions } from './support/deployments.ts';
 import { environment } from './support/deployments.ts';
-import { Kernel } from './support/kernel.ts';
+import { Kernel, slotCommands } from './support/kernel.ts';
 
 /** A router in memory that keeps what it is told and can be made to refuse. */
 class FakeRouter implements Router {
@@ -75,22 +75,11 @@ class FakeRouter implements Router {
     this.kernel.run(nftables.map((command) => JSON.stringify(command)));
   }
 
-  moveSlots(moves: readonly MovedSlots[]): void {
+  moveSlots(change: SlotChange): void {
     this.calls.push('moveSlots');
     const reason = this.refusals.shift();
     if (reason !== undefined) throw new Error(reason);
-    this.kernel.run(
-      moves.flatMap(({ family, table, map, less, more }) => {
-        const at = { family, table, name: map };
-        const present = this.kernel.tables.get(`${family} ${table}`)?.sets.get(map);
-        const gone = less.map((slot) => JSON.parse(present?.get(String(slot)) ?? 'null') as unknown);
-        const added = more.map(([slot, chain]) => [slot, { goto: { target: chain } }]);
-        return [
-          JSON.stringify({ delete: { element: { ...at, elem: gone } } }),
-          JSON.stringify({ add: { element: { ...at, elem: added } } }),
-        ];
-      }),
-    );
+    this.kernel.run(slotCommands(this.kernel, change));
   }
 
   remember(snapshot: string): void {

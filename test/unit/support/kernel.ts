@@ -1,3 +1,5 @@
+import type { SlotChange } from '../../../src/netlink/slot-elements.ts';
+
 type Body = Record<string, unknown> & { family: string; name?: string; table?: string; chain?: string };
 
 interface KernelTable {
@@ -55,6 +57,7 @@ export class Kernel {
       else if (!table.counters.delete(name)) throw new Error(`no counter ${name}`);
     } else if (kind === 'element') this.#elements(table, verb, name, body.elem as unknown[]);
     else if (verb === 'add') table.sets.set(name, new Map());
+    else if (verb === 'flush') table.sets.get(name)?.clear();
     else {
       this.#unused(table, name, `"@${name}"`);
       if (!table.sets.delete(name)) throw new Error(`no set ${name}`);
@@ -117,4 +120,21 @@ export class Kernel {
     if (uses.some((use) => JSON.stringify(use).replaceAll('\\"', '"').includes(reference)))
       throw new Error(`${name} is in use`);
   }
+}
+
+/** A batch of netlink messages in the words of libnftables. */
+export function slotCommands(kernel: Kernel, { moves, emptied }: SlotChange): string[] {
+  return [
+    ...emptied.map(({ family, table, set: name }) => JSON.stringify({ flush: { set: { family, table, name } } })),
+    ...moves.flatMap(({ family, table, set, verdict, less, more }) => {
+      const at = { family, table, name: set };
+      const present = kernel.tables.get(`${family} ${table}`)?.sets.get(set);
+      const gone = less.map((slot) => JSON.parse(present?.get(String(slot)) ?? 'null') as unknown);
+      const added = more.map(([slot, target]) => [slot, { [verdict]: { target } }]);
+      return [
+        JSON.stringify({ delete: { element: { ...at, elem: gone } } }),
+        JSON.stringify({ add: { element: { ...at, elem: added } } }),
+      ];
+    }),
+  ];
 }

@@ -1,5 +1,5 @@
 import type { KeptCounters } from '../../../src/transition/tally.ts';
-import type { SlotHistory, Transition } from '../../../src/transition/transition.ts';
+import type { RecordedServer, SlotHistory, Transition } from '../../../src/transition/transition.ts';
 
 export interface Packet {
   readonly flow: string;
@@ -36,16 +36,20 @@ export class TransitionKernel {
     this.#idleTimeout = idleTimeout;
   }
 
-  /** One transaction: sets of servers that are recorded no more, and counters of those that keep nothing, are gone. */
+  /** One transaction: sets of servers that are recorded no more are gone with their counters, those of no worth are emptied. */
   load(owners: readonly (string | undefined)[], transition: Transition | undefined): void {
     this.owners = owners;
+    const emptied = new Map(this.#transition?.recorded.map((record) => [record.server, record.emptied]));
     this.#transition = transition;
     const recorded = transition?.recorded ?? [];
+    const stays = (record: RecordedServer) => emptied.get(record.server) === record.emptied;
     this.#recorded = new Map(
-      recorded.map((server) => [server, this.#recorded.get(server) ?? new Map<string, number>()]),
+      recorded.map((record) => {
+        const flows = stays(record) ? this.#recorded.get(record.server) : undefined;
+        return [record.server, flows ?? new Map<string, number>()];
+      }),
     );
-    const keepers = transition?.tables[4]?.histories.flatMap(({ visited }) => visited) ?? [];
-    this.#kept = new Map(keepers.map((server) => [server, this.#kept.get(server) ?? 0n]));
+    this.#kept = new Map(recorded.map(({ server }) => [server, this.#kept.get(server) ?? 0n]));
     if (transition) return;
     this.#closing = new Map();
     this.#reset = 0n;
@@ -67,7 +71,9 @@ export class TransitionKernel {
   }
 
   #moved(packet: Packet, { current, unknown, visited, learning }: SlotHistory, now: number): Fate {
-    const known = [current, ...visited].find((server) => this.#knows(server, packet.flow, now));
+    // Where one other server has had the slot its records are looked at, else those of all.
+    const others = visited.length > 1 ? [...this.#recorded.keys()] : visited;
+    const known = [current, ...others].find((server) => this.#knows(server, packet.flow, now));
     if (known !== undefined) {
       this.#refresh(known, packet, now);
       return known === current ? { server: known } : this.#keep(known);
@@ -79,7 +85,7 @@ export class TransitionKernel {
     }
     const asTheTableSays = typeof unknown === 'object' && unknown.server === current;
     if (packet.flag === 'syn') {
-      if (!asTheTableSays) this.#record(current, packet.flow, now + this.#openTimeout);
+      this.#record(current, packet.flow, now + this.#openTimeout);
       return { server: current };
     }
     if (asTheTableSays) return { server: current };
