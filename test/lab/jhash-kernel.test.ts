@@ -193,19 +193,25 @@ async function run(
   // nft opens /dev/stdin by its name, which no socket allows, and that is what Node gives its children.
   await inside.run(['sh', '-c', 'cat | nft -j -f -'], JSON.stringify(ruleset(family, trials, clients.length)));
   await send(clients);
-  const { nftables } = JSON.parse(await inside.run(['nft', '-j', 'list', 'table', 'netdev', 'hashes'])) as Listing;
-  assert.is(nftables.find(({ counter }) => counter)?.counter?.packets, 4 * clients.length, 'packets that arrived');
-  const found = new Map<string, Map<string, number[]>>();
-  for (const { set } of nftables) {
-    if (!set) continue;
-    const slots = new Map<string, number[]>();
-    for (const {
-      concat: [client, slot],
-    } of set.elem ?? [])
-      slots.set(client, [...(slots.get(client) ?? []), slot]);
-    found.set(set.name, slots);
+  // The kernel lists a large set in pieces and finds its place again by counting: while it spreads the elements over more
+  // buckets, some are told twice and others not at all.
+  for (let attempt = 1; ; attempt++) {
+    const { nftables } = JSON.parse(await inside.run(['nft', '-j', 'list', 'table', 'netdev', 'hashes'])) as Listing;
+    assert.is(nftables.find(({ counter }) => counter)?.counter?.packets, 4 * clients.length, 'packets that arrived');
+    const found = new Map(nftables.flatMap(({ set }) => (set ? [[set.name, slotsIn(set)] as const] : [])));
+    if (attempt === 5 || [...found.values()].every((slots) => slots.size === clients.length)) return found;
   }
-  return found;
+}
+
+/** Slots by client. */
+function slotsIn({ elem = [] }: NonNullable<Listing['nftables'][number]['set']>): Map<string, number[]> {
+  const slots = new Map<string, number[]>();
+  for (const { concat } of elem) {
+    const [client, slot] = concat;
+    const known = slots.get(client) ?? [];
+    if (!known.includes(slot)) slots.set(client, [...known, slot]);
+  }
+  return slots;
 }
 
 async function compare(family: Family, trials: readonly Trial[], clients: readonly Client[]): Promise<number> {
