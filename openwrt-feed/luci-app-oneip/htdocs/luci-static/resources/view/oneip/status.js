@@ -6,7 +6,6 @@
 'require oneip.orders as orders';
 'require poll';
 'require uci';
-'require ui';
 'require view';
 
 /** Seconds between two looks. */
@@ -177,7 +176,7 @@ return view.extend({
 		return {
 			node: E('tr', { 'class': 'tr cbi-section-table-row', 'data-server': server }, [
 				...COLUMNS.map(([ name ]) => cells[name]),
-				buttons ? E('td', { 'class': 'td cbi-section-actions' }, E('div', { 'style': 'flex-wrap:wrap' }, buttons)) : ''
+				buttons ? E('td', { 'class': 'td cbi-section-actions' }, E('div', { 'style': 'display:grid;grid-template-columns:1fr 1fr;gap:3px' }, buttons)) : ''
 			]),
 			update: (now) => {
 				const is = this.status.services[service].servers[server];
