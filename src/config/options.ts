@@ -233,7 +233,7 @@ export const watchdogOptions = {
     single(
       duration('50ms', '1h'),
       '1s',
-      'Time from one probe of a server to the next. While a probe still waits for its answer the next one is not sent; it follows when that has ended.',
+      'Time from one probe of a server to the next. While a probe still waits for its answer the next one is not sent; it follows when that has ended. A server that refuses connections is asked again sooner.',
     ),
   ),
   timeout: only(

@@ -118,6 +118,7 @@ export class HealthMonitor {
       this.#turns.set(probe, now);
     }
     probe.note(result, now);
+    if (result.refused && probe.doubts) this.#hastenTurn(probe, now + probe.soon);
     let suspects: Standing[] | undefined;
     const { server } = probe;
     if (result.passed && !server.clear) {
@@ -220,15 +221,18 @@ export class HealthMonitor {
     this.#probes.set(planned.key, probe);
   }
 
-  /** Spreads the probes of each interval evenly over it, in the order of the plan. */
+  /**
+   * Spreads the probes of each interval evenly over it, in the order of the plan, but those of one server as far from each
+   * other as can be: whichever comes first finds its death.
+   */
   #spread(now: number): void {
-    const groups = new Map<number, WatchedProbe[]>();
+    const groups = new Map<number, Map<WatchedServer, WatchedProbe[]>>();
     for (const probe of this.#probes.values()) {
-      const group = groups.get(probe.interval);
-      if (group) group.push(probe);
-      else groups.set(probe.interval, [probe]);
+      const group = groups.get(probe.interval) ?? new Map<WatchedServer, WatchedProbe[]>();
+      groups.set(probe.interval, group.set(probe.server, [...(group.get(probe.server) ?? []), probe]));
     }
-    for (const [interval, group] of groups) {
+    for (const [interval, byServer] of groups) {
+      const group = inTurns([...byServer.values()]);
       group.forEach((probe, index) => {
         probe.phase = Math.floor((interval * index) / group.length);
         const fresh = probe.place < 0 && !probe.running;
@@ -240,10 +244,12 @@ export class HealthMonitor {
   /** Asks a server soon whether it is true what is said of it. */
   #hasten(server: WatchedServer, now: number): void {
     for (const probe of this.#probes.values()) {
-      if (probe.server === server && probe.place >= 0 && probe.at > now + ASKED_WITHIN) {
-        this.#turns.set(probe, now + ASKED_WITHIN);
-      }
+      if (probe.server === server) this.#hastenTurn(probe, now + ASKED_WITHIN);
     }
+  }
+
+  #hastenTurn(probe: WatchedProbe, at: number): void {
+    if (probe.place >= 0 && probe.at > at) this.#turns.set(probe, at);
   }
 
   #expire(now: number): readonly Change[] {
@@ -270,6 +276,12 @@ export class HealthMonitor {
     }
     return changes.length > 0 ? changes : NO_CHANGES;
   }
+}
+
+/** The first of each list, then the second of each, and so on. */
+function inTurns<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, turn) => lists.flatMap((list) => list.slice(turn, turn + 1))).flat();
 }
 
 /** Names of sections hold no slash. */

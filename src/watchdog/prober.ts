@@ -23,6 +23,10 @@ export interface ProbeResult {
   readonly passed: boolean;
   /** Milliseconds from request to answer; absent where none came. */
   readonly latency?: number;
+  /**
+   * Of a failure: the server itself has refused or reset the connection. Nobody listens there, which no lost packet looks like.
+   */
+  readonly refused?: boolean;
   /** A few words, such as `timed out`, `connection refused`, `status 503`; of a success, e.g. `status 200`. */
   readonly reason: string;
 }

@@ -8,6 +8,11 @@ import type { WatchedServer } from './watched-server.ts';
 /** A first probe is not put off for longer than this, however long the interval; milliseconds. */
 const FIRST_WITHIN = 1000;
 
+/** A server that has refused is asked again after this part of the interval … */
+const SOON = 1 / 4;
+/** … but not before so many milliseconds, which is as often as anybody may be asked. */
+const SOONEST = 50;
+
 /** Results of a probe as one watchdog counts them. */
 export interface Counter {
   readonly probe: WatchedProbe;
@@ -64,6 +69,16 @@ export class WatchedProbe implements Timed {
     const { interval, phase } = this;
     const next = now + interval - ((((now - phase) % interval) + interval) % interval);
     return next - now < interval / 2 ? next + interval : next;
+  }
+
+  /** Milliseconds until a server is asked again that has refused: its process has gone, or is just starting again. */
+  get soon(): number {
+    return Math.max(this.interval * SOON, SOONEST);
+  }
+
+  /** True where it has failed, but not yet as often as it takes. */
+  get doubts(): boolean {
+    return this.run < 0 && this.counters.some((counter) => judge(counter));
   }
 
   note(result: ProbeResult, now: number): void {

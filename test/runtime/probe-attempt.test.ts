@@ -60,4 +60,21 @@ test('a silent server is found all the same', async () => {
   assert.ok(after >= 300, `after ${after} ms`);
 });
 
+test('a refusal is told from silence, and from answers that are merely wrong', async () => {
+  for (const reason of ['connection refused', 'connection reset']) {
+    const { probe, ended } = attempt(200);
+    probe.fail(reason);
+    const { passed, refused, latency } = await ended;
+    assert.equal([passed, refused, typeof latency], [false, true, 'number'], reason);
+  }
+  for (const end of [
+    (probe: Attempt) => probe.fail('host unreachable'),
+    (probe: Attempt) => probe.reject('status 503'),
+  ]) {
+    const { probe, ended } = attempt(200);
+    end(probe);
+    assert.is((await ended).refused, undefined);
+  }
+});
+
 test.run();

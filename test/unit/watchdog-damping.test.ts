@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GRAIN } from '../../src/watchdog/monitor.ts';
 import { Damping } from '../../src/watchdog/damping.ts';
-import { Drill, refused, web, well } from './watchdog-drill.ts';
+import { Drill, unwell, web, well } from './watchdog-drill.ts';
 
 test('damping: the penalty halves in a half-life, and has a ceiling', () => {
   const damping = new Damping(30_000);
@@ -90,7 +90,7 @@ test('damping: the same by probes that are fast enough to see it', () => {
     fc.property(rhythm, ({ interval, rise, fall, phase }) => {
       const lines = [`interval '${interval}ms'`, "timeout '50ms'", `rise '${rise}'`, `fall '${fall}'`];
       const drill = new Drill(web(["option type 'tcp'", ...lines.map((line) => `option ${line}`)].join('\n')));
-      drill.answer = (_, at) => (at < 61_000 && (at + phase) % 600 < 300 ? refused : well);
+      drill.answer = (_, at) => (at < 61_000 && (at + phase) % 600 < 300 ? unwell : well);
       drill.run(61_000);
       assert.ok(drill.changes.filter(({ text }) => text.startsWith('web/anna')).length <= mostSeen);
       drill.run(61_000 + 4 * 30_000 + (rise + 1) * (interval + GRAIN));

@@ -2,6 +2,7 @@ import { loadConfiguration } from '../../src/config/validate.ts';
 import type { Model } from '../../src/config/model.ts';
 import { type Change, HealthMonitor, type Probe } from '../../src/watchdog/monitor.ts';
 import { type ProbePlan, planProbes } from '../../src/watchdog/plan.ts';
+import type { ProbeResult } from '../../src/watchdog/prober.ts';
 
 /** The model of a text without errors. */
 export function modelOf(uci: string): Model {
@@ -39,10 +40,11 @@ ${watchdogs.map((lines, index) => `\nconfig watchdog 'w${index + 1}'\n${lines.re
 }
 
 /** What a probe gets: an answer after so many milliseconds, or (`undefined`) none until its timeout. */
-export type Answer = { readonly passed: boolean; readonly after: number; readonly reason?: string } | undefined;
+export type Answer = (Omit<ProbeResult, 'reason'> & { readonly after: number; readonly reason?: string }) | undefined;
 
 export const well: Answer = { passed: true, after: 1 };
-export const refused: Answer = { passed: false, after: 1, reason: 'connection refused' };
+export const unwell: Answer = { passed: false, after: 1, reason: 'status 503' };
+export const refused: Answer = { passed: false, refused: true, after: 1, reason: 'connection refused' };
 
 interface Started {
   readonly at: number;
@@ -60,8 +62,7 @@ export class Drill {
   readonly #pending: {
     readonly at: number;
     readonly probe: Probe;
-    readonly passed: boolean;
-    readonly reason: string;
+    readonly result: ProbeResult;
   }[] = [];
 
   constructor(uci: string, now = 1000) {
@@ -90,8 +91,7 @@ export class Drill {
       this.now = at;
       if (ended && ended.at <= at) {
         this.#pending.shift();
-        const { probe, passed, reason } = ended;
-        this.note(this.monitor.result(probe, { passed, reason }, at));
+        this.note(this.monitor.result(ended.probe, ended.result, at));
       } else this.#advance();
     }
     this.now = until;
@@ -108,13 +108,9 @@ export class Drill {
     this.note(changes);
     for (const probe of start) {
       this.started.push({ at: this.now, probe });
-      const answer = this.answer(probe, this.now);
-      this.#pending.push({
-        at: this.now + (answer?.after ?? probe.timeout),
-        probe,
-        passed: answer?.passed ?? false,
-        reason: answer?.reason ?? (answer?.passed ? 'answered' : 'timed out'),
-      });
+      const { after, ...answer } = this.answer(probe, this.now) ?? { passed: false, after: probe.timeout };
+      const result = { reason: answer.passed ? 'answered' : 'timed out', ...answer };
+      this.#pending.push({ at: this.now + after, probe, result });
     }
   }
 }

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Answer, Drill, refused, web, well } from './watchdog-drill.ts';
+import { type Answer, Drill, unwell, web, well } from './watchdog-drill.ts';
 
 const alive = "option type 'tcp'\noption interval '100ms'\noption timeout '100ms'\nlist server 'anna'";
 
@@ -27,19 +27,19 @@ test('judgement: a server is up until it has been asked', () => {
 
 test('judgement: down after so many failures in a row, from the very first', () => {
   const drill = new Drill(web(`${alive}\noption fall '2'`));
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1050);
   assert.is(drill.verdict(), 'up: not judged yet');
   drill.run(1150);
-  assert.equal(drill.changes, [{ at: 1101, text: 'web/anna down: w1: connection refused' }]);
+  assert.equal(drill.changes, [{ at: 1101, text: 'web/anna down: w1: status 503' }]);
   const health = drill.monitor.verdict('web', 'anna');
   assert.is(health?.since, 1101);
-  assert.equal(health?.lastProbe, { at: 1101, result: { passed: false, reason: 'connection refused' } });
+  assert.equal(health?.lastProbe, { at: 1101, result: { passed: false, reason: 'status 503' } });
 });
 
 test('judgement: one success among failures begins the count anew', () => {
   const drill = new Drill(web(`${alive}\noption fall '3'`));
-  drill.answer = (_, at) => (Math.floor(at / 100) % 3 === 0 ? well : refused);
+  drill.answer = (_, at) => (Math.floor(at / 100) % 3 === 0 ? well : unwell);
   drill.run(20_000);
   assert.equal(drill.changes, []);
   assert.ok(drill.started.length > 180);
@@ -47,10 +47,10 @@ test('judgement: one success among failures begins the count anew', () => {
 
 test('judgement: back after so many successes in a row, one failure among them begins the count anew', () => {
   const drill = new Drill(web(`${alive}\noption fall '1'\noption rise '3'`));
-  drill.answer = script([0, refused], [2000, well], [2200, refused], [2300, well]);
+  drill.answer = script([0, unwell], [2000, well], [2200, unwell], [2300, well]);
   drill.run(3000);
   assert.equal(drill.changes, [
-    { at: 1001, text: 'web/anna down: w1: connection refused' },
+    { at: 1001, text: 'web/anna down: w1: status 503' },
     { at: 2501, text: 'web/anna up: w1: answered' },
   ]);
 });
@@ -66,13 +66,13 @@ test('judgement: up while all watchdogs are content, each by its own count', () 
   const drill = new Drill(
     web(`${steady}\noption fall '1'\noption rise '1'`, `${steady}\noption fall '4'\noption rise '5'`),
   );
-  drill.answer = script([0, well], [2000, refused], [2100, well], [3000, refused], [3500, well]);
+  drill.answer = script([0, well], [2000, unwell], [2100, well], [3000, unwell], [3500, well]);
   drill.run(2050);
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
   drill.run(2150);
   assert.is(drill.verdict(), 'up: w1: answered');
   drill.run(3650);
-  assert.is(drill.verdict(), 'down: w2: connection refused');
+  assert.is(drill.verdict(), 'down: w2: status 503');
   drill.run(4000);
   assert.equal(
     drill.changes.map(({ at }) => at),
@@ -98,12 +98,12 @@ config service 'tls'
   const drill = new Drill(uci);
   drill.answer = ({ check, target }) =>
     (check.type === 'tcp' && target.port === 443) || (check.type === 'ping' && target.server === 'bert')
-      ? refused
+      ? unwell
       : well;
   drill.run(2500);
   assert.is(drill.verdict('anna', 'web').slice(0, 2), 'up');
-  assert.is(drill.verdict('anna', 'tls'), 'down: w2: connection refused');
-  assert.is(drill.verdict('bert', 'web'), 'down: w1: connection refused');
+  assert.is(drill.verdict('anna', 'tls'), 'down: w2: status 503');
+  assert.is(drill.verdict('bert', 'web'), 'down: w1: status 503');
   assert.is(drill.verdict('bert', 'tls').slice(0, 4), 'down');
 });
 
@@ -287,10 +287,10 @@ test('reports: overrule no probe, and are overruled by none', () => {
   drill.note(drill.monitor.report({ server: 'anna', up: false, reason: 'overloaded' }, 1500));
   drill.run(2000);
   assert.is(drill.verdict(), 'down: overloaded');
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(2500);
   drill.note(drill.monitor.report({ server: 'anna', up: true }, 2500));
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
 });
 
 test('reports: of one service, of an unknown server, and without time', () => {
@@ -304,40 +304,40 @@ test('reports: of one service, of an unknown server, and without time', () => {
 test('reload: who is down stays down, and counts go on', () => {
   const uci = web(`${alive}\noption fall '4'\noption rise '4'`);
   const drill = new Drill(uci);
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1250);
   drill.configure(uci);
   drill.run(1350);
-  assert.is(drill.verdict(), 'down: w1: connection refused', 'three failures before the reload, one after it');
+  assert.is(drill.verdict(), 'down: w1: status 503', 'three failures before the reload, one after it');
   drill.configure(uci);
   drill.configure(uci.replace("address '192.168.1.12'", "address '192.168.1.13'"));
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
   assert.is(drill.changes.length, 1);
 });
 
 test('reload: thresholds that change hold at once', () => {
   const uci = (fall: number): string => web(`${alive}\noption fall '${fall}'`);
   const drill = new Drill(uci(10));
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1550);
   assert.is(drill.verdict(), 'up: not judged yet');
   drill.configure(uci(5));
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
 });
 
 test('reload: another name for a watchdog makes no difference', () => {
   const uci = web(`${alive}\noption fall '1'`);
   const drill = new Drill(uci);
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1050);
   drill.configure(uci.replace("'w1'", "'renamed'"));
-  assert.is(drill.verdict(), 'down: renamed: connection refused');
+  assert.is(drill.verdict(), 'down: renamed: status 503');
 });
 
 test('reload: nor does it for one that has begun to answer', () => {
   const uci = web(`${alive}\noption fall '1'\noption rise '3'`);
   const drill = new Drill(uci);
-  drill.answer = script([0, refused], [1100, well]);
+  drill.answer = script([0, unwell], [1100, well]);
   drill.run(1250);
   drill.configure(uci.replace("'w1'", "'renamed'"));
   assert.is(drill.verdict().slice(0, 4), 'down');
@@ -347,11 +347,11 @@ test('reload: nor does it for one that has begun to answer', () => {
 
 test('reload: a service that moves to another device forgets nothing', () => {
   const drill = new Drill(web(`${alive}\noption fall '1'`));
-  drill.answer = script([0, refused], [2000, well]);
+  drill.answer = script([0, unwell], [2000, well]);
   drill.run(1250);
   drill.note(drill.monitor.report({ server: 'bert', up: false, reason: 'disk full' }, 1250));
   drill.configure(web(`${alive}\noption fall '1'`).replace("list port '80'", "$&\n\toption device 'br-dmz'"));
-  assert.is(drill.verdict('anna'), 'down: w1: connection refused');
+  assert.is(drill.verdict('anna'), 'down: w1: status 503');
   assert.is(drill.verdict('bert'), 'down: disk full');
   drill.run(2500);
   assert.is(drill.verdict('anna'), 'up: w1: answered');
@@ -359,12 +359,12 @@ test('reload: a service that moves to another device forgets nothing', () => {
 
 test('reload: who is down by a question that is no longer asked has to answer the new one first', () => {
   const drill = new Drill(web(`${alive}\noption fall '1'`));
-  drill.answer = ({ target }) => (target.port === 81 ? well : refused);
+  drill.answer = ({ target }) => (target.port === 81 ? well : unwell);
   drill.run(1250);
   drill.configure(web(`${alive}\noption port '81'`));
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
   drill.run(1260);
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
   drill.run(1500);
   assert.is(drill.verdict(), 'up: w1: answered');
   assert.is(drill.changes.length, 2);
@@ -380,22 +380,22 @@ test('reload: a new question takes nobody down who is up', () => {
 test('reload: a question too many', () => {
   const watchdogs = [`${alive}\noption fall '1'`, `${alive}\noption port '81'`] as const;
   const drill = new Drill(web(...watchdogs));
-  drill.answer = ({ target }) => (target.port === 81 ? well : refused);
+  drill.answer = ({ target }) => (target.port === 81 ? well : unwell);
   drill.run(1250);
-  assert.is(drill.verdict(), 'down: w1: connection refused');
+  assert.is(drill.verdict(), 'down: w1: status 503');
   drill.configure(web(watchdogs[1].replace('w2', 'w1')));
   assert.is(drill.verdict(), 'up: w1: answered', 'the other question has answers');
 });
 
 test('reload: without watchdogs nobody is down by probes', () => {
   const drill = new Drill(web(`${alive}\noption fall '1'`));
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1250);
   drill.configure(web());
   assert.is(drill.verdict(), 'up: not watched');
   assert.equal(
     drill.changes.map(({ text }) => text),
-    ['web/anna down: w1: connection refused', 'web/anna up: not watched'],
+    ['web/anna down: w1: status 503', 'web/anna up: not watched'],
   );
 });
 
@@ -413,7 +413,7 @@ test('reload: reports and evidence stay, unless the server is another machine', 
 
 test('reload: who is gone is unknown, and forgotten', () => {
   const drill = new Drill(web(`${alive}\noption fall '1'`));
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   drill.run(1250);
   const without = web(alive)
     .replace(/config server 'anna'[^]*?\n\n/, '')

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GRAIN } from '../../src/watchdog/monitor.ts';
 import { type Timed, TimeHeap } from '../../src/watchdog/time-heap.ts';
-import { Drill, refused, web } from './watchdog-drill.ts';
+import { Drill, refused, unwell, web, well } from './watchdog-drill.ts';
 
 test('heap: whatever is put in, moved and taken out, the earliest is on top', () => {
   const step = fc.record({ item: fc.nat(9), at: fc.integer({ min: 0, max: 20 }), out: fc.boolean() });
@@ -115,6 +115,63 @@ test('schedule: what still waits is not asked again before it has ended, and the
   );
 });
 
+test('schedule: the questions to one server are as far from each other as can be', () => {
+  const drill = new Drill(
+    web("option type 'ping'\noption interval '200ms'")
+      .replace("list ghost '192.0.2.1'", "$&\n\tlist ghost '2001:db8::1'")
+      .replace(/option address '192.168.1.(.*)'/g, "$&\n\toption address6 '2001:db8:1::$1'"),
+  );
+  drill.run(2000);
+  for (const server of ['anna', 'bert']) {
+    const times = drill.started.filter(({ probe }) => probe.target.server === server).map(({ at }) => at);
+    const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+    assert.ok(gaps.length > 8 && gaps.every((gap) => gap === 100), gaps.join(' '));
+  }
+});
+
+test('schedule: who has refused is asked again after a quarter of the interval, until it is out', () => {
+  const drill = new Drill(
+    web("option type 'tcp'\noption interval '400ms'\noption fall '3'\nlist server 'anna'\noption half_life '0'"),
+  );
+  drill.answer = (_, at) => (at >= 2000 && at < 4000 ? refused : well);
+  drill.run(5000);
+  assert.equal(
+    drill.started.map(({ at }) => at).filter((at) => at > 1900),
+    // Found, asked twice more, out; then in the old rhythm.
+    [2000, 2120, 2240, 2800, 3200, 3600, 4000, 4400, 4800],
+  );
+  assert.equal(
+    drill.changes.map(({ at }) => at),
+    [2241, 4401],
+  );
+});
+
+test('schedule: who has refused once is asked again soon, and then as before', () => {
+  const drill = new Drill(web("option type 'tcp'\noption interval '400ms'\nlist server 'anna'"));
+  drill.answer = (_, at) => (at === 2000 ? refused : well);
+  drill.run(3500);
+  assert.equal(
+    drill.started.map(({ at }) => at).filter((at) => at > 1900),
+    [2000, 2120, 2400, 2800, 3200],
+  );
+  assert.equal(drill.changes, []);
+});
+
+test('schedule: nobody is asked more often than every 50 ms, nor sooner for another failure than a refusal', () => {
+  const drill = new Drill(
+    web("option type 'tcp'\noption interval '50ms'\noption fall '100'\nlist server 'anna'\noption timeout '50ms'"),
+  );
+  drill.answer = () => refused;
+  drill.run(3000);
+  assert.ok(drill.started.length <= 41, String(drill.started.length));
+  for (const answer of [unwell, undefined]) {
+    const other = new Drill(web("option type 'tcp'\noption interval '400ms'\nlist server 'anna'"));
+    other.answer = () => answer;
+    other.run(2999);
+    assert.is(other.started.length, answer ? 6 : 2);
+  }
+});
+
 test('schedule: a timeout as long as the interval costs no turns', () => {
   const drill = new Drill(web("option type 'ping'\nlist server 'anna'"));
   drill.answer = () => undefined;
@@ -159,10 +216,10 @@ test('schedule: frequent reloads that change the spread starve nobody', () => {
 test('schedule: a probe under way through a reload counts, one that is no longer planned does not', () => {
   const uci = web("option type 'tcp'\noption fall '1'\nlist server 'anna'");
   const drill = new Drill(uci);
-  drill.answer = () => refused;
+  drill.answer = () => unwell;
   const [probe] = drill.monitor.advance(1000).start;
   assert.ok(probe);
-  const failed = { passed: false, reason: 'connection refused' };
+  const failed = { passed: false, reason: 'status 503' };
   drill.configure(uci);
   assert.is(drill.monitor.result(probe, failed, 1001).length, 1);
   assert.is(drill.monitor.result(probe, failed, 1002).length, 0, 'the same result twice');

@@ -46,7 +46,8 @@ export class Attempt {
   }
 
   fail(reason: string): void {
-    this.#end({ passed: false, reason });
+    if (REFUSALS.has(reason)) this.#end({ passed: false, latency: monotonic() - this.#begin, refused: true, reason });
+    else this.#end({ passed: false, reason });
   }
 
   /** An answer came, and it was the wrong one. */
@@ -93,6 +94,9 @@ export class Attempt {
     this.#done(result);
   }
 }
+
+/** What only an answer of the server, or of a firewall before it, can have been the reason for. */
+const REFUSALS: ReadonlySet<string> = new Set(['connection refused', 'connection reset']);
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'not permitted',
