@@ -12,13 +12,14 @@
  */
 #define _GNU_SOURCE
 #include "client-socket.h"
+#include "command-lines.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-enum { LINE = 4096, EVENTS = 256, MOST = 65536, COMMANDS = 65536 };
+enum { LINE = 4096, EVENTS = 256, MOST = 65536 };
 
 struct conversation {
 	int fd;
@@ -146,27 +147,6 @@ static void obey(char *command)
 		fprintf(stderr, "traffic-client: not understood: %s\n", command);
 }
 
-/* Reads what waits on standard input; false at its end. */
-static int obey_all(void)
-{
-	static char buffer[COMMANDS];
-	static size_t filled;
-	char *begin = buffer, *end;
-	ssize_t length = read(STDIN_FILENO, buffer + filled, sizeof buffer - filled);
-
-	if (length <= 0)
-		return 0;
-	filled += (size_t)length;
-	while ((end = memchr(begin, '\n', filled - (size_t)(begin - buffer)))) {
-		*end = '\0';
-		obey(begin);
-		begin = end + 1;
-	}
-	filled -= (size_t)(begin - buffer);
-	memmove(buffer, begin, filled);
-	return 1;
-}
-
 int main(void)
 {
 	struct rlimit files = { MOST, MOST };
@@ -183,7 +163,7 @@ int main(void)
 			unsigned id = events[i].data.u32;
 
 			if (id == MOST) {
-				if (!obey_all())
+				if (!obey_all(obey))
 					return 0;
 			} else if (conversations[id] && !conversations[id]->connected) {
 				finish_connect(id);

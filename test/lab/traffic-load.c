@@ -22,6 +22,7 @@
  */
 #define _GNU_SOURCE
 #include "client-socket.h"
+#include "command-lines.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, COMMANDS = 65536, TICK = 5 };
+enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5 };
 
 struct origin {
 	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
@@ -258,7 +259,7 @@ static void open_new(double time)
 	}
 }
 
-static void obey(const char *command)
+static void obey(char *command)
 {
 	char kind[4], source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
 	unsigned id, port, number;
@@ -278,27 +279,6 @@ static void obey(const char *command)
 	} else {
 		fprintf(stderr, "traffic-load: not understood: %s\n", command);
 	}
-}
-
-/* Reads what waits on standard input; false at its end. */
-static int obey_all(void)
-{
-	static char buffer[COMMANDS];
-	static size_t filled;
-	char *begin = buffer, *end;
-	ssize_t length = read(STDIN_FILENO, buffer + filled, sizeof buffer - filled);
-
-	if (length <= 0)
-		return 0;
-	filled += (size_t)length;
-	while ((end = memchr(begin, '\n', filled - (size_t)(begin - buffer)))) {
-		*end = '\0';
-		obey(begin);
-		begin = end + 1;
-	}
-	filled -= (size_t)(begin - buffer);
-	memmove(buffer, begin, filled);
-	return 1;
 }
 
 int main(void)
@@ -322,7 +302,7 @@ int main(void)
 			const struct flow *flow = id == MOST ? NULL : flows[id];
 
 			if (id == MOST) {
-				if (!obey_all())
+				if (!obey_all(obey))
 					return 0;
 			} else if (flow && event_data(id, flow) == events[i].data.u64) {
 				(flow->connected ? hear : finish_connect)(id);
