@@ -5,12 +5,14 @@ BUILD := $(CURDIR)/build
 SOURCES = $(shell find src -name '*.ts' -not -path 'src/native/*')
 NATIVE = $(wildcard src/native/*.[ch])
 BUNDLE := $(BUILD)/lib/oneip/oneip.js
-# Who may do what over ubus and over HTTP, and completion for bash.
-SHARED := usr/share/acl.d/oneip.json usr/share/rpcd/acl.d/oneip.json usr/share/bash-completion/completions/oneip
-# What procd, the first start after an installation, and sysupgrade need.
-SYSTEM := etc/capabilities/oneip.json etc/uci-defaults/oneip lib/upgrade/keep.d/oneip
+RUNTIME := $(BUILD)/bin/oneip-runtime
+TARBALL := $(BUILD)/dist/oneip-$(VERSION).tar.gz
+# Runtimes that run here under emulation, and those of them that get a package; see src/build/target.sh.
+TARGETS := x86_64 aarch64 mips
+PACKAGED := x86_64 aarch64
 
-.PHONY: help setup build runtime sanitized tools demo test test-full lint bench install clean
+.PHONY: help setup setup-cross build runtime sanitized tools demo test test-full test-foreign lint bench
+.PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
 	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
@@ -19,9 +21,16 @@ help:
 	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
+	@echo 'make dist       the release tarball; its hash goes into the feed'
+	@echo 'make ipk        packages for opkg, without OpenWrt'\''s SDK'
+	@echo 'make test-foreign  unit and runtime tests with musl, on aarch64 and on mips, by emulation'
 
 setup:
 	@src/build/setup.sh
+
+# Compilers and emulators for other processors, too.
+setup-cross:
+	@src/build/setup.sh cross
 
 $(BUILD)/quickjs/quickjs.c: src/build/quickjs.sh
 	@src/build/quickjs.sh $(BUILD)/quickjs
@@ -68,16 +77,49 @@ lint: setup
 test: build sanitized tools lint
 	@node test/run.mjs
 
-test-full: build sanitized tools lint
+test-full: build sanitized tools lint ipk
 	@node test/run.mjs --full
+	@$(MAKE) --no-print-directory test-foreign
 
 install: build
-	install -d $(DESTDIR)/usr/bin $(DESTDIR)/etc/config
-	install -m 755 $(BUILD)/bin/oneip-runtime $(DESTDIR)/usr/bin/oneip-runtime
-	install -m 755 $(BUNDLE) $(DESTDIR)/usr/bin/oneip
-	test -e $(DESTDIR)/etc/config/oneip || install -m 600 files/etc/config/oneip $(DESTDIR)/etc/config/oneip
-	install -D -m 755 files/etc/init.d/oneip $(DESTDIR)/etc/init.d/oneip
-	for file in $(SHARED) $(SYSTEM); do install -D -m 644 files/$$file $(DESTDIR)/$$file || exit 1; done
+	@$(MAKE) --no-print-directory install-runtime install-program
+
+# These two need no build: the packages are made by them, from the release tarball.
+install-runtime:
+	install -D -m 755 $(RUNTIME) "$(DESTDIR)/usr/bin/oneip-runtime"
+
+# All of files/, executable or not as it is there. The configuration is only root's to read, and one that is there stays.
+install-program:
+	install -D -m 755 $(BUNDLE) "$(DESTDIR)/usr/bin/oneip"
+	@cd files && find . -type f | sort | while read -r file; do \
+		installed="$(DESTDIR)/$${file#./}"; \
+		mode=$$(test -x "$$file" && echo 755 || echo 644); \
+		case $$file in ./etc/config/*) mode=600; test ! -e "$$installed" || continue ;; esac; \
+		echo "install -D -m $$mode files/$${file#./} $$installed"; \
+		install -D -m "$$mode" "$$file" "$$installed" || exit; \
+	done
+
+dist: setup
+	@$(MAKE) --no-print-directory $(BUNDLE)
+	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL)
+
+# Before a release: the tarball that these sources make is the one that the feed expects.
+dist-check: setup
+	@$(MAKE) --no-print-directory $(BUNDLE)
+	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL) --check
+
+# The runtime as the compiler of target $* makes it.
+target-runtime/%: setup-cross $(BUILD)/quickjs/quickjs.c
+	@src/build/target.sh $* $(BUILD)/target/$*
+	@$(MAKE) --no-print-directory -C src/native BUILD=$(BUILD)/target/$* QUICKJS_SRC=$(BUILD)/quickjs VERSION=$(VERSION) \
+		CC=$(BUILD)/target/$*/cc STRIP=$(BUILD)/target/$*/strip
+
+test-foreign: build $(addprefix target-runtime/,$(TARGETS))
+	@for target in $(TARGETS); do node test/run.mjs --target $$target || exit; done
+
+# The feed's own recipes pack what the release tarball holds.
+ipk: setup-cross dist $(BUILD)/quickjs/quickjs.c
+	@src/build/openwrt/build.sh $(TARBALL) $(BUILD) $(PACKAGED)
 
 clean:
 	rm -rf $(BUILD)

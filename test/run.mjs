@@ -2,6 +2,7 @@
 //
 //   node test/run.mjs [--only TEXT]                every test whose path holds TEXT
 //   node test/run.mjs --full [--only TEXT]         the long form of those that have one
+//   node test/run.mjs --target NAME [--only TEXT]  those of the runtime, in the one that was built for another target
 //   node test/run.mjs --program FILE -- ARGUMENTS  one program
 //
 // Unit tests run in Node and in the runtime; tests of bindings run in the runtime, plain and with sanitizers; tests of the
@@ -11,6 +12,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { skipping } from './foreign/skipping.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const output = join(root, 'build/test');
@@ -18,6 +20,8 @@ const runtime = join(root, 'build/bin/oneip-runtime');
 const sanitized = join(root, 'build/native-asan/oneip-runtime');
 const words = process.argv.slice(2);
 const full = words.includes('--full');
+const optionOf = (name) => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined);
+const target = optionOf('--target');
 const colour = process.stdout.isTTY ? (code, text) => `\x1b[${code}m${text}\x1b[0m` : (_, text) => text;
 
 async function bundle(file, platform) {
@@ -33,6 +37,7 @@ async function bundle(file, platform) {
     external: ['oneip:runtime'],
     define: { ONEIP_VERSION: '"test"' },
     banner: { js: `globalThis.ONEIP_FULL = ${full};` },
+    plugins: target ? [skipping(target, relative(root, file))] : [],
     logLevel: 'warning',
   });
   return outfile;
@@ -72,21 +77,32 @@ function testsIn(folder) {
 }
 
 async function runTests() {
-  const only = words.includes('--only') ? words[words.indexOf('--only') + 1] : '';
+  const only = optionOf('--only') ?? '';
   const jobs = [];
   const add = (folder, where, platform, command, environment = {}) => {
     // Those that wait for the kernel, other programs or the network.
-    const timed = ['runtime', 'qemu', 'lab', 'docs'].includes(folder);
+    const timed = ['runtime', 'qemu', 'lab', 'docs', 'package', 'luci/browser'].includes(folder);
     for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, timed });
   };
   const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
-  add('unit', 'node', 'neutral', [process.execPath]);
-  add('unit', 'runtime', 'neutral', [runtime]);
-  add('runtime', 'runtime', 'neutral', [runtime]);
-  add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
-  for (const folder of ['golden', 'docs', 'ubus', 'qemu', 'lab']) add(folder, 'node', 'node', [process.execPath]);
+  if (target) {
+    const foreign = [join(root, 'build/target', target, 'oneip-runtime')];
+    for (const folder of ['unit', 'runtime']) add(folder, target, 'neutral', foreign);
+  } else {
+    add('unit', 'node', 'neutral', [process.execPath]);
+    add('unit', 'runtime', 'neutral', [runtime]);
+    add('runtime', 'runtime', 'neutral', [runtime]);
+    add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
+    for (const folder of ['golden', 'docs', 'ubus', 'luci', 'package', 'qemu', 'lab']) {
+      add(folder, 'node', 'node', [process.execPath]);
+    }
+  }
 
-  const hasLongForm = ({ file }) => !full || readFileSync(file, 'utf8').includes('ONEIP_FULL');
+  // A browser is installed for the long tests only.
+  if (full) add('luci/browser', 'chromium', 'node', [process.execPath]);
+
+  const hasLongForm = ({ file, where }) =>
+    !full || where === 'chromium' || readFileSync(file, 'utf8').includes('ONEIP_FULL');
   const wanted = jobs
     .filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only))
     .filter(hasLongForm);

@@ -16,6 +16,7 @@ await build({
   charset: 'utf8',
   legalComments: 'inline',
   // Names stay, since they make the stacks in a router's log readable; white space and dead code go.
+  sourcemap: 'external',
   minifyWhitespace: true,
   minifySyntax: true,
   banner: { js: '#!/usr/bin/oneip-runtime' },

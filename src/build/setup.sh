@@ -1,5 +1,7 @@
 #!/bin/sh
-# Installs what building and testing need, and nothing that is there already. Idempotent; takes a second where all is done.
+# Installs what building and testing need, and nothing that is there already: setup.sh [cross]
+#
+# With `cross`, compilers and emulators for other processors, too. Idempotent; takes a second where all is done.
 set -eu
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -14,6 +16,13 @@ packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-lig
 
 # A stock kernel in a virtual machine, for the tests that need one.
 if [ "$(dpkg --print-architecture)" = amd64 ]; then packages="$packages qemu-system-x86 busybox-static cpio"; fi
+
+if [ "${1:-}" = cross ]; then
+	packages="$packages qemu-user shellcheck gcc-mips-linux-gnu libc6-dev-mips-cross"
+	processor=$(dpkg --print-architecture)
+	[ "$processor" = amd64 ] || packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
+	[ "$processor" = arm64 ] || packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+fi
 
 missing=
 for package in $packages; do
