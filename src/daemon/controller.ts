@@ -18,21 +18,13 @@ import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
-import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
-import type { RulesetChange } from '../plan/ruleset-diff.ts';
-import { slotChange } from '../plan/slot-moves.ts';
 import { buildRuleset, differsInElements, withElements } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
-import { keptCounter, resetCounter, silenceCounter } from '../ruleset/transition.ts';
-import { nextDeadline, observe } from '../transition/state.ts';
-import type { KeptCounters } from '../transition/tally.ts';
 import type { Transition } from '../transition/transition.ts';
 import type { Allocate } from './allocator.ts';
-import type { Count, Router } from './router.ts';
-
-/** Milliseconds between looks at the counters of old connections: a tenth of the idle time, within these bounds. */
-const SHORTEST_SAMPLING = 100;
-const LONGEST_SAMPLING = 10_000;
+import { ConnectionSamples } from './connection-samples.ts';
+import { LoadedRuleset } from './loaded-ruleset.ts';
+import type { Router } from './router.ts';
 
 export interface ControllerOptions {
   readonly router: Router;
@@ -76,8 +68,8 @@ export class Controller {
   #observation: Observation | undefined;
   /** Number of times that something has changed. */
   #changes = 0;
-  /** What the kernel holds of ours; `undefined` = not known, so that the next load replaces it. */
-  #loaded: Ruleset | undefined;
+  readonly #loaded: LoadedRuleset;
+  readonly #samples: ConnectionSamples;
   #fleet: Fleet = new Map();
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
@@ -88,7 +80,6 @@ export class Controller {
   readonly #rosters = new RosterMemory();
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
-  #sampled = -Infinity;
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
   #configured: Promise<unknown> = Promise.resolve();
@@ -97,6 +88,8 @@ export class Controller {
   constructor(options: ControllerOptions, heritage: Heritage) {
     this.#options = options;
     this.#router = options.router;
+    this.#loaded = new LoadedRuleset(options.router);
+    this.#samples = new ConnectionSamples(() => options.router.counters());
     this.#numbers = heritage.numbers;
     this.#orders = heritage.orders;
   }
@@ -130,7 +123,7 @@ export class Controller {
 
   /** What the kernel holds of ours. */
   get loaded(): Ruleset | undefined {
-    return this.#loaded;
+    return this.#loaded.ruleset;
   }
 
   /**
@@ -208,7 +201,7 @@ export class Controller {
 
   /** Somebody else has touched our tables: what they hold is not known any more. */
   distrust(): void {
-    this.#loaded = undefined;
+    this.#loaded.distrust();
     this.lookAgain();
   }
 
@@ -229,11 +222,8 @@ export class Controller {
   /** Clock, in milliseconds, when time alone changes something: an order runs out, a transition ends; `Infinity` = never. */
   nextTurn(): number {
     const now = this.#options.clock();
-    const turns = [...this.#fleet.values()].flatMap(({ transition, roster, members }) => [
-      ...(transition ? [nextDeadline(transition), this.#sampled + samplingOf(roster.service)] : []),
-      ...(members.some(isGone) ? [now] : []),
-    ]);
-    return Math.min(nextExpiry(this.#orders, now), ...turns);
+    const isLeaving = [...this.#fleet.values()].some(({ members }) => members.some(isGone));
+    return Math.min(nextExpiry(this.#orders, now), this.#samples.next(this.#fleet), isLeaving ? now : Infinity);
   }
 
   /** Does nothing more; resolves when what was under way has ended, at its next step. */
@@ -269,10 +259,10 @@ export class Controller {
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
   #redistribute(before: Deployment, fleet: Fleet): void {
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
-    if (isSameDistribution(before, deployment) && this.#loaded) return this.#commit(fleet, before);
-    const known = this.#loaded;
-    if (known && differsInElements(before, deployment)) this.#move(known, withElements(known, deployment));
-    else this.#load(buildRuleset(deployment));
+    const known = this.#loaded.ruleset;
+    if (isSameDistribution(before, deployment) && known) return this.#commit(fleet, before);
+    if (known && differsInElements(before, deployment)) this.#loaded.moveElements(withElements(known, deployment));
+    else this.#loaded.load(buildRuleset(deployment));
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
   }
@@ -301,7 +291,7 @@ export class Controller {
     const seen = await this.#look();
     const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
     this.goOn();
-    this.#load(buildRuleset(known));
+    this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(network)) this.#options.log(line);
@@ -340,7 +330,7 @@ export class Controller {
 
   /** What is to be in force now. Changes nothing. */
   async #advance(model: Model, now: number): Promise<Fleet> {
-    const before = this.#sampleConnections(now);
+    const before = this.#loaded.ruleset ? this.#samples.take(this.#fleet, now) : this.#fleet;
     const stays = (service: string, server: string) => {
       const member = before.get(service)?.members.find((entry) => entry.server.name === server);
       return member?.state === 'up' || member?.state === 'draining';
@@ -357,7 +347,7 @@ export class Controller {
       const stand = standing(roster, decisions);
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
-      const canKeep = this.#loaded !== undefined;
+      const canKeep = this.#loaded.ruleset !== undefined;
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, now }));
     }
     return fleet;
@@ -365,25 +355,6 @@ export class Controller {
 
   #opinionOf(service: string, server: string): Opinion {
     return this.#options.opinionOf?.(service, server) ?? { up: true, reason: 'not watched' };
-  }
-
-  /** The fleet, with what the counters tell about old connections where it is time to ask them. */
-  #sampleConnections(now: number): Fleet {
-    const changing = [...this.#fleet].filter(([, { transition }]) => transition);
-    const isDue = changing.some(
-      ([, { roster, transition }]) =>
-        this.#sampled + samplingOf(roster.service) <= now || (transition && nextDeadline(transition) <= now),
-    );
-    if (!isDue || !this.#loaded) return this.#fleet;
-    this.#sampled = now;
-    const counters = this.#router.counters();
-    const fleet = new Map(this.#fleet);
-    for (const [name, squad] of changing) {
-      const { transition, ...rest } = squad;
-      const observed = transition && observe(transition, keptBy(name, counters), now);
-      fleet.set(name, { ...rest, ...(observed ? { transition: observed } : {}) });
-    }
-    return fleet;
   }
 
   #commit(fleet: Fleet, deployment: Deployment): void {
@@ -394,7 +365,7 @@ export class Controller {
     }
     const now = this.#options.clock();
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
-    if (begins) this.#sampled = now;
+    if (begins) this.#samples.begin(now);
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
     this.#fleet = fleet;
     const failures = formatFailures(failuresOf(fleet));
@@ -403,32 +374,6 @@ export class Controller {
     this.#deployment = deployment;
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
-  }
-
-  /** Loads a ruleset in which nothing but elements is another. */
-  #move(known: Ruleset, ruleset: Ruleset): void {
-    try {
-      this.#router.moveSlots(slotChange(known, ruleset));
-      this.#loaded = ruleset;
-    } catch {
-      // Whatever it is: libnftables tells what is wrong, or does it.
-      this.#load(ruleset);
-    }
-  }
-
-  #load(ruleset: Ruleset): void {
-    const known = this.#loaded;
-    const change = known ? textOf(diffRulesets(known, ruleset)) : textOf(replaceRuleset(ruleset));
-    if (change !== '') {
-      try {
-        this.#router.load(change);
-      } catch (error) {
-        if (!known) throw error;
-        // The kernel takes chains away with their device, so what is loaded may be less than we think; a whole load tells.
-        this.#router.load(textOf(replaceRuleset(ruleset)));
-      }
-    }
-    this.#loaded = ruleset;
   }
 
   #keepOrders(before: Orders): void {
@@ -467,32 +412,12 @@ function transitionIn(fleet: Fleet): (service: Service) => Transition | undefine
   return ({ name }) => fleet.get(name)?.transition?.transition;
 }
 
-/** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */
-function textOf({ commands }: RulesetChange): string {
-  return commands.length > 0 ? transaction(commands) : '';
-}
-
 /** The configuration with the servers that the services have now. */
 function modelOf(model: Model, fleet: Fleet): Model {
   return { ...model, services: model.services.map((service) => fleet.get(service.name)?.roster.service ?? service) };
 }
 
-/** The counters of old connections that the ruleset of a service has while a change is under way. */
-function keptBy(service: string, counters: ReadonlyMap<string, Count>): KeptCounters {
-  const prefix = keptCounter(service, '');
-  const ofServers = [...counters].filter(([name]) => name.startsWith(prefix));
-  return {
-    kept: new Map(ofServers.map(([name, { packets }]) => [name.slice(prefix.length), packets])),
-    reset: counters.get(resetCounter(service))?.packets ?? 0n,
-    silence: counters.get(silenceCounter(service))?.packets ?? 0n,
-  };
-}
-
 /** A server on its way out that keeps nothing any more: it goes with the next reconciliation. */
 function isGone({ provenance, state }: Member): boolean {
   return provenance === 'removing' && state !== 'draining';
-}
-
-function samplingOf({ idleTimeout }: Service): number {
-  return Math.min(Math.max(idleTimeout / 10, SHORTEST_SAMPLING), LONGEST_SAMPLING);
 }
