@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js';
+import { readColons, readDotted, writeColons } from './address-text.ts';
 
 /** Internet protocol version. */
 export type Family = 4 | 6;
@@ -20,12 +20,8 @@ export interface Prefix {
 
 /** Reads an address; `undefined` where the text is none. IPv4 takes four decimal parts only, IPv6 no zone. */
 export function parseAddress(text: string): Address | undefined {
-  if (!text.includes(':')) {
-    if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined;
-    return addressFromBytes(ipaddr.IPv4.parse(text).toByteArray());
-  }
-  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
-  return addressFromBytes(ipaddr.IPv6.parse(text).toByteArray());
+  const bytes = text.includes(':') ? readColons(text) : readDotted(text);
+  return bytes && addressFromBytes(bytes);
 }
 
 /** Makes an address of its 4 or 16 bytes in network order. */
@@ -33,7 +29,7 @@ export function addressFromBytes(bytes: ArrayLike<number>): Address {
   const copy = Uint8Array.from(bytes);
   if (copy.length === 4) return { family: 4, text: copy.join('.'), bytes: copy };
   if (copy.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${copy.length}`);
-  return { family: 6, text: new ipaddr.IPv6(Array.from(copy)).toRFC5952String(), bytes: copy };
+  return { family: 6, text: writeColons(copy), bytes: copy };
 }
 
 /** Reads `ADDRESS/LENGTH`, or a lone address as a prefix of full length; `undefined` where host bits are set. */
