@@ -22,16 +22,15 @@ const byPing = { alive: { type: 'ping', interval: '20s', timeout: '1s' } };
 test('a server process that is killed is out soon, and back when it answers again', () =>
   withLab({ servers: 8 }, (lab) =>
     withControl(lab, watched(lab, byTcp), async (control) => {
-      const [out, back, waited]: [number[], number[], number[]] = [[], [], []];
+      const [out, back]: [number[], number[]] = [[], []];
       const programs = new Map<string, ServerPrograms>(lab.programs.map((one) => [one.server.name, one]));
-      for (let number = 0; number < tries; number++) {
+      for (let number = 0; number < 2 * tries; number++) {
         const { name } = serverOf(lab, 1 + (number % 8));
         const running = programs.get(name);
         assert.ok(running);
         let begin = clock();
         const down = await turns(lab, control, 'down', name, () => killServer(running));
         out.push(down.time - begin);
-        waited.push(down.waited);
         assert.is((await control.server('web', name)).decider, 'watchdog');
         const up = await turns(lab, control, 'up', name, async () => {
           programs.set(name, await restartServer(running));
@@ -40,32 +39,19 @@ test('a server process that is killed is out soon, and back when it answers agai
         back.push(up.time - begin);
       }
       figure(`killed process to new table, tcp at 200 ms × fall 2: ${summary(out)}; back, rise 2: ${summary(back)}`);
-      figure(`in which the daemon waited for a CPU: ${summary(waited)}`);
-      const own = ownTimes(out, waited);
-      // Wanted are 500 ms; on two cores beside another test it was 503 ms in the middle and 615 ms at worst.
-      assert.ok((own[tries >> 1] ?? NaN) <= 600 && (own.at(-1) ?? NaN) <= 800, `out after ${summary(out)}`);
+      assert.ok(Math.max(...out) <= 500, `out after ${summary(out)}`);
       assert.ok(Math.max(...back) <= 1_500, `back after ${summary(back)}`);
     }),
   ));
-
-/** These times in order, without what the daemon waited for a CPU that others used. */
-function ownTimes(times: readonly number[], waited: readonly number[]): number[] {
-  return times.map((time, index) => time - (waited[index] ?? 0)).sort((one, other) => one - other);
-}
-
-/** What it takes when nobody else uses the machine: the shortest of many, since what others do adds to all the others. */
-function cheapest(times: readonly number[], waited: readonly number[]): number {
-  return ownTimes(times, waited)[0] ?? NaN;
-}
 
 /** When the router's kernel told that a port has lost its carrier. */
 async function carrierLost({ router }: Lab, { port }: Server, cause: () => Promise<void>): Promise<number> {
   const monitor = router.start(['stdbuf', '-oL', 'ip', 'monitor', 'link']);
   const isLoss = (line: string) => (new RegExp(`${port}@.*NO-CARRIER`).test(line) ? clock() : undefined);
-  // Whether it listens yet is seen by a change that we make ourselves.
-  const listens = monitor.waitFor((line) => (line.includes('lan0') ? true : undefined));
+  // Whether it listens yet is seen by a change that we make ourselves, and that is nothing to the daemon.
+  const listens = monitor.waitFor((line) => (line.startsWith('1: lo:') ? true : undefined));
   for (let heard = false; !heard;) {
-    await router.ip(['link set lan0 mtu 1499', 'link set lan0 mtu 1500']);
+    await router.ip(['link set lo alias heard']);
     heard = await Promise.race([listens, elapse(50).then(() => false)]);
   }
   const told = monitor.waitFor(isLoss);
@@ -75,18 +61,15 @@ async function carrierLost({ router }: Lab, { port }: Server, cause: () => Promi
   return time;
 }
 
-/**
- * Servers, and the milliseconds that it may take at best on a machine that others use, too: a quarter of all slots are 4096
- * changes of elements, a sixteenth are 1024. Wanted are 50 ms.
- */
+/** Servers, and milliseconds at best. Wanted are 50, which are tight where a quarter of all slots move and others use the machine. */
 for (const [count, limit] of [
-  [4, 150],
-  [16, 100],
+  [4, 75],
+  [16, 50],
 ] as const) {
   test(`a cut cable takes one of ${count} servers out at once, and the mended one brings it back`, () =>
     withLab({ servers: count }, (lab) =>
       withControl(lab, watched(lab, byPing, { service: { idle_timeout: '1s', learn_time: '0s' } }), async (control) => {
-        const [times, waited]: [number[], number[]] = [[], []];
+        const times: number[] = [];
         for (let number = 0; number < tries; number++) {
           const server = serverOf(lab, 1 + (number % count));
           let known = 0;
@@ -94,18 +77,16 @@ for (const [count, limit] of [
             known = await carrierLost(lab, server, () => cutCable(server));
           });
           times.push(down.time - known);
-          waited.push(down.waited);
           const heard = control.events.length;
           await turns(lab, control, 'up', server.name, () => mendCable(server));
           // The next one shall fail in the steady state.
           await control.until(({ action }) => action === 'transition', 5_000, heard);
         }
-        figure(`carrier lost (netlink) to new table, ${count} servers: ${summary(times)}`);
         figure(
-          `in which the daemon waited for a CPU: ${summary(waited)}; without that ${cheapest(times, waited).toFixed(1)} ms at best`,
+          `carrier lost (netlink) to new table, ${count} servers: ${summary(times)}, best ${Math.min(...times).toFixed(1)} ms`,
         );
-        const shortest = cheapest(times, waited);
-        assert.ok(shortest > 0 && shortest <= limit, `${shortest} ms at best; ${summary(times)}`);
+        // The shortest is what it takes; the others have waited for a processor, too, where somebody else uses this machine.
+        assert.ok(Math.min(...times) <= limit, summary(times));
       }),
     ));
 }

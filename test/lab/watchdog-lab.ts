@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { families, ghostPlaces, wanClient } from './addresses.ts';
 import { LabBus } from './bus.ts';
@@ -74,11 +73,6 @@ export async function setServer(
   await control.order('set_server', { server, service: 'web', state, ...more });
 }
 
-/** An event, and how long the daemon stood in line for a CPU meanwhile, in milliseconds: others may use the machine too. */
-export interface Turn extends Heard {
-  readonly waited: number;
-}
-
 /** A server goes down, or comes up, by what `cause` does; resolves with the event, when the kernel's table says the same. */
 export async function turns(
   lab: Lab,
@@ -87,20 +81,10 @@ export async function turns(
   server: string,
   cause: () => Promise<unknown>,
   timeout = 5_000,
-): Promise<Turn> {
-  const before = waitedForCpu(lab);
-  const told = control
-    .told(action, server, timeout)
-    .then((event) => ({ ...event, waited: waitedForCpu(lab) - before }));
-  const [turn] = await Promise.all([told, cause()]);
+): Promise<Heard> {
+  const [event] = await Promise.all([control.told(action, server, timeout), cause()]);
   await assertInUse(lab, control, server, action === 'up');
-  return turn;
-}
-
-/** Milliseconds that the daemon has been ready to run and has not: the second number of its `schedstat`, in nanoseconds. */
-export function waitedForCpu({ daemon }: Lab): number {
-  const [, waited] = readFileSync(`/proc/${daemon.process.pid}/schedstat`, 'utf8').split(' ');
-  return Number(waited) / 1e6;
+  return event;
 }
 
 /** The daemon and the kernel agree on whether a server gets clients. */
