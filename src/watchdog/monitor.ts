@@ -117,6 +117,7 @@ export class HealthMonitor {
       probe.waiting = false;
       this.#turns.set(probe, now);
     }
+    if (!result.passed && probe.order <= probe.server.excused) return NO_CHANGES;
     probe.note(result, now);
     if (result.refused && probe.doubts) this.#hastenTurn(probe, now + probe.soon);
     let suspects: Standing[] | undefined;
@@ -165,7 +166,7 @@ export class HealthMonitor {
   acquit(source: EvidenceSource, server: string, device: string, now: number, family?: Family): readonly Change[] {
     const accused = this.#servers.get(serverKey(device, server));
     if (!accused || accused.clear) return NO_CHANGES;
-    accused.acquit(source, family);
+    if (accused.acquit(source, family) && source !== 'icmp') this.#excuse(accused);
     return this.#assess(accused.standings, now);
   }
 
@@ -239,6 +240,15 @@ export class HealthMonitor {
         if (fresh) this.#turns.set(probe, probe.firstTurn(now, index, group.length));
       });
     }
+  }
+
+  /**
+   * A server can be reached again. What went unanswered meanwhile tells of then, and so does what is still under way: without
+   * this, a server whose cable is back would be taken out by the last question that got lost on it.
+   */
+  #excuse(server: WatchedServer): void {
+    server.excused = ++this.#order;
+    for (const probe of this.#probes.values()) if (probe.server === server) probe.forgetDoubts();
   }
 
   /** Asks a server soon whether it is true what is said of it. */

@@ -81,6 +81,11 @@ export class WatchedProbe implements Timed {
     return this.run < 0 && this.counters.some((counter) => judge(counter));
   }
 
+  /** Counts failures anew, but for those that have taken the server down: only successes bring it back. */
+  forgetDoubts(): void {
+    if (this.run < 0 && this.counters.every(({ up }) => up)) this.run = 0;
+  }
+
   note(result: ProbeResult, now: number): void {
     this.last = result;
     this.lastAt = now;

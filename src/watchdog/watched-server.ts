@@ -28,6 +28,8 @@ export class WatchedServer {
   standings: Standing[] = [];
   /** Families in which a probe would find ICMP errors to be over. */
   readonly probed = new Set<Family>();
+  /** Failures of probes that were begun up to this place in the order of all that happened do not count. */
+  excused = 0;
   #evidence: Evidence[] = [];
 
   constructor({ server, device, addresses }: Subject) {
@@ -39,6 +41,7 @@ export class WatchedServer {
   /** Goes on from what was known before a reload. */
   inherit(before: WatchedServer): void {
     this.#evidence = before.#evidence;
+    this.excused = before.excused;
   }
 
   /** True where nothing speaks against it. */
@@ -61,8 +64,11 @@ export class WatchedServer {
     return known < 0;
   }
 
-  acquit(source: EvidenceSource, family: Family | undefined): void {
+  /** False where it was not known. */
+  acquit(source: EvidenceSource, family: Family | undefined): boolean {
+    const before = this.#evidence.length;
     this.#keep((evidence) => evidence.source !== source || (family !== undefined && evidence.family !== family));
+    return this.#evidence.length < before;
   }
 
   /** A probe that was begun after `order` was answered. */

@@ -219,6 +219,26 @@ test('evidence: a server that stays dead is down without interruption until it h
   assert.is(drill.changes.length, 2);
 });
 
+test('evidence: what was lost while the link was down does not count once it is up again', () => {
+  const drill = new Drill(web(`${alive}\noption fall '2'`));
+  drill.run(1950);
+  drill.answer = () => undefined;
+  drill.note(drill.monitor.accuse('link', 'anna', 'br-lan', 'no carrier', 1950));
+  drill.run(2150);
+  assert.is(drill.monitor.verdict('web', 'anna')?.lastProbe?.result.passed, false, 'one has failed');
+  drill.answer = () => well;
+  drill.note(drill.monitor.acquit('link', 'anna', 'br-lan', 2150));
+  drill.run(5000);
+  assert.equal(
+    drill.changes.map(({ at, text }) => `${at} ${text.slice(0, 13)}`),
+    ['1950 web/anna down', '2150 web/anna up: '],
+    'neither that failure nor the probe under way takes it down again',
+  );
+  drill.answer = () => undefined;
+  drill.run(5400);
+  assert.is(drill.verdict(), 'down: w1: timed out', 'later ones do');
+});
+
 test('evidence: an ICMP error against a server that no probe watches is forgotten after 10 s, other evidence is not', () => {
   for (const watchdog of [undefined, "option type 'arp'\noption interval '1h'", "option type 'ubus'"]) {
     const drill = new Drill(watchdog === undefined ? web() : web(watchdog));
