@@ -1,5 +1,5 @@
 import { Socket, littleEndian } from 'oneip:runtime';
-import type { BpfInstruction } from '../netlink/filter.ts';
+import type { BpfInstruction } from '../netlink/bpf.ts';
 import { decodeMessages } from '../netlink/message.ts';
 import type { NetlinkMessage } from '../netlink/message.ts';
 

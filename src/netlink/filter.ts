@@ -1,30 +1,30 @@
 import { encodeUtf8 } from '../net/utf8.ts';
+import {
+  ADD,
+  ADD_INDEX,
+  AND,
+  COPY_TO_INDEX,
+  DROP,
+  JUMP_EQUAL,
+  KEEP,
+  LOAD_BYTE,
+  LOAD_BYTE_INDEXED,
+  LOAD_HALF_INDEXED,
+  LOAD_INDEX,
+  LOAD_STORED,
+  LOAD_WORD_INDEXED,
+  SHIFT_LEFT,
+  STORE,
+  STORE_INDEX,
+  jumpsUnless,
+} from './bpf.ts';
+import type { BpfInstruction, Condition } from './bpf.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 
 // Classic BPF programs that netlink sockets run on what is multicast to them (`sk_filter` in `do_one_broadcast`): what they
 // drop wakes nobody and cannot overflow the socket.
 
-/** An instruction: code, jump where true, jump where false, operand (include/uapi/linux/filter.h). */
-export type BpfInstruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
-
-const LOAD_BYTE = 0x30; // A = packet[k]
-const LOAD_BYTE_INDEXED = 0x50; // A = packet[X + k]
-const LOAD_WORD_INDEXED = 0x40; // A = packet[X + k … X + k + 3], in network order
-const LOAD_HALF_INDEXED = 0x48; // A = packet[X + k … X + k + 1], in network order
-const LOAD_INDEX = 0x01; // X = k
-const COPY_TO_INDEX = 0x07; // X = A
-const LOAD_STORED = 0x61; // X = M[k]
-const STORE = 0x02; // M[k] = A
-const STORE_INDEX = 0x03; // M[k] = X
-const ADD_INDEX = 0x0c; // A += X
-const ADD = 0x04; // A += k
-const AND = 0x54; // A &= k
-const SHIFT_LEFT = 0x64; // A <<= k
-const JUMP_EQUAL = 0x15; // A == k
-const RETURN = 0x06; // keep k bytes
-
 const LOADS_INDEXED = { 4: LOAD_WORD_INDEXED, 2: LOAD_HALF_INDEXED, 1: LOAD_BYTE_INDEXED } as const;
-const WHOLE = 0xffffffff;
 const TYPE_OFFSET = 4;
 const MESSAGE_HEADER = 16;
 const RTM_PROTOCOL_OFFSET = MESSAGE_HEADER + 5;
@@ -44,8 +44,8 @@ export function routeProtocolFilter(protocol: number, littleEndian: boolean): Bp
     [JUMP_EQUAL, 0, 2, RTM_DELROUTE],
     [LOAD_BYTE, 0, 0, RTM_PROTOCOL_OFFSET],
     [JUMP_EQUAL, 0, 1, protocol],
-    [RETURN, 0, 0, WHOLE],
-    [RETURN, 0, 0, 0],
+    KEEP,
+    DROP,
   ];
 }
 
@@ -57,26 +57,20 @@ export function routeProtocolFilter(protocol: number, littleEndian: boolean): Bp
 export function tableFilter(table: string, littleEndian: boolean): BpfInstruction[] {
   const turn = [...acceptTable(table), ...nextMessage(littleEndian)];
   const turns = Array.from({ length: MESSAGES }, () => turn);
-  return [[LOAD_INDEX, 0, 0, 0], ...turns.flat(), [RETURN, 0, 0, WHOLE]];
+  return [[LOAD_INDEX, 0, 0, 0], ...turns.flat(), KEEP];
 }
 
 /** Accepts where the message at X is about the table. */
 function acceptTable(table: string): BpfInstruction[] {
   const name = [...encodeUtf8(table), 0];
-  const comparisons: (readonly [load: number, offset: number, expected: number])[] = [];
+  const comparisons: Condition[] = [];
   for (let index = 0; index < name.length;) {
     const size = name.length - index >= 4 ? 4 : name.length - index >= 2 ? 2 : 1;
     const expected = name.slice(index, index + size).reduce((value, byte) => value * 256 + byte, 0);
     comparisons.push([LOADS_INDEXED[size], TABLE_NAME_OFFSET + index, expected]);
     index += size;
   }
-  return [
-    ...comparisons.flatMap(([load, offset, expected], index): BpfInstruction[] => [
-      [load, 0, 0, offset],
-      [JUMP_EQUAL, 0, 2 * (comparisons.length - index) - 1, expected],
-    ]),
-    [RETURN, 0, 0, WHOLE],
-  ];
+  return [...jumpsUnless(comparisons, 1), KEEP];
 }
 
 /** X += length of the message at X, rounded up to 4; lengths stay below 65536. */

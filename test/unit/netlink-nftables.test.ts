@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type BpfInstruction, routeProtocolFilter, tableFilter } from '../../src/netlink/filter.ts';
+import type { BpfInstruction } from '../../src/netlink/bpf.ts';
+import { routeProtocolFilter, tableFilter } from '../../src/netlink/filter.ts';
 import { PayloadWriter, decodeMessages, encodeMessage } from '../../src/netlink/message.ts';
 import { decodeGeneration, decodeNftablesEvent, nftablesType } from '../../src/netlink/nftables.ts';
 import { encodeUtf8 } from '../../src/net/utf8.ts';

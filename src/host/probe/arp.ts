@@ -1,10 +1,9 @@
 import { Socket } from 'oneip:runtime';
-import type { DeviceReference } from '../../network/state.ts';
+import { LOAD_HALF, keepWhere } from '../../netlink/bpf.ts';
 import type { ProbeTarget } from '../../watchdog/prober.ts';
 import type { Attempt } from './attempt.ts';
-import { LOAD_HALF, keepWhere } from './bpf.ts';
+import { DeviceSockets } from './device-sockets.ts';
 import type { OwnAddresses } from './own-address.ts';
-import { readPackets } from './packets.ts';
 import { Resolutions } from './resolution.ts';
 
 // ARP (RFC 826): who has the server's own address? The first request is a broadcast; a server that has answered is asked by
@@ -22,7 +21,14 @@ const ANY = new Uint8Array(4);
 /** Asks servers for their own IPv4 addresses. */
 export class ArpProber {
   readonly #own: OwnAddresses;
-  readonly #sockets = new Map<number, Socket>();
+  readonly #sockets = new DeviceSockets(
+    () => new Socket('packet', 'dgram', 0),
+    (socket, { ifindex }) => {
+      socket.setFilter(keepWhere([[LOAD_HALF, 6, REPLY]]));
+      socket.bind({ ifindex, protocol: ETH_P_ARP });
+    },
+    (ifindex, reply) => this.#resolutions.answered(ifindex, reply.subarray(14, 18), reply.slice(8, 14), 'ARP reply'),
+  );
   /** They tell MAC addresses. */
   readonly #resolutions = new Resolutions<Uint8Array>();
   readonly #request = new Uint8Array(LENGTH);
@@ -43,35 +49,11 @@ export class ArpProber {
     request.set(source, 14);
     request.set(address.bytes, 24);
     const to = { ifindex: device.ifindex, protocol: ETH_P_ARP, hardware };
-    if (this.#socketOn(device).send(request, to) < 0) attempt.fail('send queue full');
+    if (this.#sockets.on(device).send(request, to) < 0) attempt.fail('send queue full');
   }
 
   /** Idempotent. */
   close(): void {
-    for (const ifindex of [...this.#sockets.keys()]) this.#drop(ifindex);
-  }
-
-  #socketOn({ ifindex }: DeviceReference): Socket {
-    const known = this.#sockets.get(ifindex);
-    if (known) return known;
-    const socket = new Socket('packet', 'dgram', 0);
-    this.#sockets.set(ifindex, socket);
-    socket.setFilter(keepWhere([[LOAD_HALF, 6, REPLY]]));
-    socket.bind({ ifindex, protocol: ETH_P_ARP });
-    readPackets(
-      socket,
-      ({ data }) => this.#take(ifindex, data),
-      () => this.#drop(ifindex),
-    );
-    return socket;
-  }
-
-  #drop(ifindex: number): void {
-    this.#sockets.get(ifindex)?.close();
-    this.#sockets.delete(ifindex);
-  }
-
-  #take(ifindex: number, reply: Uint8Array): boolean {
-    return this.#resolutions.answered(ifindex, reply.subarray(14, 18), reply.slice(8, 14), 'ARP reply');
+    this.#sockets.close();
   }
 }

@@ -1,10 +1,7 @@
 import { Socket, randomBytes } from 'oneip:runtime';
 import type { Received } from 'oneip:runtime';
-import type { BpfInstruction } from '../../netlink/filter.ts';
 import { parseAddress } from '../../net/address.ts';
 import type { Address, Family } from '../../net/address.ts';
-import type { ProbeTarget } from '../../watchdog/prober.ts';
-import type { Attempt } from './attempt.ts';
 import {
   DROP,
   JUMP_EQUAL,
@@ -16,7 +13,10 @@ import {
   LOAD_HEADER_LENGTH,
   jumpsUnless,
   keepWhere,
-} from './bpf.ts';
+} from '../../netlink/bpf.ts';
+import type { BpfInstruction } from '../../netlink/bpf.ts';
+import type { ProbeTarget } from '../../watchdog/prober.ts';
+import type { Attempt } from './attempt.ts';
 import type { OwnAddresses } from './own-address.ts';
 import { readPackets } from './packets.ts';
 import { isUnreachable, unreachableReason } from './unreachable.ts';

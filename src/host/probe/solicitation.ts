@@ -1,12 +1,11 @@
 import { Socket } from 'oneip:runtime';
 import { addressFromBytes } from '../../net/address.ts';
 import type { Address } from '../../net/address.ts';
-import type { DeviceReference } from '../../network/state.ts';
+import { LOAD_BYTE, NETWORK_HEADER, keepWhere } from '../../netlink/bpf.ts';
 import type { ProbeTarget } from '../../watchdog/prober.ts';
 import type { Attempt } from './attempt.ts';
-import { LOAD_BYTE, NETWORK_HEADER, keepWhere } from './bpf.ts';
+import { DeviceSockets } from './device-sockets.ts';
 import type { OwnAddresses } from './own-address.ts';
-import { readPackets } from './packets.ts';
 import { Resolutions } from './resolution.ts';
 
 // Neighbour solicitation (RFC 4861 §7.2.2, §7.3.3): to the solicited-node multicast address first; a server that has answered is
@@ -30,7 +29,22 @@ export class SolicitationProber {
   readonly #message = new Uint8Array(OPTION_OFFSET + 8);
   readonly #groups = new Map<string, string>();
   /** By device: an advertisement does not say by which one it came. */
-  readonly #sockets = new Map<number, Socket>();
+  readonly #sockets = new DeviceSockets(
+    () => new Socket('inet6', 'raw', ICMPV6),
+    (socket, { name }) => {
+      socket.setFilter(
+        keepWhere([
+          [LOAD_BYTE, 0, ADVERTISEMENT],
+          [LOAD_BYTE, NETWORK_HEADER + 7, HOP_LIMIT],
+        ]),
+      );
+      socket.setOption('SO_BINDTODEVICE', name);
+      socket.setOption('IPV6_UNICAST_HOPS', HOP_LIMIT);
+      socket.setOption('IPV6_MULTICAST_HOPS', HOP_LIMIT);
+      socket.setOption('IPV6_MULTICAST_LOOP', 0);
+    },
+    (ifindex, advertisement) => this.#take(ifindex, advertisement),
+  );
 
   constructor(own: OwnAddresses) {
     this.#own = own;
@@ -46,7 +60,7 @@ export class SolicitationProber {
     const message = this.#message;
     message.set(address.bytes, TARGET_OFFSET);
     message.set(own, OPTION_OFFSET + 2);
-    const socket = this.#socketOn(device);
+    const socket = this.#sockets.on(device);
     // Multicast goes where it is sent; a mark would take it by the server's route.
     socket.setOption('SO_MARK', isAnswering ? target.mark : 0);
     const to = isAnswering ? address.text : this.#groupOf(address);
@@ -55,35 +69,7 @@ export class SolicitationProber {
 
   /** Idempotent. */
   close(): void {
-    for (const ifindex of [...this.#sockets.keys()]) this.#drop(ifindex);
-  }
-
-  #socketOn({ name, ifindex }: DeviceReference): Socket {
-    const known = this.#sockets.get(ifindex);
-    if (known) return known;
-    const socket = new Socket('inet6', 'raw', ICMPV6);
-    this.#sockets.set(ifindex, socket);
-    socket.setFilter(
-      keepWhere([
-        [LOAD_BYTE, 0, ADVERTISEMENT],
-        [LOAD_BYTE, NETWORK_HEADER + 7, HOP_LIMIT],
-      ]),
-    );
-    socket.setOption('SO_BINDTODEVICE', name);
-    socket.setOption('IPV6_UNICAST_HOPS', HOP_LIMIT);
-    socket.setOption('IPV6_MULTICAST_HOPS', HOP_LIMIT);
-    socket.setOption('IPV6_MULTICAST_LOOP', 0);
-    readPackets(
-      socket,
-      ({ data }) => this.#take(ifindex, data),
-      () => this.#drop(ifindex),
-    );
-    return socket;
-  }
-
-  #drop(ifindex: number): void {
-    this.#sockets.get(ifindex)?.close();
-    this.#sockets.delete(ifindex);
+    this.#sockets.close();
   }
 
   /** Solicited-node multicast address (RFC 4291 §2.7.1). */

@@ -1,17 +1,28 @@
-import type { BpfInstruction } from '../../netlink/filter.ts';
+// Classic BPF: words of the programs that keep from our sockets what is none of their business (include/uapi/linux/filter.h).
 
-// Words of the classic BPF programs that keep from our sockets what is none of their business (include/uapi/linux/filter.h).
+/** An instruction: code, jump where true, jump where false, operand. */
+export type BpfInstruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 export const LOAD_BYTE = 0x30; // A = packet[k]
 export const LOAD_HALF = 0x28; // A = packet[k, k + 1], in network order
-export const LOAD_WORD = 0x20; // A = packet[k … k + 3], in network order
 export const LOAD_BYTE_INDEXED = 0x50; // A = packet[X + k]
-export const LOAD_HALF_INDEXED = 0x48; // A = packet[X + k, X + k + 1]
+export const LOAD_HALF_INDEXED = 0x48; // A = packet[X + k, X + k + 1], in network order
+export const LOAD_WORD_INDEXED = 0x40; // A = packet[X + k … X + k + 3], in network order
 export const LOAD_HEADER_LENGTH = 0xb1; // X = 4 * (packet[k] & 0xf), the length of an IPv4 header
+export const LOAD_INDEX = 0x01; // X = k
+export const COPY_TO_INDEX = 0x07; // X = A
+export const LOAD_STORED = 0x61; // X = M[k]
+export const STORE = 0x02; // M[k] = A
+export const STORE_INDEX = 0x03; // M[k] = X
+export const ADD_INDEX = 0x0c; // A += X
+export const ADD = 0x04; // A += k
+export const AND = 0x54; // A &= k
+export const SHIFT_LEFT = 0x64; // A <<= k
 export const JUMP_EQUAL = 0x15; // A == k
 /** Offsets from here count from the network header, wherever the packet itself begins for the socket (SKF_NET_OFF). */
 export const NETWORK_HEADER = 0xfff00000;
 
+/** Keeps the whole packet. */
 export const KEEP: BpfInstruction = [0x06, 0, 0, 0xffffffff];
 export const DROP: BpfInstruction = [0x06, 0, 0, 0];
 
