@@ -24,6 +24,14 @@ test('it explains nothing of before, nothing of who was answered after, and noth
   assert.is(causeOfBreak(broken('s2', 900, 1_100), outages), undefined);
 });
 
+test('a server that was stopped and found down answers what has waited, and then its connections end', () => {
+  const stopped: Outage = { server: 's1', cause: 'stopped', inUse: true, from: 1_000, mended: 2_500, until: 2_500 };
+  const noticed = { ...stopped, noticed: 2_200 };
+  assert.is(causeOfBreak(broken('s1', 2_501, 2_502), [noticed]), 'stopped');
+  assert.is(causeOfBreak(broken('s1', 2_501, 2_502), [stopped]), undefined, 'nobody had noticed');
+  assert.is(causeOfBreak(broken('s1', 2_601, 2_602), [noticed]), undefined);
+});
+
 test('a failure that goes on explains what comes', () => {
   const ongoing: Outage = { server: 's1', cause: 'killed', inUse: true, from: 1_000 };
   assert.is(causeOfBreak(broken('s1', 5_000, 6_000), [ongoing]), 'killed');

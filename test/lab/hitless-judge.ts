@@ -30,8 +30,16 @@ export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause |
   // Nobody knows whose a connection would have been that was never answered.
   if (broken.server === '') return causeOfAttempt(broken, outages);
   return outages.find(
-    ({ server, from, until = Infinity }) => server === broken.server && from <= broken.time && broken.good <= until,
+    (outage) =>
+      outage.server === broken.server &&
+      outage.from <= broken.time &&
+      broken.good <= (outage.until ?? Infinity) + backlogOf(outage),
   )?.cause;
+}
+
+/** Milliseconds in which a server that goes on answers what has waited, though its connections are others' by now. */
+function backlogOf({ cause, noticed }: Outage): number {
+  return cause === 'stopped' && noticed !== undefined ? 100 : 0;
 }
 
 /** True where a new connection was answered as soon as one should be. */
