@@ -93,7 +93,7 @@ async function runTests() {
     add('unit', 'runtime', 'neutral', [runtime]);
     add('runtime', 'runtime', 'neutral', [runtime]);
     add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
-    for (const folder of ['golden', 'docs', 'ubus', 'luci', 'package', 'qemu', 'lab']) {
+    for (const folder of ['golden', 'docs', 'ubus', 'openwrt', 'luci', 'package', 'qemu', 'lab']) {
       add(folder, 'node', 'node', [process.execPath]);
     }
   }

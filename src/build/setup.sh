@@ -12,10 +12,10 @@ fi
 cd "$(dirname "$0")/../.."
 mkdir -p build
 
-packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool"
+packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool busybox-static shellcheck"
 
 # A stock kernel in a virtual machine, for the tests that need one.
-if [ "$(dpkg --print-architecture)" = amd64 ]; then packages="$packages qemu-system-x86 busybox-static cpio"; fi
+if [ "$(dpkg --print-architecture)" = amd64 ]; then packages="$packages qemu-system-x86 cpio"; fi
 
 if [ "${1:-}" = cross ]; then
 	packages="$packages qemu-user shellcheck gcc-mips-linux-gnu libc6-dev-mips-cross"
