@@ -42,7 +42,7 @@ runtime: setup $(BUILD)/quickjs/quickjs.c
 sanitized: setup $(BUILD)/quickjs/quickjs.c
 	@$(MAKE) --no-print-directory -C src/native BUILD=$(BUILD) QUICKJS_SRC=$(BUILD)/quickjs VERSION=$(VERSION) sanitized
 
-$(BUNDLE): $(SOURCES) src/build/bundle.mjs package.json package-lock.json
+$(BUNDLE): $(SOURCES) src/build/bundle.mjs package-lock.json
 	@mkdir -p $(@D)
 	@node src/build/bundle.mjs src/main.ts $@ $(VERSION)
 	@printf 'oneip.js: %s bytes, %s compressed\n' "$$(wc -c <$@)" "$$(gzip -9c $@ | wc -c)"
@@ -101,12 +101,11 @@ install-program:
 
 dist: setup
 	@$(MAKE) --no-print-directory $(BUNDLE)
-	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL)
+	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL) $(or $(DIST),--fill)
 
 # Before a release: the tarball that these sources make is the one that the feed expects.
-dist-check: setup
-	@$(MAKE) --no-print-directory $(BUNDLE)
-	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL) --check
+dist-check:
+	@$(MAKE) --no-print-directory dist DIST=--check
 
 # The runtime as the compiler of target $* makes it.
 target-runtime/%: setup-cross $(BUILD)/quickjs/quickjs.c
@@ -118,7 +117,9 @@ test-foreign: build $(addprefix target-runtime/,$(TARGETS))
 	@for target in $(TARGETS); do node test/run.mjs --target $$target || exit; done
 
 # The feed's own recipes pack what the release tarball holds.
-ipk: setup-cross dist $(BUILD)/quickjs/quickjs.c
+ipk: setup-cross $(BUILD)/quickjs/quickjs.c
+	@$(MAKE) --no-print-directory $(BUNDLE)
+	@src/build/dist.sh $(VERSION) $(BUNDLE) $(TARBALL)
 	@src/build/openwrt/build.sh $(TARBALL) $(BUILD) $(PACKAGED)
 
 clean:

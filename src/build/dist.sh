@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the release tarball, and writes its hash into the feed: dist.sh VERSION BUNDLE OUTPUT [--check]
+# Makes the release tarball: dist.sh VERSION BUNDLE OUTPUT [--fill | --check]
 #
 # It holds the sources, but for the feed, which holds the hash of the tarball, and BUNDLE (with its source map) in bundle/,
-# since build hosts of OpenWrt have no npm. The same sources give the same bytes, wherever they lie. With --check the feed is
-# not written; it is an error where it has another hash.
+# since build hosts of OpenWrt have no npm. The same sources give the same bytes, wherever they lie. With --fill the hash is
+# written into the feed; with --check it is an error where another one stands there.
 # SPDX-License-Identifier: GPL-2.0-or-later
 set -eu
 
@@ -39,10 +39,14 @@ LC_ALL=C tar -C "$work" --format=gnu --numeric-owner --owner=0 --group=0 --sort=
 hash=$(sha256sum "$output" | cut -d ' ' -f 1)
 printf '%s: %s bytes, SHA-256 %s\n' "${output##*/}" "$(wc -c <"$output")" "$hash"
 
-[ -e "$FEED" ] || exit 0
-if [ "${4:-}" = --check ]; then
-	grep -qx "PKG_HASH:=$hash" "$FEED" && exit
-	echo "dist.sh: the feed expects another tarball; \`make dist\` writes the hash of this one" >&2
-	exit 1
-fi
-sed -i "s/^PKG_HASH:=.*/PKG_HASH:=$hash/" "$FEED"
+case "${4:-}" in
+--fill)
+	sed -i "s/^PKG_HASH:=.*/PKG_HASH:=$hash/" "$FEED"
+	;;
+--check)
+	grep -qx "PKG_HASH:=$hash" "$FEED" || {
+		echo "dist.sh: $FEED expects another tarball; 'make dist' writes the hash of this one" >&2
+		exit 1
+	}
+	;;
+esac
