@@ -82,6 +82,8 @@ interface Place {
   order: 'auto' | 'up' | 'drain';
   /** It was ordered in or out, and that has not been answered yet: until then orders are judged by what was before. */
   isChanging: boolean;
+  /** Its last order has not been answered yet: clients may go where they went before. */
+  isUnanswered: boolean;
 }
 
 interface Action {
@@ -117,6 +119,7 @@ export class HitlessRun {
       inService: index < lab.servers.length - spare,
       order: 'auto',
       isChanging: false,
+      isUnanswered: false,
     }));
     control.onEvent((event) => {
       this.#checkDrained(event);
@@ -228,7 +231,9 @@ export class HitlessRun {
         const outage = this.#fleet.outage(server);
         if (outage && state !== 'drain') outage.inUse = true;
         const timeout = state === 'up' ? { timeout: 2 } : {};
+        place.isUnanswered = true;
         await this.#control.order('set_server', { server, service: 'web', state, ...timeout });
+        place.isUnanswered = false;
         if (state !== 'up') return;
         await elapse(2_500);
         if (place.order === 'up') place.order = 'auto';
@@ -272,7 +277,7 @@ export class HitlessRun {
   async #fail(place: Place, cause: Cause): Promise<void> {
     const { server } = place;
     const pause = 100 + this.#random.below(3_000);
-    await this.#fleet.fail(server, cause, this.#isActive(place));
+    await this.#fleet.fail(server, cause, this.#isActive(place) || place.isUnanswered);
     await elapse(pause);
     this.#note(`${server.name} mended`);
     await this.#fleet.mend(server);
@@ -339,6 +344,11 @@ export class HitlessRun {
       for (const one of breaks.filter((found) => found.time >= time && found.time < next)) {
         const cause = causeOfBreak(one, outages) ?? 'WITHOUT CAUSE';
         const whose = `${one.server === '' ? 'new' : one.server} ${cause}`;
+        broken.set(whose, (broken.get(whose) ?? 0) + 1);
+      }
+      const slow = attempts.filter((one) => one.began >= time && one.began < next && !wentWell(one));
+      for (const one of slow) {
+        const whose = `new and slow, ${causeOfAttempt(one, outages) ?? 'WITHOUT CAUSE'}`;
         broken.set(whose, (broken.get(whose) ?? 0) + 1);
       }
       const seconds = ((time - this.#begin) / 1_000).toFixed(2).padStart(7);
