@@ -8,7 +8,7 @@ import { loadConfiguration } from '../config/validate.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
-import { forget, orderAddition, orderRemoval, orderState, orderWeight, withdrawState } from '../membership/orders.ts';
+import { forget, orderAddition, orderRemoval, orderState, orderWeight, withdrawState, withdrawWeight } from '../membership/orders.ts';
 import type { Membership, Orders } from '../membership/orders.ts';
 import { parseAddress } from '../net/address.ts';
 import type { Address, Family } from '../net/address.ts';
@@ -110,6 +110,8 @@ export class DaemonControl implements Control {
     await this.#order((orders) => subjects.reduce((sum, subject) => orderWeight(sum, { ...subject, weight }), orders));
     if (persist !== true) return;
     await this.#persist((text) => setOption(text, 'server', reference.server, 'weight', String(weight)));
+    // The file says it now; an order beside it would outlast the next change of the file, unseen.
+    await this.#order((orders) => subjects.reduce(withdrawWeight, orders));
   }
 
   async addServer({ server: name, service, address, address6, weight = 100, persist }: AddServer): Promise<void> {
