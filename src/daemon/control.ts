@@ -8,7 +8,15 @@ import { loadConfiguration } from '../config/validate.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
-import { forget, orderAddition, orderRemoval, orderState, orderWeight, withdrawState, withdrawWeight } from '../membership/orders.ts';
+import {
+  forget,
+  orderAddition,
+  orderRemoval,
+  orderState,
+  orderWeight,
+  withdrawState,
+  withdrawWeight,
+} from '../membership/orders.ts';
 import type { Membership, Orders } from '../membership/orders.ts';
 import { parseAddress } from '../net/address.ts';
 import type { Address, Family } from '../net/address.ts';
