@@ -78,6 +78,17 @@ test('start: without a configuration nothing is started, and the log says so', (
   assert.is(script.isRunning, false);
 });
 
+test('start: what hardware carries already is told of, software offload is not', ({ script }) => {
+  const told = (options: string) => {
+    script.configure('firewall', `config defaults\n${options}`);
+    return script.run('start').calls.filter((line) => line.includes('flow offload')).length;
+  };
+  assert.is(told(''), 0);
+  assert.is(told("option flow_offloading '1'"), 0);
+  assert.is(told("option flow_offloading_hw '1'"), 0);
+  assert.is(told("option flow_offloading '1'\noption flow_offloading_hw '1'"), 1);
+});
+
 test('start: the firewall hears of new rules once, and not of those that it has', ({ script }) => {
   assert.ok(script.run('start').calls.includes('changed\tfirewall'));
   assert.not(script.run('start').calls.includes('changed\tfirewall'));

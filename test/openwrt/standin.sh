@@ -83,7 +83,7 @@ config_load() {
 	SECTION=0
 	OPTIONS=''
 	[ -e "$STATE/config/$1" ] || return 0
-	while read -r line; do
+	while read -r line || [ -n "$line" ]; do
 		case "$line" in
 			'' | '#'*) ;;
 			*) eval "config_line $line" ;;
