@@ -12,6 +12,9 @@ const callAccess = rpc.declare({
   expect: { access: false },
 });
 
+/** A field whose value is wrong. */
+class Invalid extends Error {}
+
 const AbstractValue = Class.extend({
   rmempty: true,
   optional: false,
@@ -101,7 +104,7 @@ const AbstractValue = Class.extend({
     if (!this.fields[id]) return;
     const isActive = this.isActive(id);
     const value = isActive ? this.formvalue(id) : null;
-    if (isActive && !this.validity(id)) throw new Error(`Option "${this.title}" contains an invalid input value.`);
+    if (isActive && !this.validity(id)) throw new Invalid(`Option "${this.title}" contains an invalid input value.`);
     if (value === null || value.length === 0) this.remove(id);
     else if (JSON.stringify(value) !== JSON.stringify(this.cfgvalue(id))) this.write(id, value);
   },
@@ -358,8 +361,9 @@ const GridSection = AbstractSection.extend({
     const save = async () => {
       try {
         for (const child of this.children) child.parse(id);
-      } catch {
-        return;
+      } catch (error) {
+        if (error instanceof Invalid) return;
+        throw error;
       }
       await uci.save();
       await this.map.load();

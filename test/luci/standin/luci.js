@@ -20,6 +20,8 @@ export class Class {
 /** A method that finds, while it begins, what `super` means in it. */
 function atLevel(method, above) {
   return function (...args) {
+    // Taken off its object, a function knows no classes.
+    if (this === undefined) return method(...args);
     const before = this.level;
     this.level = above;
     try {
