@@ -11,7 +11,7 @@ TARBALL := $(BUILD)/dist/oneip-$(VERSION).tar.gz
 TARGETS := x86_64 aarch64 mips
 PACKAGED := x86_64 aarch64
 
-.PHONY: help setup setup-cross build runtime sanitized tools demo test test-full test-foreign lint bench
+.PHONY: help setup setup-cross setup-browser build runtime sanitized tools demo test test-full test-foreign lint bench
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
@@ -31,6 +31,10 @@ setup:
 # Compilers and emulators for other processors, too.
 setup-cross:
 	@src/build/setup.sh cross
+
+# A browser for the pages of LuCI, too: some 300 MB.
+setup-browser:
+	@src/build/setup.sh browser
 
 $(BUILD)/quickjs/quickjs.c: src/build/quickjs.sh
 	@src/build/quickjs.sh $(BUILD)/quickjs
@@ -77,7 +81,7 @@ lint: setup
 test: build sanitized tools lint
 	@node test/run.mjs
 
-test-full: build sanitized tools lint ipk
+test-full: setup-browser build sanitized tools lint ipk
 	@node test/run.mjs --full
 	@$(MAKE) --no-print-directory test-foreign
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what building and testing need, and nothing that is there already: setup.sh [cross]
+# Installs what building and testing need, and nothing that is there already: setup.sh [cross|browser]
 #
-# With `cross`, compilers and emulators for other processors, too. Idempotent; takes a second where all is done.
+# With `cross`, compilers and emulators for other processors, too; with `browser`, a browser for the pages of LuCI.
+# Idempotent; takes a second where all is done.
 set -eu
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -23,6 +24,8 @@ if [ "${1:-}" = cross ]; then
 	[ "$processor" = amd64 ] || packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
 	[ "$processor" = arm64 ] || packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi
+
+if [ "${1:-}" = browser ]; then packages="$packages chromium"; fi
 
 missing=
 for package in $packages; do
