@@ -35,8 +35,8 @@ oneip)
 			list ghost '198.51.100.1'
 			option proto 'tcp'
 			list port '80'
-			list source 'lo'
-			option device 'lo'
+			list source 'eth1'
+			option device 'eth0'
 
 		config server 'web1'
 			list service 'web'
@@ -48,7 +48,10 @@ oneip)
 	CONFIG
 	oneip check "$work/oneip"
 	sed -i 's/192.0.2.12/192.0.2.300/' "$work/oneip"
-	oneip check "$work/oneip" && exit 1
+	if oneip check "$work/oneip" 2>/dev/null; then
+		echo "a wrong address is taken" >&2
+		exit 1
+	fi
 	# The kernel and libnftables have what the ruleset needs.
 	prints 'import { nft } from "oneip:runtime"; console.log(nft.available());' 'true'
 	;;

@@ -35,7 +35,6 @@ const outputEndingWith = (end) => outputFiles.find(({ path }) => path.endsWith(e
 const { code, map: finalMap } = await minify(outputEndingWith('.js'), {
   module: true,
   ecma: 2020,
-  compress: { passes: 3 },
   // Lines instead of semicolons tell more in a stack, and cost nothing.
   format: { semicolons: false, preamble: banner, comments: 'some' },
   sourceMap: { content: outputEndingWith('.map'), filename: basename(outfile) },

@@ -26,10 +26,10 @@ else
 	find $CONTENTS -type f >"$work/list"
 	date=$(stat -c %Y package.json)
 fi
-while read -r file; do
-	# One that git knows may have been deleted.
-	[ ! -e "$file" ] || install -D -m "$([ -x "$file" ] && echo 755 || echo 644)" "$file" "$tree/$file"
-done <"$work/list"
+# One that git knows may have been deleted.
+while read -r file; do [ ! -e "$file" ] || echo "$file"; done <"$work/list" >"$work/present"
+tar -cf - -T "$work/present" | tar -C "$tree" -xf -
+chmod -R u=rwX,go=rX "$tree"
 install -D -m 755 "$bundle" "$tree/bundle/oneip.js"
 install -D -m 644 "$bundle.map" "$tree/bundle/oneip.js.map"
 

@@ -1,0 +1,195 @@
+import { readFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { listTree, scratchFolder, sh } from './tree.ts';
+
+const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
+const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
+const folder = scratchFolder();
+
+/** Bytes that a package may have: routers with 64 MB of memory have 8 to 16 MB of flash. */
+const LIMITS = { 'oneip-runtime': 450_000, oneip: 96_000, 'luci-app-oneip': 25_000 };
+
+interface Package {
+  readonly name: keyof typeof LIMITS;
+  readonly architecture: string;
+  /** Compressed. */
+  readonly size: number;
+  readonly fields: ReadonlyMap<string, string>;
+  /** Folders of what was in it, taken out by BusyBox's tar, which has not written it. */
+  readonly control: string;
+  readonly root: string;
+}
+
+/** Reads a package as opkg does: a gzipped tar of two more, and a version of that form. */
+function readPackage(path: string): Package {
+  const file = path.split('/').pop() ?? '';
+  const [name = '', , architecture = ''] = file.replace(/\.ipk$/, '').split('_');
+  const into = join(folder, file);
+  sh(
+    `mkdir -p "${into}/root" "${into}/control"
+    busybox tar -C "${into}" -xzf "${path}"
+    busybox tar -C "${into}/root" -xzf "${into}/data.tar.gz"
+    busybox tar -C "${into}/control" -xzf "${into}/control.tar.gz"`,
+  );
+  assert.equal(sh(`tar -tzf "${path}"`).trim().split('\n'), ['./debian-binary', './data.tar.gz', './control.tar.gz']);
+  assert.is(readFileSync(join(into, 'debian-binary'), 'utf8'), '2.0\n');
+  const lines = readFileSync(join(into, 'control/control'), 'utf8').split('\n');
+  const fields = lines.filter((line) => /^\S/.test(line)).map((line) => line.split(/: (.*)/, 2) as [string, string]);
+  return {
+    name: name as Package['name'],
+    architecture: file.split(`_${version}-r1_`)[1]?.replace('.ipk', '') ?? architecture,
+    size: readFileSync(path).length,
+    fields: new Map(fields),
+    control: join(into, 'control'),
+    root: join(into, 'root'),
+  };
+}
+
+/** Packs what needs no compiler; in the long form, all has been packed before. */
+function packages(): Package[] {
+  let from = 'build/ipk';
+  if (!full) {
+    sh(
+      `src/build/dist.sh ${version} build/lib/oneip/oneip.js "${folder}/oneip.tar.gz"
+      mkdir "${folder}/build"
+      src/build/openwrt/build.sh "${folder}/oneip.tar.gz" "${folder}/build"`,
+    );
+    from = join(folder, 'build/ipk');
+  }
+  return sh(`ls "${from}"/*.ipk`).trim().split('\n').map(readPackage);
+}
+
+const all = packages();
+const named = (name: Package['name']): Package => {
+  const found = all.find((each) => each.name === name);
+  if (!found) throw new Error(`there is no package ${name}`);
+  return found;
+};
+
+test('there are the packages that there should be, and they are small', () => {
+  const runtimes = full ? ['oneip-runtime aarch64_generic', 'oneip-runtime x86_64'] : [];
+  assert.equal(
+    all.map(({ name, architecture }) => `${name} ${architecture}`),
+    ['luci-app-oneip all', ...runtimes, 'oneip all'],
+  );
+  for (const { name, architecture, size } of all) {
+    console.log(`# ${name} (${architecture}): ${size} bytes`);
+    assert.ok(size <= LIMITS[name], `${name}: ${size} bytes`);
+  }
+});
+
+test('their fields say what opkg wants to know', () => {
+  for (const { name, architecture, fields, root } of all) {
+    assert.is(fields.get('Package'), name);
+    assert.is(fields.get('Version'), `${version}-r1`);
+    assert.is(fields.get('Architecture'), architecture);
+    assert.is(fields.get('SourceName'), name);
+    for (const field of ['Depends', 'License', 'Maintainer', 'Section', 'Description']) {
+      assert.ok((fields.get(field) ?? '') !== '', `${name}: ${field}`);
+    }
+    const size = sh(`find "${root}" -type f -printf '%s\\n'`)
+      .trim()
+      .split('\n')
+      .reduce((sum, each) => sum + Number(each), 0);
+    const installed = Number(fields.get('Installed-Size'));
+    assert.ok(installed >= size && installed < size + 64_000, `${name}: ${installed} for ${size}`);
+  }
+  assert.is(named('oneip').fields.get('Depends'), 'libc, oneip-runtime, nftables-json, kmod-nft-netdev');
+  assert.is(named('luci-app-oneip').fields.get('Depends'), 'libc, luci-base, oneip');
+});
+
+test('oneip has all of files/ and the program, as `make install` puts them', () => {
+  const { root, control } = named('oneip');
+  const installed = join(folder, 'installed');
+  sh(`make --silent install-program DESTDIR="${installed}" && find "${installed}" -type d -exec chmod 755 {} +`);
+  assert.equal(listTree(root), listTree(installed));
+  for (const line of listTree('files')) {
+    const [path, type] = line.split(' ');
+    if (type === 'f') assert.ok(existsSync(join(root, path ?? '')), line);
+  }
+  assert.match(listTree(root).join('\n'), /^etc\/config\/oneip f 600 /m);
+  assert.match(listTree(root).join('\n'), /^etc\/init\.d\/oneip f 755 /m);
+  assert.is(readFileSync(join(control, 'conffiles'), 'utf8'), '/etc/config/oneip\n');
+});
+
+test('a configuration that is there stays as it is', () => {
+  const root = join(folder, 'configured');
+  sh(`mkdir -p "${root}/etc/config" && echo mine >"${root}/etc/config/oneip"`);
+  sh(`make --silent install-program DESTDIR="${root}"`);
+  assert.is(readFileSync(join(root, 'etc/config/oneip'), 'utf8'), 'mine\n');
+});
+
+test('the web interface is where LuCI looks for it', () => {
+  const listed = listTree(named('luci-app-oneip').root).join('\n');
+  assert.match(listed, /^www\/luci-static\/resources\/view\/oneip\/\S+\.js f 644 /m);
+  assert.match(listed, /^usr\/share\/luci\/menu\.d\/luci-app-oneip\.json f 644 /m);
+});
+
+test('no two packages own the same file', () => {
+  const files = ['oneip', 'luci-app-oneip'].map((name) =>
+    listTree(named(name as Package['name']).root).filter((line) => line.split(' ')[1] === 'f'),
+  );
+  const [ours = [], theirs = []] = files.map((list) => list.map((line) => line.split(' ')[0]));
+  assert.equal(
+    ours.filter((path) => theirs.includes(path)),
+    [],
+  );
+});
+
+test('scripts are ones that ash can read, and the maintainer’s do nothing in an image that is being built', () => {
+  for (const { control, root } of all) {
+    const scripts = sh(`grep -rlE '^#! ?/bin/sh' "${control}" "${root}" || true`).trim().split('\n').filter(Boolean);
+    assert.ok(scripts.some((path) => path.endsWith('/postinst')));
+    for (const path of scripts) {
+      sh(`busybox ash -n "${path}"`);
+      if (full) sh(`shellcheck -s dash -e SC1090,SC1091 "${path}"`);
+    }
+    for (const script of ['postinst', 'postinst-pkg', 'prerm']) {
+      const path = join(control, script);
+      if (existsSync(path)) assert.is(sh(`IPKG_INSTROOT="${root}" busybox ash "${path}"`), '');
+    }
+  }
+});
+
+test('the feed’s own tests of the packages pass', () => {
+  const bin = join(folder, 'bin');
+  sh(
+    `mkdir "${bin}"
+    ln -s "$PWD/build/bin/oneip-runtime" "${bin}/oneip-runtime"
+    printf '#!/bin/sh\\nexec oneip-runtime "%s" "$@"\\n' "${named('oneip').root}/usr/bin/oneip" >"${bin}/oneip"
+    chmod 755 "${bin}/oneip"`,
+  );
+  for (const name of ['oneip-runtime', 'oneip']) {
+    for (const script of ['test.sh', 'test-version.sh']) {
+      sh(`PATH="${bin}:$PATH" busybox ash openwrt-feed/oneip/${script} ${name} ${version}`);
+    }
+    assert.throws(() => sh(`PATH="${bin}:$PATH" busybox ash openwrt-feed/oneip/test-version.sh ${name} 99.9.9`));
+  }
+  assert.throws(() => sh(`PATH="${bin}:$PATH" busybox ash openwrt-feed/oneip/test.sh nothing ${version}`));
+});
+
+test('all that says a version says the same', () => {
+  for (const name of ['oneip', 'luci-app-oneip']) {
+    assert.match(readFileSync(`openwrt-feed/${name}/Makefile`, 'utf8'), `PKG_VERSION:=${version}\n`);
+  }
+});
+
+if (full) {
+  test('a runtime is linked with musl alone, as a router has it', () => {
+    for (const { name, architecture, root } of all.filter((each) => each.name === 'oneip-runtime')) {
+      const processor = architecture.replace('_generic', '');
+      const headers = sh(`readelf -ld "${root}/usr/bin/oneip-runtime"`);
+      assert.match(headers, `interpreter: /lib/ld-musl-${processor}.so.1]`);
+      assert.equal(
+        [...headers.matchAll(/\(NEEDED\) .*\[(.*)\]/g)].map(([, library]) => library),
+        ['libc.so'],
+      );
+      const told = sh(`build/target/${processor}/run "${root}/usr/bin/oneip-runtime" --version`);
+      assert.match(told, `${name} ${version} (QuickJS-ng `);
+    }
+  });
+}
+
+test.run();
