@@ -1,19 +1,9 @@
-import {
-  args,
-  decodeUtf8,
-  interfaceIndex,
-  memory,
-  monotonic,
-  readDirectory,
-  readFile,
-  setTimer,
-  writeOutput,
-} from 'oneip:runtime';
+import { args, interfaceIndex, memory, readDirectory, setTimer, writeOutput } from 'oneip:runtime';
 import { HostProber } from '../../src/host/probe/prober.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import type { Address } from '../../src/net/address.ts';
 import type { ProbeResult, ProbeTarget } from '../../src/watchdog/prober.ts';
-import type { CostReport, CostRequest, LeakReport, ProbeRequest, TargetText } from './probe.ts';
+import type { LeakReport, ProbeRequest, RepeatRequest, TargetText } from './probe.ts';
 
 // Runs in the runtime, inside the router's namespace, what `probe.ts` asks for: the work and its data are the arguments.
 
@@ -60,64 +50,26 @@ async function askAll(requests: readonly ProbeRequest[]): Promise<void> {
   prober.close();
 }
 
-/** Clock ticks, of which a second has 100, that this process has had of the processor: fields 14 and 15 of proc(5)'s stat. */
-function ticks(): number {
-  const fields = decodeUtf8(readFile('/proc/self/stat'))
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return Number(fields[11]) + Number(fields[12]);
-}
-
-/** A piece of work that takes the same time wherever the processor does its best; returns the milliseconds it took. */
-function yardstick(): number {
-  const begin = monotonic();
-  const words = new Map<string, number>();
-  for (let index = 0; index < 100; index++)
-    words.set(`word ${index % 20}`, (words.get(`word ${index % 7}`) ?? 0) + index);
-  return monotonic() - begin;
-}
-
-/**
- * Every target is asked once in an interval; those whose turns are close are asked together, as the watchdog does it.
- *
- * A virtual machine that has been idle for a moment finds its caches cold and its processor taken, and everything is dearer
- * then. The same piece of work, done now and then between probes, tells how much.
- */
-function measureCost({ check, targets, grain, interval, timeout, duration }: CostRequest): void {
+/** Asks every target once in an interval, in turn, until the time is over. */
+function repeat({ check, targets, interval, timeout, duration }: RepeatRequest): void {
   const prober = new HostProber();
   const failures: string[] = [];
-  let passed = 0;
-  const done = (result: ProbeResult) => {
-    if (result.passed) passed += 1;
-    else failures.push(result.reason);
+  const done = ({ passed, reason }: ProbeResult) => {
+    if (!passed) failures.push(reason);
   };
   const timers = targets.map(targetOf).map((target, index) => {
     const ask = () => void prober.start(check, target, timeout, done);
-    return setTimer(
-      () => {
-        timers[index] = setTimer(ask, interval, true);
-        ask();
-      },
-      Math.ceil((index * interval) / targets.length / grain) * grain,
-    );
+    const begin = () => {
+      timers[index] = setTimer(ask, interval, true);
+      ask();
+    };
+    return setTimer(begin, (index * interval) / targets.length);
   });
-  // The first second opens sockets and learns addresses.
   setTimer(() => {
-    const best = Math.min(...Array.from({ length: 500 }, yardstick));
-    const [begin, before, first] = [monotonic(), ticks(), passed];
-    const yardsticks: number[] = [];
-    timers.push(setTimer(() => yardsticks.push(yardstick()), 23, true));
-    setTimer(() => {
-      const wall = monotonic() - begin;
-      const own = yardsticks.reduce((sum, each) => sum + each, 0);
-      const median = yardsticks.sort((one, other) => one - other)[yardsticks.length >> 1] ?? 0;
-      const share = ((ticks() - before) * 10 - own) / wall;
-      const report: CostReport = { share, slowness: median / best, passed: passed - first, failures, wall };
-      for (const timer of timers) timer.cancel();
-      prober.close();
-      say(report);
-    }, duration);
-  }, 1000);
+    for (const timer of timers) timer.cancel();
+    prober.close();
+    say(failures);
+  }, duration);
 }
 
 /** Probes of all kinds, so many of each that whatever they leave behind shows. Timers that are left keep the process alive. */
@@ -144,8 +96,8 @@ switch (work) {
   case 'ask':
     await askAll(JSON.parse(text) as ProbeRequest[]);
     break;
-  case 'cost':
-    measureCost(JSON.parse(text) as CostRequest);
+  case 'repeat':
+    repeat(JSON.parse(text) as RepeatRequest);
     break;
   case 'leaks':
     await lookForLeaks(JSON.parse(text) as ProbeRequest[]);

@@ -26,26 +26,13 @@ export interface ProbeRequest {
   readonly timeout: number;
 }
 
-export interface CostRequest {
+export interface RepeatRequest {
   readonly check: Check;
   readonly targets: readonly TargetText[];
   /** Milliseconds, as all times here. */
   readonly interval: number;
-  /** Turns within such a time are taken together. */
-  readonly grain: number;
   readonly timeout: number;
   readonly duration: number;
-}
-
-export interface CostReport {
-  /** Time of the processor by time of the wall. */
-  readonly share: number;
-  /** How many times longer the same work took between probes than when done over and over. */
-  readonly slowness: number;
-  readonly passed: number;
-  /** Reasons. */
-  readonly failures: readonly string[];
-  readonly wall: number;
 }
 
 /** What a process holds. */
@@ -86,8 +73,9 @@ export class ProbeProgram {
     return (await this.#run('ask', requests)) as ProbeResult[];
   }
 
-  async cost(request: CostRequest): Promise<CostReport> {
-    return (await this.#run('cost', request)) as CostReport;
+  /** Asks again and again; resolves with the reasons of all failures. */
+  async repeat(request: RepeatRequest): Promise<string[]> {
+    return (await this.#run('repeat', request)) as string[];
   }
 
   async leaks(requests: readonly ProbeRequest[]): Promise<LeakReport> {

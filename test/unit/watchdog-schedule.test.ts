@@ -55,7 +55,7 @@ config watchdog 'w'
 `;
 };
 
-test('schedule: 64 servers every 100 ms, each as often as it should, never more than thirteen at once', () => {
+test('schedule: 64 servers every 100 ms, each as often as it should, in bursts of 32', () => {
   const drill = new Drill(crowd(64, '100ms'));
   drill.run(11_000);
   const perServer = new Map<string, number[]>();
@@ -63,7 +63,7 @@ test('schedule: 64 servers every 100 ms, each as often as it should, never more 
   for (const { at, probe } of drill.started) {
     const times = perServer.get(probe.target.server) ?? [];
     perServer.set(probe.target.server, [...times, at]);
-    perMoment.set(at, (perMoment.get(at) ?? 0) + 1);
+    if (at > 1300) perMoment.set(at, (perMoment.get(at) ?? 0) + 1);
   }
   assert.is(perServer.size, 64);
   for (const times of perServer.values()) {
@@ -74,8 +74,8 @@ test('schedule: 64 servers every 100 ms, each as often as it should, never more 
       gaps.join(' '),
     );
   }
-  assert.ok(perMoment.size <= 501, `woken ${perMoment.size} times in 10 s`);
-  assert.ok(Math.max(...perMoment.values()) <= 13, String(Math.max(...perMoment.values())));
+  assert.ok(perMoment.size <= 200, `woken ${perMoment.size} times in 10 s`);
+  assert.ok(Math.max(...perMoment.values()) <= 32, String(Math.max(...perMoment.values())));
 });
 
 test('schedule: the first probes come within a second, spread, however long the interval', () => {
@@ -123,9 +123,10 @@ test('schedule: the questions to one server are as far from each other as can be
   );
   drill.run(2000);
   for (const server of ['anna', 'bert']) {
-    const times = drill.started.filter(({ probe }) => probe.target.server === server).map(({ at }) => at);
-    const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
-    assert.ok(gaps.length > 8 && gaps.every((gap) => gap === 100), gaps.join(' '));
+    // The first turns are by themselves, as soon as can be.
+    const later = drill.started.filter(({ at, probe }) => at > 1400 && probe.target.server === server);
+    const gaps = later.slice(1).map(({ at }, index) => at - (later[index]?.at ?? 0));
+    assert.ok(gaps.length >= 5 && gaps.every((gap) => gap === 100), gaps.join(' '));
   }
 });
 
