@@ -5,6 +5,11 @@ import { skips } from './skips.mjs';
 
 const replacement = join(dirname(fileURLToPath(import.meta.url)), 'uvu.mjs');
 
+/** The files of which nothing can hold for a target, each with the reason. */
+export function leftOut(target) {
+  return skips.filter((skip) => skip.targets.includes(target) && skip.names === undefined);
+}
+
 /** An esbuild plugin: a test file gets, in the place of `uvu`, one that knows which of its tests to leave out. */
 export function skipping(target, file) {
   const table = skips.filter((skip) => skip.targets.includes(target) && skip.file === file);

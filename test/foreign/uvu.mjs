@@ -2,18 +2,18 @@
 import { test as uvuTest } from 'uvu';
 import { skips } from 'skips-of-this-file';
 
-const unused = new Set(skips);
+const unused = new Set(skips.flatMap(({ names }) => names));
 
 function register(name, body) {
-  const skip = skips.find(({ names }) => names === undefined || names.includes(name));
+  const skip = skips.find(({ names }) => names.includes(name));
   if (!skip) return uvuTest(name, body);
-  unused.delete(skip);
+  unused.delete(name);
   console.log(`# left out: ${name} (${skip.reason})`);
 }
 
 export const test = Object.assign(register, uvuTest, {
   run() {
-    for (const { names = ['every test'] } of unused) throw new Error(`nothing is called any of: ${names.join(', ')}`);
+    if (unused.size > 0) throw new Error(`no test has the name: ${[...unused].join(', ')}`);
     uvuTest.run();
   },
 });

@@ -192,4 +192,28 @@ if (full) {
   });
 }
 
+if (full) {
+  test('a runtime loads the libnftables of its target', () => {
+    for (const processor of ['x86_64', 'aarch64']) {
+      const target = join(process.cwd(), 'build/target', processor);
+      const libraries = join(folder, processor);
+      const names = ['ctx_new', 'ctx_free', 'ctx_output_set_flags', 'ctx_buffer_output', 'ctx_get_output_buffer'];
+      names.push('ctx_buffer_error', 'ctx_get_error_buffer', 'run_cmd_from_buffer');
+      sh(
+        `mkdir "${libraries}"
+        for name in ${names.join(' ')}; do echo "void *nft_$name(void) { return 0; }"; done >"${libraries}/stand-in.c"
+        "${target}/cc" -shared -fPIC -o "${libraries}/libnftables.so.1" "${libraries}/stand-in.c"
+        echo 'import { nft } from "oneip:runtime"; console.log(nft.available());' >"${libraries}/script.js"`,
+      );
+      const runtime = join(
+        all.find((each) => each.architecture.startsWith(processor))?.root ?? '',
+        'usr/bin/oneip-runtime',
+      );
+      const command = `"${target}/run" "${runtime}" "${libraries}/script.js"`;
+      assert.is(sh(`LIBRARIES="${libraries}" ${command}`), 'true\n', processor);
+      assert.is(sh(command), 'false\n', processor);
+    }
+  });
+}
+
 test.run();

@@ -313,7 +313,8 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
       do: fc.constant('open' as const),
       protocol: fc.constantFrom('tcp' as const, 'udp' as const),
       slot: fc.nat({ max: SLOTS - 1 }),
-      pace: fc.double({ min: 0.3, max: 1, noNaN: true }),
+      // fast-check's own doubles between bounds need a little-endian processor.
+      pace: fc.integer({ min: 30, max: 100 }).map((percent) => percent / 100),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), which: fc.nat({ max: 20 }) }) },
