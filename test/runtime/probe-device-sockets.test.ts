@@ -1,8 +1,8 @@
 import { Socket } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pause } from '../../src/host/clock.ts';
 import { DeviceSockets } from '../../src/host/probe/device-sockets.ts';
+import { until } from './support/turns.ts';
 
 const one = { name: 'one', ifindex: 1 };
 const two = { name: 'two', ifindex: 2 };
@@ -19,14 +19,6 @@ function listening(take: (ifindex: number, packet: Uint8Array) => boolean, prepa
   return { opened, sockets: new DeviceSockets(open, prepare ?? bind, take) };
 }
 
-/** Resolves as soon as it holds; after a thousand turns of the loop, of a millisecond each, it does not. */
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns++) {
-    assert.ok(turns < 1000, holds.toString());
-    await pause(1);
-  }
-}
-
 test('each device has a socket of its own, which tells by which device a packet came', async () => {
   const heard: [number, number[]][] = [];
   const { opened, sockets } = listening((ifindex, packet) => {
@@ -38,9 +30,9 @@ test('each device has a socket of its own, which tells by which device a packet 
   assert.is.not(first, second);
   const sender = new Socket('inet', 'dgram');
   sender.send(Uint8Array.of(2), second.localAddress());
-  await until(() => heard.length === 1);
+  await until(() => heard.length === 1, 'one packet');
   sender.send(Uint8Array.of(1), first.localAddress());
-  await until(() => heard.length === 2);
+  await until(() => heard.length === 2, 'two packets');
   assert.equal(heard, [
     [2, [2]],
     [1, [1]],
@@ -79,7 +71,7 @@ test('one that breaks is given up, and another is opened with the next question'
   // The kernel's refusal comes as an error of the next receive(2).
   socket.connect(nobody);
   socket.send(Uint8Array.of(1));
-  await until(() => socket.fd === -1);
+  await until(() => socket.fd === -1, 'closed');
   assert.is(sockets.on(one), opened[1]);
   sockets.close();
 });
