@@ -12,6 +12,7 @@ fail() {
   exit 1
 }
 
+# shellcheck disable=SC2016 # it is apt's to expand
 # Prints the address of the machine's Debian archive. Before the first "apt-get update" apt does not know the origins of
 # its sources; then the archive is the one with the usual path.
 archive_uri() {

@@ -174,6 +174,9 @@ test('all that says a version says the same', () => {
   for (const name of ['oneip', 'luci-app-oneip']) {
     assert.match(readFileSync(`openwrt-feed/${name}/Makefile`, 'utf8'), `PKG_VERSION:=${version}\n`);
   }
+  const engine = /^WANTED=(.*)$/m.exec(readFileSync('src/build/quickjs.sh', 'utf8'))?.[1] ?? '';
+  assert.match(engine, /^\d+\.\d+$/);
+  assert.match(readFileSync('openwrt-feed/oneip/Makefile', 'utf8'), `QUICKJS_VERSION:=${engine}.`);
 });
 
 if (full) {
