@@ -99,7 +99,6 @@ install-program:
 		installed="$(DESTDIR)/$${file#./}"; \
 		mode=$$(test -x "$$file" && echo 755 || echo 644); \
 		case $$file in ./etc/config/*) mode=600; test ! -e "$$installed" || continue ;; esac; \
-		echo "install -D -m $$mode files/$${file#./} $$installed"; \
 		install -D -m "$$mode" "$$file" "$$installed" || exit; \
 	done
 
