@@ -194,7 +194,7 @@ return baseclass.extend({
 			'input': () => tell()
 		});
 		const share = E('span', { 'id': 'oneip-weight-share', 'role': 'status' });
-		const isWeight = () => /^\d+$/.test(input.value) && +input.value <= 1000;
+		const isWeight = () => (/^\d+$/.test(input.value) && +input.value <= 1000);
 		const tell = () => {
 			const others = Object.keys(servers)
 				.filter((name) => name != server && servers[name].state == 'up')

@@ -110,31 +110,31 @@ return baseclass.extend({
 	statusRange: expecting((text) => isRange(text, 100, 599), () => _('Expecting a status code from 100 to 599, or a range such as 200-299.')),
 
 	device: expecting(
-		(text) => /^[!-~]{1,15}$/.test(text) && !/[/:]/.test(text) && ![ 'lo', '.', '..' ].includes(text),
+		(text) => (/^[!-~]{1,15}$/.test(text) && !/[/:]/.test(text) && ![ 'lo', '.', '..' ].includes(text)),
 		() => _('Expecting a device such as eth0.2 or a logical interface such as wan, of 15 characters at most.')
 	),
 
-	urlPath: expecting((text) => /^\/[!-~]*$/.test(text), () => _('Expecting a path that begins with /, without blanks.')),
+	urlPath: expecting((text) => (/^\/[!-~]*$/.test(text)), () => _('Expecting a path that begins with /, without blanks.')),
 
 	host: expecting(
-		(text) => /^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9]\d{0,4})?$/.test(text),
+		(text) => (/^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9]\d{0,4})?$/.test(text)),
 		() => _('Expecting a name or an address (IPv6 in brackets), perhaps with :PORT.')
 	),
 
 	headerField: expecting(
-		(text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\p{Cc}]*$/u.test(text),
+		(text) => (/^[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\p{Cc}]*$/u.test(text)),
 		() => _('Expecting a header and a text, such as “Content-Type: text/html”.')
 	),
 
 	absolutePath: expecting((text) => text.startsWith('/') && !text.includes('\0'), () => _('Expecting the absolute path of a program.')),
 
 	/** The name of a section. */
-	name: expecting((text) => /^[a-z0-9_]{1,32}$/.test(text), () => _('Expecting 1 to 32 letters a–z, digits and underscores.')),
+	name: expecting((text) => (/^[a-z0-9_]{1,32}$/.test(text)), () => _('Expecting 1 to 32 letters a–z, digits and underscores.')),
 
 	/** A whole number within limits, decimal or hexadecimal. */
 	integer(least, most, step) {
 		return expecting(
-			(text) => /^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,12})$/.test(text) && +text >= least && +text <= most && +text % (step ?? 1) == 0,
+			(text) => (/^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,12})$/.test(text) && +text >= least && +text <= most && +text % (step ?? 1) == 0),
 			() => (step ?? 1) == 1
 				? _('Expecting a whole number from %d to %d.').format(least, most)
 				: _('Expecting a whole number from %d to %d, in steps of %d.').format(least, most, step)
