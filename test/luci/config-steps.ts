@@ -61,7 +61,7 @@ async function looks({ page, site }: Scene): Promise<void> {
   assert.match((await grid(page, 'server').locator('[data-sid="s1"]').textContent()) ?? '', '192.168.1.11');
   assert.is(((await verdict(page).textContent()) ?? '').trim(), '');
   const opened = await openSection(page, 'service', 'web');
-  await opened.getByLabel('Where the servers live').waitFor({ timeout: patience });
+  await opened.getByText('Where the servers live').waitFor({ timeout: patience });
   assert.is(await opened.getByLabel('Protocol').inputValue(), 'tcp');
   await opened.getByRole('button', { name: 'Dismiss' }).click();
 }
