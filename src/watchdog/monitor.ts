@@ -2,6 +2,7 @@ import type { Check } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import type { PlannedProbe, ProbePlan, Subject } from './plan.ts';
 import type { ProbeResult, ProbeTarget } from './prober.ts';
+import { GRAIN, spread } from './spread.ts';
 import { Standing } from './standing.ts';
 import { TimeHeap } from './time-heap.ts';
 import type { EvidenceSource, Health } from './watchdog.ts';
@@ -40,12 +41,6 @@ export interface HealthReport {
   /** Milliseconds that it holds; absent: what a watchdog of type `ubus` says, else 60000. */
   readonly ttl?: number;
 }
-
-/** Milliseconds. Turns are taken together that fall into one such time: to wake up costs more than to ask a server. */
-export const GRAIN = 20;
-
-/** Probes with the same interval are asked in bursts of so many: whatever is asked next finds the processor's caches warm. */
-const BURST = 32;
 
 /** A server against which something speaks is asked within this time, however long the interval; milliseconds. */
 const ASKED_WITHIN = 1000;
@@ -222,26 +217,11 @@ export class HealthMonitor {
     this.#probes.set(planned.key, probe);
   }
 
-  /**
-   * Spreads the probes of each interval over it in bursts, as few as will do, but those of one server as far from each other
-   * as can be: whichever comes first finds its death. For one question alone it makes no difference where its turn is.
-   */
+  /** Gives every probe its place in time, and those that are new their first turn. */
   #spread(now: number): void {
-    const groups = new Map<number, Map<WatchedServer, WatchedProbe[]>>();
-    for (const probe of this.#probes.values()) {
-      const group = groups.get(probe.interval) ?? new Map<WatchedServer, WatchedProbe[]>();
-      groups.set(probe.interval, group.set(probe.server, [...(group.get(probe.server) ?? []), probe]));
-    }
-    for (const [interval, byServer] of groups) {
-      const lists = [...byServer.values()];
-      const group = inTurns(lists);
-      const questions = Math.max(...lists.map(({ length }) => length));
-      const bursts = Math.min(questions * Math.ceil(group.length / questions / BURST), Math.floor(interval / GRAIN));
-      group.forEach((probe, index) => {
-        probe.phase = Math.floor((interval * Math.floor((bursts * index) / group.length)) / bursts);
-        const fresh = probe.place < 0 && !probe.running;
-        if (fresh) this.#turns.set(probe, probe.firstTurn(now, index, group.length));
-      });
+    for (const { question: probe, phase, index, count } of spread(this.#probes.values())) {
+      probe.phase = phase;
+      if (probe.place < 0 && !probe.running) this.#turns.set(probe, probe.firstTurn(now, index, count));
     }
   }
 
@@ -289,12 +269,6 @@ export class HealthMonitor {
     }
     return changes.length > 0 ? changes : NO_CHANGES;
   }
-}
-
-/** The first of each list, then the second of each, and so on. */
-function inTurns<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = Math.max(0, ...lists.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, turn) => lists.flatMap((list) => list.slice(turn, turn + 1))).flat();
 }
 
 /** Names of sections hold no slash. */

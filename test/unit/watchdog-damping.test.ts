@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GRAIN } from '../../src/watchdog/monitor.ts';
+import { GRAIN } from '../../src/watchdog/spread.ts';
 import { Damping } from '../../src/watchdog/damping.ts';
 import { Drill, unwell, web, well } from './watchdog-drill.ts';
 

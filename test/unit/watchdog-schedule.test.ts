@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GRAIN } from '../../src/watchdog/monitor.ts';
+import { GRAIN, spread } from '../../src/watchdog/spread.ts';
 import { type Timed, TimeHeap } from '../../src/watchdog/time-heap.ts';
 import { Drill, refused, unwell, web, well } from './watchdog-drill.ts';
 
@@ -113,6 +113,27 @@ test('schedule: what still waits is not asked again before it has ended, and the
     gaps.every((gap) => gap >= 250 && gap <= 250 + GRAIN),
     gaps.join(' '),
   );
+});
+
+test('schedule: bursts as few as will do, and never closer than a grain', () => {
+  const phasesOf = (servers: number, each: number, interval: number): number[] => {
+    const asked = Array.from({ length: servers }, (_, name) => ({ name }));
+    const questions = asked.flatMap((server) => Array.from({ length: each }, () => ({ server, interval })));
+    const places = spread(questions);
+    assert.is(places.length, servers * each);
+    assert.equal(
+      places.map(({ index, count }) => index / count),
+      places.map((_, index) => index / (servers * each)),
+    );
+    return [...new Set(places.map(({ phase }) => phase))];
+  };
+  assert.equal(phasesOf(1, 1, 1000), [0]);
+  assert.equal(phasesOf(32, 1, 1000), [0]);
+  assert.equal(phasesOf(33, 1, 1000), [0, 500]);
+  assert.equal(phasesOf(3, 2, 200), [0, 100]);
+  assert.equal(phasesOf(33, 2, 200), [0, 50, 100, 150]);
+  assert.equal(phasesOf(256, 2, 50), [0, 25]);
+  assert.equal(spread([]), []);
 });
 
 test('schedule: the questions to one server are as far from each other as can be', () => {
