@@ -1,9 +1,12 @@
 #!/bin/sh
 # Makes what a virtual machine boots: Debian's cloud kernel, and an initial file system with our program and a guest script.
 #
-#   image.sh BUILD SCRIPT OUTPUT
+#   image.sh BUILD SCRIPT OUTPUT [MODULE...] [-- PROGRAM...]
 #
-# BUILD holds bin/oneip-runtime and lib/oneip/oneip.js; OUTPUT gets `vmlinuz` and `initramfs`. Downloads the kernel once.
+# BUILD holds bin/oneip-runtime and lib/oneip/oneip.js, and gets qemu/vmlinuz and qemu/kernel, which are downloaded once.
+# OUTPUT gets `initramfs`; the guest runs SCRIPT, with `poweroff` after it. Modules are loaded in their order, each after those
+# it depends on, and are named in /modules.order; the guest's kernel can load no others. PROGRAMs of this machine come along,
+# at their paths.
 set -eu
 
 fail() {
@@ -14,12 +17,20 @@ fail() {
 build=$1
 script=$2
 output=$3
+shift 3
+modules=
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+	modules="$modules $1"
+	shift
+done
+[ $# -eq 0 ] || shift
 mkdir -p "$output"
 output=$(readlink -f "$output")
 root=$output/root
-kernel=$output/kernel
+common=$build/qemu
+kernel=$common/kernel
 
-if [ ! -e "$output/vmlinuz" ]; then
+download() {
 	wanted() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1; }
 	package=$(wanted)
 	[ -n "$package" ] || { apt-get update >/dev/null 2>&1 && package=$(wanted); }
@@ -28,9 +39,16 @@ if [ ! -e "$output/vmlinuz" ]; then
 	(cd "$kernel/deb" && apt-get download "$package" >/dev/null 2>&1) || fail "cannot download $package"
 	dpkg-deb -x "$kernel"/deb/*.deb "$kernel"
 	depmod -b "$kernel" "$(ls "$kernel/lib/modules")"
-	cp "$kernel"/boot/vmlinuz-* "$output/vmlinuz.new"
-	mv "$output/vmlinuz.new" "$output/vmlinuz"
-fi
+	cp "$kernel"/boot/vmlinuz-* "$common/vmlinuz.new"
+	mv "$common/vmlinuz.new" "$common/vmlinuz"
+}
+
+mkdir -p "$common"
+# One at a time: tests run beside each other.
+exec 9>"$common/lock"
+flock 9
+if [ ! -e "$common/vmlinuz" ] || [ ! -e "$kernel" ]; then download; fi
+exec 9>&-
 version=$(ls "$kernel/lib/modules")
 
 rm -rf "$root"
@@ -48,19 +66,19 @@ with_libraries() {
 	done
 }
 libnftables=$(ldconfig -p | sed -n 's/.*libnftables\.so\.1 .*=> //p' | head -n 1)
-with_libraries /usr/sbin/ip /usr/sbin/nft /usr/bin/curl "$libnftables" "$build/bin/oneip-runtime"
+with_libraries /usr/sbin/ip /usr/sbin/nft "$libnftables" "$build/bin/oneip-runtime" "$@"
 mv "$root$build/bin/oneip-runtime" "$root/usr/bin/oneip-runtime"
 cp "$build/lib/oneip/oneip.js" "$root/usr/bin/oneip"
 
-for module in veth 8021q bridge nf_tables nft_fwd_netdev nft_hash nft_ct nft_objref nft_reject_inet nft_nat; do
-	modprobe -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+for module in $modules; do
+	files=$(modprobe -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null) || fail "this kernel has no module $module"
+	echo "$files" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' | while read -r file; do
 	name=$(basename "$file")
 	mkdir -p "$root/modules"
 	cp "$file" "$root/modules/$name"
 	echo "/modules/$name"
-done >"$output/modules"
-cp "$output/modules" "$root/modules.order"
+done >"$root/modules.order"
 
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
