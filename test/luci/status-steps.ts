@@ -62,7 +62,7 @@ async function drains({ page, site, lab, control }: Scene): Promise<void> {
     await shows(page, 'web', 's2', 'share', /^0\.0 %|weight/);
     const section = page.locator('[data-service="web"]');
     await section
-      .getByText(/Change under way for .* slots \(33\.\d %\) keep their old connections/)
+      .getByText(/A change is under way: \d+ slots \(33\.\d %\) keep their old connections/)
       .waitFor({ timeout: patience });
     await section
       .getByText(/s2 had \S+ ?k? packets of old connections, the last \d s ago/)

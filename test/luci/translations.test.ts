@@ -1,16 +1,12 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type typescript from 'typescript';
-import type { Node, SourceFile } from 'typescript';
+import type { Node } from 'typescript';
 import { packageFolder } from './module.ts';
+import { readScript, ts } from './syntax.ts';
 
 // The template that translators work from holds every text of the pages. GOLDEN_REFRESH=1 writes it anew.
-
-// Larger than all tests together: it is not bundled.
-const ts = createRequire(join(process.env['ONEIP_ROOT'] ?? '', 'package.json'))('typescript') as typeof typescript;
 
 const template = join(packageFolder, 'po/templates/oneip.pot');
 
@@ -24,7 +20,6 @@ function filesUnder(folder: string): string[] {
 /** The texts that a script passes to `_`, which must be plain: xgettext reads no expressions. */
 function textsOfScript(file: string): string[] {
   const texts: string[] = [];
-  const source: SourceFile = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true);
   const visit = (node: Node): void => {
     if (ts.isCallExpression(node) && node.expression.getText() === '_') {
       const [text] = node.arguments;
@@ -33,7 +28,7 @@ function textsOfScript(file: string): string[] {
     }
     ts.forEachChild(node, visit);
   };
-  visit(source);
+  visit(readScript(file));
   return texts;
 }
 

@@ -33,12 +33,11 @@ function atLevel(method, above) {
 }
 
 export const dom = {
-  /** Appends nodes, texts, and lists of them; nothing for null. */
+  /** Appends a node, or a list of nodes and texts; nothing for null. A text that is in no list is markup, as it is in LuCI. */
   append(node, content) {
-    for (const child of [content].flat(Infinity)) {
-      if (child === null || child === undefined) continue;
-      node.append(child);
-    }
+    if (content === null || content === undefined) return node;
+    if (!Array.isArray(content) && !(content instanceof Node)) node.innerHTML = String(content);
+    else for (const child of [content].flat(Infinity)) if (child !== null && child !== undefined) node.append(child);
     return node;
   },
 

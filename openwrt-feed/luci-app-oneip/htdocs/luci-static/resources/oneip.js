@@ -153,7 +153,7 @@ return baseclass.extend({
 		return E('span', {
 			'class': `label ${style}`,
 			'style': (state == 'down') ? 'background:#c33;color:#fff;margin-left:0' : 'margin-left:0'
-		}, this.stateName(state));
+		}, [ this.stateName(state) ]);
 	},
 
 	/**

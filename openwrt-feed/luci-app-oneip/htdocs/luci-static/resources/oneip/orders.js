@@ -70,8 +70,8 @@ function ask({ title, says, fields, button, breaks, services, run, done }) {
 		'id': 'oneip-scope',
 		'change': () => { persist.disabled = (scope.value != ''); }
 	}, [
-		E('option', { 'value': '' }, _('in all its services: %s').format(services.join(', '))),
-		E('option', { 'value': services[0] }, _('in %s only').format(services[0]))
+		E('option', { 'value': '' }, [ _('in all its services: %s').format(services.join(', ')) ]),
+		E('option', { 'value': services[0] }, [ _('in %s only').format(services[0]) ])
 	]);
 	const close = () => {
 		ui.hideModal();
@@ -79,12 +79,12 @@ function ask({ title, says, fields, button, breaks, services, run, done }) {
 		if (asked && document.body.contains(asked))
 			asked.focus();
 	};
-	const cancel = E('button', { 'class': 'btn cbi-button', 'click': close }, _('Cancel'));
+	const cancel = E('button', { 'class': 'btn cbi-button', 'click': close }, [ _('Cancel') ]);
 
-	ui.showModal(title, [
-		...says.map((text) => E('p', {}, text)),
+	ui.showModal([ title ], [
+		...says.map((text) => E('p', {}, [ text ])),
 		...(fields ?? []),
-		(services.length > 1) ? E('p', {}, [ E('label', { 'for': 'oneip-scope' }, _('Where')), ' ', scope ]) : '',
+		(services.length > 1) ? E('p', {}, [ E('label', { 'for': 'oneip-scope' }, [ _('Where') ]), ' ', scope ]) : '',
 		E('p', {}, [
 			E('label', { 'for': 'oneip-persist' }, [ persist, ' ', _('Write it to the configuration, too; without, it ends with the next boot of the router.') ])
 		]),
@@ -102,11 +102,11 @@ function ask({ title, says, fields, button, breaks, services, run, done }) {
 						.then(close)
 						.then(done)
 						.catch((error) => {
-							dom.content(complaint, oneip.explain(error));
+							dom.content(complaint, [ oneip.explain(error) ]);
 							complaint.style.display = '';
 						});
 				})
-			}, button)
+			}, [ button ])
 		])
 	]);
 	cancel.focus();
@@ -201,10 +201,10 @@ return baseclass.extend({
 				.reduce((sum, name) => sum + servers[name].weight, 0);
 			const sum = others + +input.value;
 
-			dom.content(share, !isWeight() ? _('A weight is a whole number from 0 to 1000.')
+			dom.content(share, [ !isWeight() ? _('A weight is a whole number from 0 to 1000.')
 				: (sum == 0) ? _('No server is left that gets clients.')
 				: (servers[server].state != 'up') ? _('It gets its share when it is up again.')
-				: _('Its share becomes about %s.').format(oneip.percent(input.value / sum)));
+				: _('Its share becomes about %s.').format(oneip.percent(input.value / sum)) ]);
 		};
 
 		ask({
@@ -213,7 +213,7 @@ return baseclass.extend({
 				_('A server with twice the weight of another gets twice its clients. Only as many clients move as the new shares need.'),
 				ofOpenConnections(service)
 			],
-			fields: [ E('p', {}, [ E('label', { 'for': 'oneip-weight' }, _('Weight')), ' ', input, ' ', share ]) ],
+			fields: [ E('p', {}, [ E('label', { 'for': 'oneip-weight' }, [ _('Weight') ]), ' ', input, ' ', share ]) ],
 			button: _('Set weight'),
 			services,
 			run: (where, persist) => {

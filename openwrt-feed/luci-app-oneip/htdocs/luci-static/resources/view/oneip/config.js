@@ -67,7 +67,12 @@ function checking(check) {
 /** A text; the table shows what holds without it. */
 const Text = form.Value.extend({
 	textvalue(section_id) {
-		return this.cfgvalue(section_id) ?? (this.placeholder ? E('em', {}, this.placeholder) : this.super('textvalue', [ section_id ]));
+		const value = this.cfgvalue(section_id) ?? null;
+
+		if (value == null)
+			return this.placeholder ? E('em', {}, [ this.placeholder ]) : this.super('textvalue', [ section_id ]);
+
+		return E('span', {}, [ value ]);
 	}
 });
 
@@ -84,7 +89,9 @@ const Names = form.MultiValue.extend({
 	},
 
 	textvalue(section_id) {
-		return L.toArray(this.cfgvalue(section_id)).join(', ') || E('em', {}, this.nothing);
+		const names = L.toArray(this.cfgvalue(section_id));
+
+		return names.length ? E('span', {}, [ names.join(', ') ]) : E('em', {}, [ this.nothing ]);
 	}
 });
 
@@ -149,7 +156,7 @@ return view.extend({
 			const found = problems.filter((problem) => problem.severity == severity);
 
 			return found.length ? E('div', { 'class': `alert-message ${style}` }, [
-				E('h4', {}, title),
+				E('h4', {}, [ title ]),
 				E('ul', {}, found.map(line))
 			]) : '';
 		};
@@ -165,10 +172,10 @@ return view.extend({
 			if (!problems?.some(({ severity }) => severity == 'error'))
 				return ui.changes.apply(mode == '0');
 
-			ui.showModal(_('Not applied'), [
-				E('p', {}, _('The daemon would refuse this configuration and go on with the one in force. Your changes are saved, and wait until what is wrong is put right.')),
+			ui.showModal([ _('Not applied') ], [
+				E('p', {}, [ _('The daemon would refuse this configuration and go on with the one in force. Your changes are saved, and wait until what is wrong is put right.') ]),
 				this.verdict.cloneNode(true),
-				E('div', { 'class': 'right button-row' }, E('button', { 'class': 'btn cbi-button important', 'click': ui.hideModal }, _('Back')))
+				E('div', { 'class': 'right button-row' }, E('button', { 'class': 'btn cbi-button important', 'click': ui.hideModal }, [ _('Back') ]))
 			]);
 		});
 	},

@@ -64,14 +64,14 @@ return view.extend({
 		poll.add(() => this.look(), INTERVAL);
 
 		return E([], [
-			E('h2', { 'name': 'content' }, 'oneip'),
-			E('div', { 'class': 'cbi-map-descr' }, _('Services with one address and several servers: who serves now, since when, with which share.')),
+			E('h2', { 'name': 'content' }, [ 'oneip' ]),
+			E('div', { 'class': 'cbi-map-descr' }, [ _('Services with one address and several servers: who serves now, since when, with which share.') ]),
 			this.notice,
 			this.services,
 			this.renderSimulation(),
 			E('div', { 'class': 'cbi-section' }, [
-				E('h3', {}, _('Events')),
-				E('div', { 'class': 'cbi-section-descr' }, _('What this page has noticed, looking every %d seconds while it was open. The system log has everything.').format(INTERVAL)),
+				E('h3', {}, [ _('Events') ]),
+				E('div', { 'class': 'cbi-section-descr' }, [ _('What this page has noticed, looking every %d seconds while it was open. The system log has everything.').format(INTERVAL) ]),
 				this.list
 			])
 		]);
@@ -83,8 +83,8 @@ return view.extend({
 
 	lose(error) {
 		dom.content(this.notice, E('div', { 'class': 'alert-message warning' }, [
-			E('h4', {}, oneip.explain(error)),
-			E('p', {}, _('What is below, if anything, is how it was last seen. Packets go on as the kernel was told last.'))
+			E('h4', {}, [ oneip.explain(error) ]),
+			E('p', {}, [ _('What is below, if anything, is how it was last seen. Packets go on as the kernel was told last.') ])
 		]));
 	},
 
@@ -101,19 +101,19 @@ return view.extend({
 			dom.content(this.services, this.parts.length ? this.parts.map(({ node }) => node) : E('p', {}, [
 				_('No services are configured.'),
 				' ',
-				E('a', { 'href': L.url('admin/services/oneip/config') }, _('Configuration'))
+				E('a', { 'href': L.url('admin/services/oneip/config') }, [ _('Configuration') ])
 			]));
 		}
 
 		dom.content(this.notice, status.failing ? E('div', { 'class': 'alert-message warning' }, [
-			E('h4', {}, _('The kernel does not hold what it should')),
-			E('p', {}, status.failing)
+			E('h4', {}, [ _('The kernel does not hold what it should') ]),
+			E('p', {}, [ status.failing ])
 		]) : null);
 		this.parts.forEach(({ update }) => update(now));
 	},
 
 	addEvent(event) {
-		const node = E('li', {}, [ E('time', {}, clock(event.time)), ' ', eventText(event) ]);
+		const node = E('li', {}, [ E('time', {}, [ clock(event.time) ]), ' ', eventText(event) ]);
 
 		this.list.insertBefore(node, this.list.firstChild);
 	},
@@ -126,20 +126,20 @@ return view.extend({
 		const rows = Object.keys(state.servers).map((server) => this.renderServer(service, server));
 		const table = E('table', { 'class': 'table cbi-section-table', 'aria-label': _('Servers of %s').format(service) }, [
 			E('tr', { 'class': 'tr table-titles' }, [
-				...COLUMNS.map(([ , title ]) => E('th', { 'class': 'th', 'scope': 'col' }, title)),
+				...COLUMNS.map(([ , title ]) => E('th', { 'class': 'th', 'scope': 'col' }, [ title ])),
 				this.mayOrder ? E('th', { 'class': 'th cbi-section-actions', 'scope': 'col', 'aria-label': _('Orders') }) : ''
 			]),
 			...rows.map(({ node }) => node)
 		]);
 
 		return {
-			node: E('div', { 'class': 'cbi-section', 'data-service': service }, [ E('h3', {}, service), summary, transition, table ]),
+			node: E('div', { 'class': 'cbi-section', 'data-service': service }, [ E('h3', {}, [ service ]), summary, transition, table ]),
 			update: (now) => {
 				const is = this.status.services[service];
 
 				dom.content(summary, [
 					oneip.summary(is),
-					is.running ? '' : E('div', { 'class': 'alert-message warning' }, _('Does not run: %s').format(is.inactive))
+					is.running ? '' : E('div', { 'class': 'alert-message warning' }, [ _('Does not run: %s').format(is.inactive) ])
 				]);
 				dom.content(transition, is.transition ? this.renderTransition(is) : null);
 				rows.forEach(({ update }) => update(now));
@@ -149,14 +149,15 @@ return view.extend({
 
 	renderTransition({ transition, slots }) {
 		const { since, until, kept } = transition;
-		const text = _('Change under way for %s, for %s at most: %d slots (%s) keep their old connections')
-			.format(oneip.duration(since), oneip.duration(since + until), transition.slots, oneip.percent(transition.slots / slots));
+		const text = _('A change is under way: %d slots (%s) keep their old connections.')
+			.format(transition.slots, oneip.percent(transition.slots / slots));
+		const time = _('%s of %s at most').format(oneip.duration(since), oneip.duration(since + until));
 
 		return [
-			E('p', { 'style': 'margin-bottom:0' }, text),
-			E('div', { 'style': 'max-width:30em' }, oneip.bar(since / Math.max(1, since + until), '', _('Time of the change'))),
-			E('ul', {}, Object.keys(kept).map((server) => E('li', {}, _('%s had %s packets of old connections, the last %s ago')
-				.format(server, oneip.quantity(kept[server].packets), oneip.duration(kept[server].idle)))))
+			E('p', { 'style': 'margin-bottom:0' }, [ text ]),
+			E('div', { 'style': 'max-width:30em' }, oneip.bar(since / Math.max(1, since + until), time, _('Time of the change'))),
+			E('ul', {}, Object.keys(kept).map((server) => E('li', {}, [ _('%s had %s packets of old connections, the last %s ago')
+				.format(server, oneip.quantity(kept[server].packets), oneip.duration(kept[server].idle)) ])))
 		];
 	},
 
@@ -171,25 +172,23 @@ return view.extend({
 				...((name == 'server') && { 'scope': 'row' })
 			});
 
-		const buttons = this.mayOrder ? this.renderButtons(service, server) : null;
-
 		return {
 			node: E('tr', { 'class': 'tr cbi-section-table-row', 'data-server': server }, [
 				...COLUMNS.map(([ name ]) => cells[name]),
-				buttons ? E('td', { 'class': 'td cbi-section-actions' }, E('div', { 'style': 'display:grid;grid-template-columns:1fr 1fr;gap:3px' }, buttons)) : ''
+				this.mayOrder ? E('td', { 'class': 'td cbi-section-actions' }, E('div', { 'style': 'display:grid;grid-template-columns:1fr 1fr;gap:3px' }, this.renderButtons(service, server))) : ''
 			]),
 			update: (now) => {
 				const is = this.status.services[service].servers[server];
 				const rates = this.history.rates(service, server);
 
 				dom.content(cells.server, [
-					E('strong', {}, server),
-					...[ is.address, is.address6 ].filter((address) => address).map((address) => E('div', { 'style': 'font-weight:normal' }, address))
+					E('strong', {}, [ server ]),
+					...[ is.address, is.address6 ].filter((address) => address).map((address) => E('div', { 'style': 'font-weight:normal' }, [ address ]))
 				]);
 				dom.content(cells.state, this.renderState(is));
 				dom.content(cells.share, [
 					oneip.bar(is.share, oneip.percent(is.share), _('Share of %s').format(server)),
-					E('small', {}, _('weight %d').format(is.weight))
+					E('small', {}, [ _('weight %d').format(is.weight) ])
 				]);
 				dom.content(cells.traffic, this.renderTraffic(server, rates, now));
 				dom.content(cells.probe, this.renderProbe(is.probe));
@@ -210,7 +209,7 @@ return view.extend({
 			oneip.badge(state),
 			' ',
 			_('since %s').format(oneip.duration(since)),
-			E('div', {}, E('small', {}, notes.join('; ')))
+			E('div', {}, E('small', {}, [ notes.join('; ') ]))
 		];
 	},
 
@@ -219,7 +218,7 @@ return view.extend({
 		const highest = Math.max(0, ...rates.map(({ rate }) => rate));
 
 		if (!current)
-			return E('small', {}, _('being measured…'));
+			return E('small', {}, [ _('being measured…') ]);
 
 		return [
 			_('%s packets/s').format(oneip.quantity(current.rate)),
@@ -230,11 +229,11 @@ return view.extend({
 
 	renderProbe(probe) {
 		if (!probe)
-			return E('small', {}, _('not watched'));
+			return E('small', {}, [ _('not watched') ]);
 
 		return [
 			probe.latency != null ? _('%s ms').format((probe.latency * 1000).toFixed(2)) : (probe.passed ? _('passed') : _('failed')),
-			E('div', {}, E('small', {}, probe.reason))
+			E('div', {}, E('small', {}, [ probe.reason ]))
 		];
 	},
 
@@ -243,7 +242,7 @@ return view.extend({
 			'class': `btn cbi-button cbi-button-${style}`,
 			'aria-label': label.format(server),
 			'click': () => orders[order](this.status, service, server, () => this.look())
-		}, text);
+		}, [ text ]);
 
 		return [
 			button('negative', _('Fail over'), _('Fail over: %s'), 'failover'),
@@ -268,25 +267,25 @@ return view.extend({
 			const client = input.value.trim();
 
 			if (client == '')
-				return dom.content(result, E('em', {}, _('Which client?')));
+				return dom.content(result, E('em', {}, [ _('Which client?') ]));
 
 			return oneip.simulate(client).then(
 				(reply) => dom.content(result, this.renderChoices(reply.services)),
-				(error) => dom.content(result, E('em', {}, /ubus code 2/.test(error.message)
-					? _('This is no address of a client.') : oneip.explain(error)))
+				(error) => dom.content(result, E('em', {}, [ /ubus code 2/.test(error.message)
+					? _('This is no address of a client.') : oneip.explain(error) ]))
 			);
 		};
 
 		return E('div', { 'class': 'cbi-section' }, [
-			E('h3', {}, _('Where does this client go?')),
+			E('h3', {}, [ _('Where does this client go?') ]),
 			E('form', { 'submit': (ev) => { ev.preventDefault(); return run(); } }, [
-				E('label', { 'for': 'oneip-client' }, _('Client')),
+				E('label', { 'for': 'oneip-client' }, [ _('Client') ]),
 				' ',
 				input,
 				' ',
-				E('button', { 'class': 'btn cbi-button cbi-button-action', 'type': 'submit' }, _('Ask'))
+				E('button', { 'class': 'btn cbi-button cbi-button-action', 'type': 'submit' }, [ _('Ask') ])
 			]),
-			E('div', { 'class': 'cbi-section-descr', 'id': 'oneip-client-help' }, _('An IPv4 or IPv6 address, or ADDRESS:PORT where the port of the client counts.')),
+			E('div', { 'class': 'cbi-section-descr', 'id': 'oneip-client-help' }, [ _('An IPv4 or IPv6 address, or ADDRESS:PORT where the port of the client counts.') ]),
 			result
 		]);
 	},
@@ -298,10 +297,10 @@ return view.extend({
 			return E([], [
 				E('dt', {}, [
 					service, ': ',
-					E('strong', {}, server ?? _('nobody')),
+					E('strong', {}, [ server ?? _('nobody') ]),
 					slot != null ? ' ' + _('(slot %d)').format(slot) : ''
 				]),
-				...why.map((step) => E('dd', {}, step))
+				...why.map((step) => E('dd', {}, [ step ]))
 			]);
 		}));
 	},

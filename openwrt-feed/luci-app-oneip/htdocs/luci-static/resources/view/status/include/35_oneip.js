@@ -12,20 +12,20 @@ return baseclass.extend({
 
 	render(status) {
 		if (!status)
-			return E('em', {}, _('The daemon is not running.'));
+			return E('em', {}, [ _('The daemon is not running.') ]);
 
 		const names = Object.keys(status.services);
 
 		if (!names.length)
-			return E('em', {}, _('No services are configured.'));
+			return E('em', {}, [ _('No services are configured.') ]);
 
 		return E([], [
-			status.failing ? E('div', { 'class': 'alert-message warning' }, status.failing) : '',
+			status.failing ? E('div', { 'class': 'alert-message warning' }, [ status.failing ]) : '',
 			E('table', { 'class': 'table', 'aria-label': _('Services with one address') }, [
 				E('tr', { 'class': 'tr table-titles' }, [
-					E('th', { 'class': 'th', 'scope': 'col' }, _('Service')),
-					E('th', { 'class': 'th', 'scope': 'col' }, _('Ghost addresses')),
-					E('th', { 'class': 'th', 'scope': 'col' }, _('Servers')),
+					E('th', { 'class': 'th', 'scope': 'col' }, [ _('Service') ]),
+					E('th', { 'class': 'th', 'scope': 'col' }, [ _('Ghost addresses') ]),
+					E('th', { 'class': 'th', 'scope': 'col' }, [ _('Servers') ]),
 				]),
 				...names.map((name) => this.renderService(name, status.services[name]))
 			])
@@ -39,10 +39,10 @@ return baseclass.extend({
 
 		return E('tr', { 'class': 'tr' }, [
 			E('td', { 'class': 'td', 'data-title': _('Service') },
-				E('a', { 'href': L.url('admin/services/oneip/status') }, name)),
-			E('td', { 'class': 'td', 'data-title': _('Ghost addresses') }, oneip.summary(service)),
+				E('a', { 'href': L.url('admin/services/oneip/status') }, [ name ])),
+			E('td', { 'class': 'td', 'data-title': _('Ghost addresses') }, [ oneip.summary(service) ]),
 			E('td', { 'class': 'td', 'data-title': _('Servers') }, [
-				!service.running ? E('div', {}, _('Does not run: %s').format(service.inactive)) : '',
+				!service.running ? E('div', {}, [ _('Does not run: %s').format(service.inactive) ]) : '',
 				E('div', {}, [
 					_('%d of %d up').format(servers.length - others.length, servers.length),
 					service.transition ? ', ' + _('a change is under way') : ''
