@@ -276,6 +276,7 @@ class Daemon {
                   address,
                   device: { name, ifindex },
                   ghosts: ghosts.map((ghost) => ghost.address).filter(({ family }) => family === address.family),
+                  mark: (deployment.markBase + server.number) >>> 0,
                 }
               : [],
           ),

@@ -9,10 +9,12 @@ import { RTM_GETNEIGH } from '../netlink/neighbour.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { DeviceReference } from '../network/state.ts';
 import type { EvidenceSource } from '../watchdog/watchdog.ts';
+import { AddressBurst } from './address-burst.ts';
 import { BridgePorts } from './bridge-ports.ts';
 import { NETLINK_ROUTE, NetlinkChannel } from './netlink-channel.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { readPackets } from './probe/packets.ts';
+import { HostProber } from './probe/prober.ts';
 import { isUnreachable, unreachableReason } from './probe/unreachable.ts';
 import { readNeighbours } from './rtnetlink.ts';
 
@@ -27,6 +29,8 @@ export interface FollowedServer {
   readonly device: DeviceReference;
   /** Ghosts of the same family that it serves. */
   readonly ghosts: readonly Address[];
+  /** Firewall mark by which packets go to it. */
+  readonly mark: number;
 }
 
 /** What speaks against a server, without a probe. */
@@ -47,6 +51,8 @@ interface Watched extends FollowedServer {
   /** MAC address, as last known. */
   hardware: string | undefined;
   failed: boolean;
+  /** While the kernel asks whether it is still there. */
+  burst: AddressBurst | undefined;
   /** While an ICMP error counts. */
   error: Timer | undefined;
 }
@@ -61,6 +67,7 @@ export class ServerWatch {
   readonly #watch: NetworkWatch;
   readonly #icmp: readonly Socket[];
   readonly #bridges: BridgePorts;
+  readonly #prober = new HostProber();
   /** By device and address. */
   #watched = new Map<string, Watched>();
   /** What has been told and holds, by its key. */
@@ -95,11 +102,11 @@ export class ServerWatch {
     this.#watched = new Map();
     for (const server of servers) {
       const key = keyOf(server.device.ifindex, server.address);
-      const { hardware, failed = false, error } = before.get(key) ?? {};
+      const { hardware, failed = false, burst, error } = before.get(key) ?? {};
       const ghosts = [...(this.#watched.get(key)?.ghosts ?? []), ...server.ghosts];
-      this.#watched.set(key, { ...server, ghosts, hardware, failed, error });
+      this.#watched.set(key, { ...server, ghosts, hardware, failed, burst, error });
     }
-    for (const [key, { error }] of before) if (!this.#watched.has(key)) error?.cancel();
+    for (const [key, watched] of before) if (!this.#watched.has(key)) forget(watched);
     const kept = new Set([...this.#watched.values()].flatMap(keysOf));
     for (const key of this.#told.keys()) if (!kept.has(key)) this.#told.delete(key);
     this.#read();
@@ -110,7 +117,8 @@ export class ServerWatch {
     this.#watch.close();
     this.#channel.close();
     for (const socket of this.#icmp) socket.close();
-    for (const { error } of this.#watched.values()) error?.cancel();
+    for (const watched of this.#watched.values()) forget(watched);
+    this.#prober.close();
     this.#watched.clear();
   }
 
@@ -142,12 +150,31 @@ export class ServerWatch {
   }
 
   /** Between failure and answer there are states that tell nothing: the kernel asks again. */
-  #learn({ address, ifindex, hardware, valid, failed, proxy }: Neighbour): Watched | undefined {
+  #learn({ address, ifindex, hardware, valid, failed, doubted, proxy }: Neighbour): Watched | undefined {
     const watched = proxy ? undefined : this.#watched.get(keyOf(ifindex, address));
     if (!watched || (!valid && !failed)) return undefined;
-    watched.failed = failed;
+    if (doubted) this.#doubt(watched);
+    else {
+      watched.burst?.cancel();
+      watched.burst = undefined;
+      watched.failed = failed;
+    }
     watched.hardware = hardware ?? watched.hardware;
     return watched;
+  }
+
+  #doubt(watched: Watched): void {
+    if (watched.burst) return;
+    const { server, address, device, ghosts, mark } = watched;
+    const target = { service: '', server, ghost: ghosts[0] ?? address, address, device, mark };
+    const key = keyOf(device.ifindex, address);
+    watched.burst = new AddressBurst(this.#prober, target, () => {
+      // What is followed may have been made anew meanwhile.
+      const now = this.#watched.get(key);
+      if (!now) return;
+      now.failed = true;
+      this.#assessNeighbour(now);
+    });
   }
 
   #assessNeighbour(watched: Watched): void {
@@ -193,6 +220,11 @@ export class ServerWatch {
       reason: reason ?? `no longer: ${before}`,
     });
   }
+}
+
+function forget({ burst, error }: Watched): void {
+  burst?.cancel();
+  error?.cancel();
 }
 
 function keyOf(ifindex: number, address: Address): string {

@@ -38,6 +38,8 @@ export interface Neighbour {
   readonly valid: boolean;
   /** It was asked for and did not answer; the kernel asks again. */
   readonly failed: boolean;
+  /** It is being asked whether it still has this MAC address (NUD_PROBE). */
+  readonly doubted: boolean;
   /** Set by hand (`nud permanent`, `nud noarp`): the kernel never resolves it. */
   readonly permanent: boolean;
   /** The router answers for the address. */
@@ -129,6 +131,7 @@ export function decodeNeighbour({ payload }: NetlinkMessage, littleEndian: boole
     ...(hardware && valid && { hardware: hardwareText(hardware) }),
     valid,
     failed: (state & NUD_FAILED) !== 0,
+    doubted: (state & NUD_PROBE) !== 0,
     permanent: (state & (NUD_PERMANENT | NUD_NOARP)) !== 0,
     proxy: (flags & NTF_PROXY) !== 0,
     managed: ((attributes.u32(NDA_FLAGS_EXT) ?? 0) & NTF_EXT_MANAGED) !== 0,

@@ -45,7 +45,9 @@ test.after.each(async () => {
 const device = () => ({ name: 'br0', ifindex: interfaceIndex('br0') });
 
 function follow(...addresses: string[]): void {
-  watch.follow(addresses.map((text) => ({ server: 's1', address: addressOf(text), device: device(), ghosts: [] })));
+  watch.follow(
+    addresses.map((text) => ({ server: 's1', address: addressOf(text), device: device(), ghosts: [], mark: 0 })),
+  );
 }
 
 /** The one thing that has been told since the last call. */
@@ -136,6 +138,39 @@ for (const address of ['10.9.0.2', 'fd09::2']) {
   });
 }
 
+for (const address of ['10.9.0.2', 'fd09::2']) {
+  const { family } = addressOf(address);
+  const retransmit = (time: number) => shell(`sysctl -qw net.ipv${family}.neigh.br0.retrans_time_ms=${time}`);
+  const doubt = () => shell(`ip neigh replace ${address} dev br0 nud probe extern_learn`);
+
+  test(`a burst of requests finds a silent server before the kernel does: ${address}`, async () => {
+    await retransmit(1000);
+    follow(address);
+    await server.shell('ip link set eth0 arp off; ip -6 address flush dev eth0; ip address flush dev eth0');
+    await doubt();
+    const begin = monotonic();
+    const reason = `neighbour ${address} does not answer`;
+    const evidence = { server: 's1', device: 'br0', source: 'neighbour', family } as const;
+    assert.equal(await next(), { ...evidence, down: true, reason });
+    const took = monotonic() - begin;
+    assert.ok(took < 2700, `${took.toFixed(0)} ms, where the kernel takes 3 s`);
+    assert.match(await shell(`ip neigh show ${address} dev br0`), 'PROBE');
+  });
+
+  test(`a doubt that the server settles is none: ${address}`, async () => {
+    await retransmit(1000);
+    follow(address);
+    // It does not hear the kernel's own question, and has another MAC address since.
+    await server.shell('ip link set eth0 address 02:00:00:00:77:01');
+    await doubt();
+    await until(
+      async () => /02:00:00:00:77:01 .*REACHABLE/.test(await shell(`ip neigh show ${address}`)),
+      'its address',
+    );
+    assert.equal(told, []);
+  });
+}
+
 for (const [address, ghost, own] of [
   ['10.9.0.2', '192.0.2.80', '10.9.0.1'],
   ['fd09::2', '2001:db8:80::80', 'fd09::1'],
@@ -143,7 +178,7 @@ for (const [address, ghost, own] of [
   test(`a server that says it does not know the ghost: ${ghost}`, async () => {
     const { family } = addressOf(address);
     const ghosts = [addressOf(ghost)];
-    watch.follow([{ server: 's1', address: addressOf(address), device: device(), ghosts }]);
+    watch.follow([{ server: 's1', address: addressOf(address), device: device(), ghosts, mark: 0 }]);
     await server.shell(`
       sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
       ip route add unreachable ${ghost}; ip route add unreachable 2001:db8:99::/64; ip route add unreachable 198.18.0.0/15`);

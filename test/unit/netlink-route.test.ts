@@ -201,6 +201,7 @@ test('neighbours: who keeps them, and whether packets can be sent', () => {
     ifindex: 2,
     valid: false,
     failed: false,
+    doubted: false,
     permanent: false,
     proxy: false,
     managed: true,
