@@ -3,6 +3,7 @@ import type { Invocation } from './cli/arguments.ts';
 import { runCheck, runCleanup, runPlan, runSimulate } from './cli/commands.ts';
 import { runEvents, runStatus } from './cli/follow.ts';
 import { helpText } from './cli/help.ts';
+import { runMetrics } from './cli/metrics.ts';
 import { runDump, runOrder, runReload } from './cli/orders.ts';
 import { runDaemon } from './daemon/daemon.ts';
 import { VERSION } from './version.ts';
@@ -45,6 +46,8 @@ async function run(invocation: Invocation): Promise<number> {
       return runEvents(invocation);
     case 'reload':
       return runReload(invocation);
+    case 'metrics':
+      return runMetrics(invocation);
     case 'dump':
       return runDump(invocation);
     case 'failover':

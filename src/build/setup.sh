@@ -13,7 +13,7 @@ fi
 cd "$(dirname "$0")/../.."
 mkdir -p build
 
-packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool busybox-static shellcheck"
+packages="ca-certificates gcc libc6-dev nftables iproute2 iputils-ping nginx-light curl tcpdump procps psmisc util-linux kmod ethtool busybox-static shellcheck lua5.1"
 
 # A stock kernel in a virtual machine, for the tests that need one.
 if [ "$(dpkg --print-architecture)" = amd64 ]; then packages="$packages qemu-system-x86 cpio"; fi

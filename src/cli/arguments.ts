@@ -181,6 +181,15 @@ export const COMMANDS: readonly Command[] = [
     examples: ['oneip remove web4', 'oneip remove web4 --now'],
   },
   {
+    name: 'metrics',
+    operands: '',
+    minimum: 0,
+    maximum: 0,
+    summary: 'print states, shares and counters for Prometheus',
+    takes: [],
+    examples: ['oneip metrics >/tmp/oneip.prom'],
+  },
+  {
     name: 'dump',
     operands: '',
     minimum: 0,

@@ -9,7 +9,15 @@ const version = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: 
 const folder = scratchFolder();
 
 /** Bytes that a package may have: routers with 64 MB of memory have 8 to 16 MB of flash. */
-const LIMITS = { 'oneip-runtime': 450_000, oneip: 96_000, 'luci-app-oneip': 25_000 };
+const LIMITS = {
+  'oneip-runtime': 450_000,
+  oneip: 96_000,
+  'luci-app-oneip': 25_000,
+  'prometheus-node-exporter-lua-oneip': 3_000,
+  'prometheus-node-exporter-ucode-oneip': 3_000,
+};
+
+const COLLECTORS = ['prometheus-node-exporter-lua-oneip', 'prometheus-node-exporter-ucode-oneip'] as const;
 
 interface Package {
   readonly name: keyof typeof LIMITS;
@@ -72,7 +80,7 @@ test('there are the packages that there should be, and they are small', () => {
   const runtimes = full ? ['oneip-runtime aarch64_generic', 'oneip-runtime x86_64'] : [];
   assert.equal(
     all.map(({ name, architecture }) => `${name} ${architecture}`),
-    ['luci-app-oneip all', ...runtimes, 'oneip all'],
+    ['luci-app-oneip all', ...runtimes, 'oneip all', ...COLLECTORS.map((name) => `${name} all`)],
   );
   for (const { name, architecture, size } of all) {
     console.log(`# ${name} (${architecture}): ${size} bytes`);
@@ -96,8 +104,11 @@ test('their fields say what opkg wants to know', () => {
     const installed = Number(fields.get('Installed-Size'));
     assert.ok(installed >= size && installed < size + 64_000, `${name}: ${installed} for ${size}`);
   }
-  assert.is(named('oneip').fields.get('Depends'), 'libc, oneip-runtime, nftables-json, kmod-nft-netdev');
+  assert.is(named('oneip').fields.get('Depends'), 'libc, oneip-runtime, nftables-json, kmod-nft-netdev, kmod-nft-nat');
   assert.is(named('luci-app-oneip').fields.get('Depends'), 'libc, luci-base, oneip');
+  for (const name of COLLECTORS) {
+    assert.is(named(name).fields.get('Depends'), `libc, ${name.replace('-oneip', '')}, oneip`);
+  }
 });
 
 test('oneip has all of files/ and the program, as `make install` puts them', () => {
@@ -125,6 +136,13 @@ test('the web interface is where LuCI looks for it', () => {
   const listed = listTree(named('luci-app-oneip').root).join('\n');
   assert.match(listed, /^www\/luci-static\/resources\/view\/oneip\/\S+\.js f 644 /m);
   assert.match(listed, /^usr\/share\/luci\/menu\.d\/luci-app-oneip\.json f 644 /m);
+});
+
+test('the collectors are where the node exporters look for them', () => {
+  const files = COLLECTORS.map((name) => listTree(named(name).root).filter((line) => line.split(' ')[1] === 'f'));
+  const [lua = [], ucode = []] = files;
+  assert.match(lua.join('\n'), /^usr\/lib\/lua\/prometheus-collectors\/oneip\.lua f 644 \d+$/);
+  assert.match(ucode.join('\n'), /^usr\/share\/ucode\/node-exporter\/lib\/oneip\.uc f 644 \d+$/);
 });
 
 test('no two packages own the same file', () => {
@@ -171,7 +189,7 @@ test('the feed’s own tests of the packages pass', () => {
 });
 
 test('all that says a version says the same', () => {
-  for (const name of ['oneip', 'luci-app-oneip']) {
+  for (const name of ['oneip', 'luci-app-oneip', 'prometheus-node-exporter-oneip']) {
     assert.match(readFileSync(`openwrt-feed/${name}/Makefile`, 'utf8'), `PKG_VERSION:=${version}\n`);
   }
   const engine = /^WANTED=(.*)$/m.exec(readFileSync('src/build/quickjs.sh', 'utf8'))?.[1] ?? '';

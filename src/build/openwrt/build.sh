@@ -39,3 +39,4 @@ for target; do
 done
 pack oneip PACKAGES=oneip ARCH=all ARCH_PACKAGES=all
 [ ! -e "$root/openwrt-feed/luci-app-oneip" ] || pack luci-app-oneip ARCH=all ARCH_PACKAGES=all
+pack prometheus-node-exporter-oneip ARCH=all ARCH_PACKAGES=all
