@@ -14,6 +14,7 @@ export const statusSteps: readonly Step[] = [
   { name: 'keyboard: Escape is no, and the focus comes back to the button', run: usesKeyboard },
   { name: 'where a client goes is what the daemon decides', run: simulates },
   { name: 'a server that dies by itself is told with the reason', run: dies },
+  { name: 'what servers and programs say is text, whatever it looks like', run: quotes },
   { name: "the overview counts who is up, and names who isn't", run: overlooks },
 ];
 
@@ -194,6 +195,18 @@ async function dies({ page, site, lab, control }: Scene): Promise<void> {
     await restartServer(programs);
   }
   await shows(page, 'web', 's3', 'state', /^up/);
+}
+
+async function quotes({ page, site, control }: Scene): Promise<void> {
+  const reason = '<img src="/nowhere" onerror="document.title = `owned`"><b>';
+  await site.open(page, 'status');
+  await control.order('set_server', { server: 's1', state: 'down', reason });
+  await shows(page, 'web', 's1', 'state', reason);
+  await page.getByRole('log').getByText(reason).first().waitFor({ timeout: patience });
+  assert.is(await page.locator('[data-server] img, [data-server] b, li img').count(), 0);
+  assert.is.not(await page.title(), 'owned');
+  await control.order('set_server', { server: 's1', state: 'auto' });
+  await shows(page, 'web', 's1', 'state', /^up/);
 }
 
 async function overlooks({ page, site, control }: Scene): Promise<void> {

@@ -132,21 +132,6 @@ test('who may only look is offered nothing else, and an order of theirs is refus
   }
 });
 
-test('what servers and programs say is text, whatever it looks like', async () => {
-  const { visit } = onStage();
-  const reason = '<img src="/nowhere" onerror="document.title = `owned`"><b>';
-  await visit('desk', async ({ page, site, control }) => {
-    await site.open(page, 'status');
-    await control.order('set_server', { server: 's1', state: 'down', reason });
-    await shows(page, 'web', 's1', 'state', reason);
-    await page.getByRole('log').getByText(reason).first().waitFor({ timeout: patience });
-    assert.is(await page.locator('[data-server] img, [data-server] b, li img').count(), 0);
-    assert.is(await page.title(), 'oneip');
-    await control.order('set_server', { server: 's1', state: 'auto' });
-    await shows(page, 'web', 's1', 'state', /^up/);
-  });
-});
-
 test('on a phone nothing is wider than the screen, and everything that can be touched has a name', async () => {
   const { visit } = onStage();
   await visit('phone', async ({ page, site }) => {
