@@ -36,7 +36,7 @@ async function bundle(file, platform) {
     target: 'es2022',
     external: ['oneip:runtime'],
     define: { ONEIP_VERSION: '"test"' },
-    banner: { js: `globalThis.ONEIP_FULL = ${full};` },
+    banner: { js: `globalThis.ONEIP_FULL = ${full}; globalThis.ONEIP_FOREIGN = ${!!target};` },
     plugins: target ? [skipping(target, relative(root, file))] : [],
     logLevel: 'warning',
   });
@@ -81,7 +81,7 @@ async function runTests() {
   const jobs = [];
   const add = (folder, where, platform, command, environment = {}) => {
     // Those that wait for the kernel, other programs or the network.
-    const timed = ['runtime', 'qemu', 'lab', 'docs', 'package', 'luci/browser'].includes(folder);
+    const timed = ['runtime', 'qemu', 'lab', 'docs', 'package', 'luci/browser'].includes(folder) || where === 'machine';
     for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, timed });
   };
   const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
@@ -106,9 +106,11 @@ async function runTests() {
 
   // A browser is installed for the long tests only.
   if (full) add('luci/browser', 'chromium', 'node', [process.execPath]);
+  // A machine that serves as the lab's router takes minutes.
+  if (full) for (const folder of ['qemu/router', 'openwrt-image']) add(folder, 'machine', 'node', [process.execPath]);
 
   const hasLongForm = ({ file, where }) =>
-    !full || where === 'chromium' || readFileSync(file, 'utf8').includes('ONEIP_FULL');
+    !full || ['chromium', 'machine'].includes(where) || readFileSync(file, 'utf8').includes('ONEIP_FULL');
   const wanted = jobs
     .filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only))
     .filter(hasLongForm);

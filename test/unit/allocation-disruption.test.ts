@@ -9,11 +9,16 @@ import { Random } from './support/random.ts';
 // needs is counted by fair shares: the sum of what shares grow by. The rest of the slots that move is beyond the need.
 
 const SLOTS = 4096;
-const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
+const { ONEIP_FULL: full = false, ONEIP_FOREIGN: foreign = false } = globalThis as {
+  ONEIP_FULL?: boolean;
+  ONEIP_FOREIGN?: boolean;
+};
 const ROUNDS = full ? 5 : 1;
 const SIZES = full
   ? [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 75, 100, 128, 150, 180, 200, 230, 255]
-  : [2, 3, 5, 8, 16, 33, 64, 100, 180, 255];
+  : foreign
+    ? [2, 5, 33]
+    : [2, 3, 5, 8, 16, 33, 64, 100, 180, 255];
 /** More servers down at once than this are more than a router is likely to see; where there are many servers, more may move. */
 const SEVERAL = 8;
 const MANY = 20;

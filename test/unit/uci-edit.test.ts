@@ -299,9 +299,10 @@ function comparable(model: Plain): unknown {
 }
 
 test('uci: what an edit makes of any text is what was asked for', () => {
-  let done = 0;
+  let [tried, done] = [0, 0];
   fc.assert(
     fc.property(text, edit, (before, { section, run, change }) => {
+      tried++;
       const model = plain(before);
       let after: string;
       try {
@@ -317,7 +318,7 @@ test('uci: what an edit makes of any text is what was asked for', () => {
     }),
     { numRuns: 700 },
   );
-  assert.ok(done > 150, `${done} edits were done`);
+  assert.ok(done > tried / 5, `${done} edits of ${tried} were done`);
 });
 
 test('uci: no text of a usual form is refused', () => {
@@ -351,12 +352,13 @@ test('uci: every line that an edit is not about stays as it is, byte for byte', 
     ),
     { maxLength: 14 },
   );
-  let compared = 0;
+  let [tried, compared] = [0, 0];
   fc.assert(
     fc.property(
       fc.tuple(fc.constantFrom("config s 'a'", 'config s b'), lines).map(([first, rest]) => [first, ...rest]),
       edits(fc.constantFrom('1', '2', '3 4', '"')),
       (given, { section, run, option }) => {
+        tried++;
         const before = given.map((line) => `${line}\n`).join('');
         if (!plain(before).has(section) || option === undefined) return;
         const about = new RegExp(`^\\t(option|list) ${option} `);
@@ -367,7 +369,7 @@ test('uci: every line that an edit is not about stays as it is, byte for byte', 
     ),
     { numRuns: 400 },
   );
-  assert.ok(compared > 50, `${compared} compared`);
+  assert.ok(compared > tried / 8, `${compared} of ${tried} compared`);
 });
 
 test('uci: a section that is added and removed leaves nothing', () => {
