@@ -4,8 +4,12 @@ import { parseArgs } from 'node:util';
 import type { WritableTable } from '../../src/ubus/blobmsg.ts';
 import type { UbusClient } from '../../src/ubus/client.ts';
 import { LabBus } from '../lab/bus.ts';
+import { withControl } from '../lab/control-client.ts';
 import { Daemon } from '../lab/daemon.ts';
+import { byPing, byTcp, forgetful, timeCuts, timeKills } from '../lab/detection.ts';
+import { withLab } from '../lab/lab.ts';
 import { sweepDeadLabs } from '../lab/namespace.ts';
+import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost } from './bench-lab.ts';
 import { oneipConfig, serviceName } from './service.ts';
 import { medianInterval } from './statistics.ts';
@@ -13,7 +17,8 @@ import { medianInterval } from './statistics.ts';
 const usage = `usage: make bench BENCH=failover [ARGS="…"]
 
 Times orders from the call on the bus to the answer, which comes when the kernel holds the new table (4096 slots): a server
-that fails and comes back, one that is drained and comes back, another weight.
+that fails and comes back, one that is drained and comes back, another weight. Then the detection of failures, until the
+daemon tells of the new table: a process that is killed, a cable that is cut.
 
   --servers N[,N…]  servers of the service (default 4,64; 1–64)
   --rounds N        how often each order is given (default 21)
@@ -57,6 +62,8 @@ interface Result {
   readonly servers: number;
   readonly order: string;
   readonly direction: 'given' | 'undone';
+  /** What the median may be; absent: nothing is wanted. */
+  readonly wanted?: number;
   /** Milliseconds. */
   readonly median: number;
   readonly low: number;
@@ -108,7 +115,11 @@ async function measure(servers: number, rounds: number): Promise<Result[]> {
     }
     for (const direction of ['given', 'undone'] as const) {
       const { median, low, high } = medianInterval(times[direction]);
-      results.push({ servers, order: order.name, direction, median, low, high, worst: Math.max(...times[direction]) });
+      const wanted = servers === 64 && direction === 'given' ? order.wanted : undefined;
+      results.push({
+        ...{ servers, order: order.name, direction, median, low, high, worst: Math.max(...times[direction]) },
+        ...(wanted === undefined ? {} : { wanted }),
+      });
     }
   }
   client.close();
@@ -118,18 +129,38 @@ async function measure(servers: number, rounds: number): Promise<Result[]> {
   return results;
 }
 
+/** Failures that are found by the daemon itself, in a lab with real servers. */
+async function detect(rounds: number): Promise<Result[]> {
+  const results: Result[] = [];
+  const note = (servers: number, order: string, times: readonly number[], wanted: number) => {
+    const { median, low, high } = medianInterval(times);
+    results.push({ servers, order, direction: 'given', wanted, median, low, high, worst: Math.max(...times) });
+  };
+  process.stderr.write(`${rounds} killed processes\n`);
+  await withLab({ servers: 8 }, (lab) =>
+    withControl(lab, watched(lab, byTcp), async (control) => {
+      note(8, 'a killed process, tcp', (await timeKills(lab, control, rounds)).out, 500);
+    }),
+  );
+  for (const servers of [4, 16]) {
+    process.stderr.write(`${rounds} cut cables, ${servers} servers\n`);
+    await withLab({ servers }, (lab) =>
+      withControl(lab, watched(lab, byPing, { service: forgetful }), async (control) => {
+        note(servers, 'a cut cable', await timeCuts(lab, control, rounds), 50);
+      }),
+    );
+  }
+  return results;
+}
+
 function format(results: readonly Result[]): string {
   const number = (value: number) => value.toFixed(1).padStart(8);
-  const lines = results.map(({ servers, order, direction, median, low, high, worst }) => {
-    const wanted = orders.find(({ name }) => name === order)?.wanted;
-    const wish =
-      wanted !== undefined && servers === 64 && direction === 'given'
-        ? `  wanted ≤ ${wanted}: ${median <= wanted ? 'held' : 'missed'}`
-        : '';
+  const lines = results.map(({ servers, order, direction, wanted, median, low, high, worst }) => {
+    const wish = wanted === undefined ? '' : `  wanted ≤ ${wanted}: ${median <= wanted ? 'held' : 'missed'}`;
     const name = direction === 'given' ? order : `${order}, undone`;
     return `${String(servers).padStart(7)}  ${name.padEnd(28)}${number(median)}${number(low)}${number(high)}${number(worst)}${wish}`;
   });
-  return ['servers  order, milliseconds           median     low    high   worst', ...lines, ''].join('\n');
+  return ['servers  milliseconds                  median     low    high   worst', ...lines, ''].join('\n');
 }
 
 async function main(): Promise<number> {
@@ -155,6 +186,7 @@ async function main(): Promise<number> {
   sweepDeadLabs();
   const results: Result[] = [];
   for (const count of counts) results.push(...(await measure(count, rounds)));
+  results.push(...(await detect(rounds)));
   process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : format(results));
   return 0;
 }

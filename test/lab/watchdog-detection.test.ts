@@ -3,63 +3,26 @@ import * as assert from 'uvu/assert';
 import { families, ghostPlaces, routerAddresses, wanClient } from './addresses.ts';
 import { withControl, type ControlClient } from './control-client.ts';
 import { elapse } from './hitless-clients.ts';
-import { cutCable, mendCable, removeAlias, restoreAlias } from './hitless-fleet.ts';
+import { byPing, byTcp, forgetful, timeCuts, timeKills } from './detection.ts';
+import { removeAlias, restoreAlias } from './hitless-fleet.ts';
 import { withLab, type Lab } from './lab.ts';
 import { ping } from './ping.ts';
 import { isServed } from './repair.ts';
 import { eventually, figure } from './scenario.ts';
 import { echoPort, killServer, restartServer, type ServerPrograms } from './servers.ts';
 import { kernelSlots } from './slots.ts';
-import type { Server } from './topology.ts';
 import { clock, TrafficLoad } from './traffic-load.ts';
 import { assertInUse, holdConnections, serverOf, summary, turns, watched } from './watchdog-lab.ts';
-
-const tries = 10;
-const byTcp = { echo: { type: 'tcp', port: echoPort, interval: '200ms', timeout: '200ms' } };
-/** Asks so seldom that what is noticed within a second was noticed without asking. */
-const byPing = { alive: { type: 'ping', interval: '20s', timeout: '1s' } };
 
 test('a server process that is killed is out soon, and back when it answers again', () =>
   withLab({ servers: 8 }, (lab) =>
     withControl(lab, watched(lab, byTcp), async (control) => {
-      const [out, back]: [number[], number[]] = [[], []];
-      const programs = new Map<string, ServerPrograms>(lab.programs.map((one) => [one.server.name, one]));
-      for (let number = 0; number < 2 * tries; number++) {
-        const { name } = serverOf(lab, 1 + (number % 8));
-        const running = programs.get(name);
-        assert.ok(running);
-        let begin = clock();
-        const down = await turns(lab, control, 'down', name, () => killServer(running));
-        out.push(down.time - begin);
-        assert.is((await control.server('web', name)).decider, 'watchdog');
-        const up = await turns(lab, control, 'up', name, async () => {
-          programs.set(name, await restartServer(running));
-          begin = clock();
-        });
-        back.push(up.time - begin);
-      }
+      const { out, back } = await timeKills(lab, control, 20);
       figure(`killed process to new table, tcp at 200 ms × fall 2: ${summary(out)}; back, rise 2: ${summary(back)}`);
       assert.ok(Math.max(...out) <= 500, `out after ${summary(out)}`);
       assert.ok(Math.max(...back) <= 1_500, `back after ${summary(back)}`);
     }),
   ));
-
-/** When the router's kernel told that a port has lost its carrier. */
-async function carrierLost({ router }: Lab, { port }: Server, cause: () => Promise<void>): Promise<number> {
-  const monitor = router.start(['stdbuf', '-oL', 'ip', 'monitor', 'link']);
-  const isLoss = (line: string) => (new RegExp(`${port}@.*NO-CARRIER`).test(line) ? clock() : undefined);
-  // Whether it listens yet is seen by a change that we make ourselves, and that is nothing to the daemon.
-  const listens = monitor.waitFor((line) => (line.startsWith('1: lo:') ? true : undefined));
-  for (let heard = false; !heard;) {
-    await router.ip(['link set lo alias heard']);
-    heard = await Promise.race([listens, elapse(50).then(() => false)]);
-  }
-  const told = monitor.waitFor(isLoss);
-  await cause();
-  const time = await told;
-  await monitor.stop();
-  return time;
-}
 
 /** Servers, and milliseconds at best. Wanted are 50, which are tight where a quarter of all slots move and others use the machine. */
 for (const [count, limit] of [
@@ -68,20 +31,8 @@ for (const [count, limit] of [
 ] as const) {
   test(`a cut cable takes one of ${count} servers out at once, and the mended one brings it back`, () =>
     withLab({ servers: count }, (lab) =>
-      withControl(lab, watched(lab, byPing, { service: { idle_timeout: '1s', learn_time: '0s' } }), async (control) => {
-        const times: number[] = [];
-        for (let number = 0; number < tries; number++) {
-          const server = serverOf(lab, 1 + (number % count));
-          let known = 0;
-          const down = await turns(lab, control, 'down', server.name, async () => {
-            known = await carrierLost(lab, server, () => cutCable(server));
-          });
-          times.push(down.time - known);
-          const heard = control.events.length;
-          await turns(lab, control, 'up', server.name, () => mendCable(server));
-          // The next one shall fail in the steady state.
-          await control.until(({ action }) => action === 'transition', 5_000, heard);
-        }
+      withControl(lab, watched(lab, byPing, { service: forgetful }), async (control) => {
+        const times = await timeCuts(lab, control, 10);
         figure(
           `carrier lost (netlink) to new table, ${count} servers: ${summary(times)}, best ${Math.min(...times).toFixed(1)} ms`,
         );
