@@ -2,10 +2,10 @@ import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { accept, count, goto, meta, verdictMap } from './expression.ts';
+import { accept, count, goto, match, meta, payload, verdictMap } from './expression.ts';
 import { admit, clampSegments, clientSets, leaveForeignFrames, leaveToStack, sourceSet } from './guard.ts';
 import { answerArp } from './arp-answer.ts';
-import { transitionChains } from './moved-chain.ts';
+import { isSyn, transitionChains } from './moved-chain.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
@@ -22,8 +22,10 @@ import {
   historyMap,
   historyMaps,
   isMoving,
+  questionsAbout,
   transitionCounters,
 } from './transition.ts';
+import type { Question } from './transition.ts';
 
 /** Before flowtables (0) and before anything else that usually hooks ingress. */
 const INGRESS_PRIORITY = -150;
@@ -112,7 +114,7 @@ function guardChains(
         rules: [
           ...leaveForeignFrames(source, family),
           // What is left to the stack goes the way of its flow there: it has to be found out before.
-          ...(moving ? [...admitted, findHistory(deployed, family, traffic), ...left] : [...left, ...admitted]),
+          ...(moving ? [...admitted, ...findHistory(deployed, family, traffic), ...left] : [...left, ...admitted]),
           ...clampSegments(source, deployed.device, family, traffic),
           ...(moving
             ? [
@@ -126,11 +128,32 @@ function guardChains(
   );
 }
 
-/** One rule for both: a fragment has no ports to hash, and must not be taken for one of slot 0. */
-function findHistory(deployed: DeployedService, family: Family, traffic: Traffic): Rule {
-  const lookUp = verdictMap(meta('mark'), historyMap(deployed, 'moved', family));
-  return rule('client to slot to history', hashClient(deployed, family, traffic), lookUp);
+/**
+ * Whoever decides sets a server's mark, which is in none of the maps that follow. The first rule does two things: a fragment
+ * has no ports to hash, and must not be taken for one of slot 0; nor by the other rules, which look at a port for that.
+ */
+function findHistory(deployed: DeployedService, family: Family, traffic: Traffic): Rule[] {
+  const hasPort = match(payload('th', 'dport'), 0, '!=');
+  const conditions: Readonly<Record<Question, Json>> = {
+    moved: hashClient(deployed, family, traffic),
+    visited: hasPort,
+    new: isSyn,
+    unknown: hasPort,
+    learning: hasPort,
+  };
+  return questionsAbout(traffic).map((question) => {
+    const lookUp = verdictMap(meta('mark'), historyMap(deployed, question, family));
+    return rule(PURPOSES[question], conditions[question], lookUp);
+  });
 }
+
+const PURPOSES: Readonly<Record<Question, string>> = {
+  moved: 'client to slot to who has it',
+  visited: 'slot to others that may have the flow',
+  new: 'slot to who gets new connections',
+  unknown: 'slot to unknown connections',
+  learning: 'slot to learning',
+};
 
 /**
  * `fwd ip to` resolves the server by the kernel's neighbour table, so that the MAC follows when a network card is swapped,

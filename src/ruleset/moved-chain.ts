@@ -1,8 +1,7 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { accept, back, count, drop, goto, inSet, ipProtocol, match, meta, payload, set, update } from './expression.ts';
-import { verdictMap } from './expression.ts';
+import { accept, back, count, drop, goto, inSet, match, meta, payload, set, update } from './expression.ts';
 import { flowKey } from './flow-key.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
@@ -12,13 +11,12 @@ import {
   closingSet,
   flowSet,
   fullCounter,
-  historyMap,
-  isShared,
   keptCounter,
   learnChain,
   markOf,
   movedChain,
   movingFamilies,
+  newChain,
   oldChain,
   recordedOf,
   refusalChain,
@@ -29,7 +27,6 @@ import {
   silenceCounter,
   visitedChain,
 } from './transition.ts';
-import type { Question } from './transition.ts';
 
 /** Seconds that a flow is remembered once it closes: as long as conntrack remembers one, so that the last ACKs find it. */
 const CLOSING_SECONDS = 120;
@@ -44,12 +41,8 @@ function keptChain(service: string, server: string): string {
   return `${service}/kept/${server}`;
 }
 
-/** Chain of packets of which there is no record, and none can be made. */
-function strangerChain(service: string): string {
-  return `${service}/stranger`;
-}
-
-const isSyn = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn');
+/** Begins a TCP connection. */
+export const isSyn = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn');
 const isClosing = match(payload('tcp', 'flags'), ['fin', 'rst'], 'in');
 
 function isOf(transport: 'tcp' | 'udp'): Json {
@@ -59,16 +52,12 @@ function isOf(transport: 'tcp' | 'udp'): Json {
 /** All that is needed to write the rules of one service's transition. */
 interface Context {
   readonly service: string;
-  /** Slots of the service; a mark below is one. */
-  readonly slots: number;
   readonly families: readonly Family[];
   readonly carries: { readonly tcp: boolean; readonly udp: boolean };
   /** Seconds that an open TCP connection, or a UDP flow, is remembered from its last packet on. */
   readonly remembered: { readonly tcp: number; readonly udp: number };
   readonly markOf: (server: string) => number;
   readonly resetMark: number;
-  /** Goes where the map leads that answers the question, if it has the slot. */
-  readonly ask: (question: Question, purpose: string, ...conditions: Json[]) => Rule[];
 }
 
 /** The chains of a transition, the same for all slots and histories. None where nothing is under way. */
@@ -79,7 +68,6 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
   const traffic = trafficOf(deployed).filter(hasPorts);
   const context: Context = {
     service,
-    slots,
     families,
     carries: { tcp: traffic.includes('tcp'), udp: traffic.includes('udp') },
     remembered: {
@@ -90,14 +78,6 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
     },
     markOf: (server) => markOf(deployed, deployment, server),
     resetMark: resetMark(deployment),
-    ask: (question, purpose, ...conditions) => {
-      const lookUp = (family: Family) => verdictMap(meta('mark'), historyMap(deployed, question, family));
-      const [first = 4] = families;
-      if (isShared(deployed)) return [rule(purpose, ...conditions, lookUp(first))];
-      return families.map((family) =>
-        rule(purpose, match(meta('protocol'), ipProtocol(family)), ...conditions, lookUp(family)),
-      );
-    },
   };
   const servers = recordedOf(deployed);
   return [
@@ -110,37 +90,41 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
     },
     ...servers.flatMap((server) => serverChains(context, server)),
     { name: severalChain(service), rules: servers.flatMap((server) => findOld(context, server)) },
-    strangers(context),
     ...refusalsOf(deployed).map((answer) => refusal(context, answer)),
   ];
 }
 
-/** What a server has. Whoever decides sets its mark and returns to the guards; a mark that stays a slot's goes by the table. */
+/** What a server has. Whoever decides sets its mark; a mark that stays a slot's goes by the table. */
 function serverChains(context: Context, server: string): Chain[] {
-  const { service, slots, families, carries, remembered, ask } = context;
+  const { service, families, carries, remembered } = context;
   const counter = count(keptCounter(service, server));
   const record = (family: Family, seconds: number) =>
     update(flowSet(service, family, server), flowKey(family), seconds);
+  const itsMark = set(meta('mark'), context.markOf(server));
   const old = oldChain(service, server);
   return [
     {
       name: movedChain(service, server),
-      rules: [
-        ...families.map((family) =>
-          rule('known', isRecorded(context, family, server), goto(knownChain(service, server))),
-        ),
-        ...ask('visited', 'slot to others that may have it'),
-        rule('they have', match(meta('mark'), slots, '>='), back),
-        ...(carries.tcp
-          ? families.map((family) => rule('new connection', isSyn, record(family, remembered.tcp), back))
-          : []),
-        rule('no record', goto(strangerChain(service))),
-      ],
+      rules: families.map((family) =>
+        rule('known', isRecorded(context, family, server), goto(knownChain(service, server))),
+      ),
     },
+    ...(carries.tcp
+      ? [
+          {
+            name: newChain(service, server),
+            rules: [
+              ...families.map((family) => rule('recorded', record(family, remembered.tcp), itsMark, back)),
+              // Its next segments will be unknown, so where those go is where it has to begin.
+              rule('no room for it', count(fullCounter(service))),
+            ],
+          },
+        ]
+      : []),
     { name: visitedChain(service, server), rules: findOld(context, server) },
     knownFlows(context, server),
     { name: keptChain(service, server), rules: [rule('kept', counter, goto(knownChain(service, server)))] },
-    { name: old, rules: [rule('taken for old', counter, set(meta('mark'), context.markOf(server)))] },
+    { name: old, rules: [rule('taken for old', counter, itsMark)] },
     ...(carries.udp
       ? [
           {
@@ -164,23 +148,6 @@ function findOld(context: Context, server: string): Rule[] {
   return families.map((family) =>
     rule('known to be old', isRecorded(context, family, server), goto(keptChain(service, server))),
   );
-}
-
-/** A SYN that comes here found no room: its next segments will be unknown, so where those go is where it has to begin. */
-function strangers({ service, carries, ask }: Context): Chain {
-  const both = carries.tcp && carries.udp;
-  return {
-    name: strangerChain(service),
-    rules: [
-      ...(carries.tcp
-        ? [
-            rule('no room for it', isSyn, count(fullCounter(service))),
-            ...ask('unknown', 'slot to unknown connections', ...(both ? [isOf('tcp')] : [])),
-          ]
-        : []),
-      ...(carries.udp ? ask('learning', 'slot to learning', ...(both ? [isOf('udp')] : [])) : []),
-    ],
-  };
 }
 
 function refusal({ service, resetMark }: Context, answer: 'reset' | 'drop'): Chain {

@@ -118,4 +118,54 @@ test('while the same servers are recorded only elements change, and moving these
   assert.ok(quick > 0);
 });
 
+/**
+ * How many chains a kernel looks at that follows every jump and every element of every map anew, wherever it is reached, as
+ * those do that do not remember which chains they have seen (nft_table_validate in Linux 6.1).
+ */
+function validationSteps({ tables }: Ruleset): number {
+  return tables.reduce((sum, { chains, sets, slotMaps }) => {
+    const steps = new Map<string, number>();
+    const stepsOf = (name: string): number => {
+      const known = steps.get(name);
+      if (known !== undefined) return known;
+      const chain = chains.find((other) => other.name === name);
+      const count = 1 + (chain ? behind(chain.rules.map(({ statements }) => statements)) : 0);
+      steps.set(name, count);
+      return count;
+    };
+    const behindMap = (name: string): number => {
+      const slotMap = slotMaps.find((map) => map.name === name);
+      if (!slotMap) return behind(sets.find((map) => map.name === name)?.elements ?? []);
+      return slotMap.slots.reduce((all, place) => {
+        const target = slotMap.targets[place];
+        return target === undefined ? all : all + stepsOf(target);
+      }, 0);
+    };
+    const behind = (part: unknown): number => {
+      if (typeof part !== 'object' || part === null) return 0;
+      return Object.entries(part).reduce((all, [key, value]: [string, unknown]) => {
+        const { target, data } = (value ?? {}) as { target?: string; data?: unknown };
+        if ((key === 'goto' || key === 'jump') && target !== undefined) return all + stepsOf(target);
+        if (key === 'vmap' && typeof data === 'string') return all + behindMap(data.replace('@', ''));
+        return all + behind(value);
+      }, 0);
+    };
+    return sum + chains.filter(({ hook }) => hook).reduce((all, { name }) => all + stepsOf(name), 0);
+  }, 0);
+}
+
+test('no map of slots is behind another one, each of whose elements would lead the kernel through all of it', () => {
+  let worst = 0;
+  fc.assert(
+    fc.property(settings, fc.array(turns, { minLength: 1, maxLength: 6 }), (changes, list) => {
+      const [rest = 0, ...moving] = deploymentsOf(changes, list).map((step) => validationSteps(buildRuleset(step)));
+      assert.ok(rest > 4096, 'each slot at least');
+      for (const steps of moving) worst = Math.max(worst, steps / rest);
+    }),
+    { numRuns: isNode ? 30 : 4 },
+  );
+  console.log(`# chains that the kernel validates in a change: up to ${worst.toFixed(1)} times as many as at rest`);
+  assert.ok(worst < 10, `${worst} times as many as at rest`);
+});
+
 test.run();
