@@ -9,9 +9,10 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
     const was = before.tables.find(({ family }) => family === table.family);
     return was ? [[was, table] as const] : [];
   });
+  const known = new Map<Uint16Array, Slots>();
   return {
     moves: pairs.flatMap(([was, { family, slotMaps }]) =>
-      slotMaps.flatMap((map) => movedSlots(family, named(was.slotMaps, map.name), map)),
+      slotMaps.flatMap((map) => movedSlots(family, named(was.slotMaps, map.name), map, known)),
     ),
     emptied: pairs.flatMap(([was, { family, sets }]) =>
       sets
@@ -21,19 +22,33 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
   };
 }
 
-function movedSlots(family: Table['family'], was: SlotMap | undefined, map: SlotMap): MovedSlots[] {
+type Slots = Pick<MovedSlots, 'less' | 'more'>;
+
+function movedSlots(
+  family: Table['family'],
+  was: SlotMap | undefined,
+  map: SlotMap,
+  known: Map<Uint16Array, Slots>,
+): MovedSlots[] {
   if (!was || was.slots === map.slots) return [];
-  const [from, to] = [was.slots, map.slots];
-  const less: number[] = [];
-  const more: [number, string][] = [];
-  for (let slot = 0; slot < to.length; slot++) {
-    if (from[slot] === to[slot]) continue;
-    if (from[slot] !== NOBODY) less.push(slot);
-    const chain = map.targets[to[slot] ?? NOBODY];
-    if (chain !== undefined) more.push([slot, chain]);
-  }
+  // Both tables have the map of slot to server, with the same numbers and chains of the same names.
+  const { less, more } = known.get(map.slots) ?? compare(was.slots, map);
+  known.set(map.slots, { less, more });
   if (less.length + more.length === 0) return [];
   return [{ family, table: TABLE, set: map.name, verdict: map.verdict ?? 'goto', less, more }];
+}
+
+function compare(from: Uint16Array, { slots, targets }: SlotMap): Slots {
+  const less: number[] = [];
+  const more: [number, string][] = [];
+  for (let slot = 0; slot < slots.length; slot++) {
+    const is = slots[slot];
+    if (from[slot] === is) continue;
+    if (from[slot] !== NOBODY) less.push(slot);
+    const chain = targets[is ?? NOBODY];
+    if (chain !== undefined) more.push([slot, chain]);
+  }
+  return { less, more };
 }
 
 function named<T extends { readonly name: string }>(list: readonly T[], name: string): T | undefined {
