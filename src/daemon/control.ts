@@ -115,10 +115,15 @@ export class DaemonControl implements Control {
   async setWeight({ weight, persist, ...reference }: SetWeight): Promise<void> {
     const subjects = this.#subjects(reference);
     checkWeight(weight);
-    await this.#order((orders) => subjects.reduce((sum, subject) => orderWeight(sum, { ...subject, weight }), orders));
+    const change = (orders: Orders, subject: Membership): Orders =>
+      // An order for what the file says would only overrule the file's next change.
+      weight === this.#configuredWeight(subject)
+        ? withdrawWeight(orders, subject)
+        : orderWeight(orders, { ...subject, weight });
+    await this.#order((orders) => subjects.reduce(change, orders));
     if (persist !== true) return;
     await this.#persist((text) => setOption(text, 'server', reference.server, 'weight', String(weight)));
-    // The file says it now; an order beside it would outlast the next change of the file, unseen.
+    // The file says it now.
     await this.#order((orders) => subjects.reduce(withdrawWeight, orders));
   }
 
@@ -274,18 +279,25 @@ export class DaemonControl implements Control {
     const now = this.#options.clock();
     const health = this.#options.health.healthOf(service, server.name);
     const probe = health?.lastProbe;
+    // A reason may have become another since the state was decided.
+    const isStill = decider === 'watchdog' && health !== undefined && health.up === (state === 'up');
     const { packets, bytes } = counters.get(serverCounter(service, server.name)) ?? { packets: 0n, bytes: 0n };
     return {
       server: server.name,
       ...(server.address ? { address: server.address.text } : {}),
       ...(server.address6 ? { address6: server.address6.text } : {}),
-      ...{ state, decider, reason, since: (now - since) / 1000 },
+      ...{ state, decider, reason: isStill ? health.reason : reason, since: (now - since) / 1000 },
       ...(order?.until === undefined || order.until < now ? {} : { until: (order.until - now) / 1000 }),
       ...{ weight: server.weight, share, slots, packets, bytes },
       ...(provenance ? { provenance } : {}),
       damped: health?.damped ?? false,
       ...(probe ? { probe: { ...probe.result, age: (now - probe.at) / 1000 } } : {}),
     };
+  }
+
+  #configuredWeight({ service, server }: Membership): number | undefined {
+    const services = this.#options.controller.configuration?.model.services ?? [];
+    return services.find(({ name }) => name === service)?.servers.find(({ name }) => name === server)?.weight;
   }
 
   #squad(name: string): Squad {
