@@ -93,7 +93,11 @@ function luaValue(value: JsonValue): string {
   return `{${members.map(([name, member]) => `["${name}"]=${luaValue(member)}`).join(',')}}`;
 }
 
-function byLua(reply: Table | null): string {
+/** What a call is answered by: nothing where there is no daemon, and nobody to be called where there is no bus. */
+type Answer = Table | null | 'no bus';
+
+function byLua(answer: Answer): string {
+  const isThere = answer !== 'no bus';
   return run(
     'lua5.1',
     [],
@@ -101,10 +105,10 @@ function byLua(reply: Table | null): string {
       local connection = {}
       function connection:call(object, method, arguments)
         assert(object == "oneip" and method == "status" and next(arguments) == nil)
-        return ${luaValue(reply as JsonValue)}
+        return ${luaValue(answer as JsonValue)}
       end
       function connection:close() self.call = nil; closed = true end
-      return { connect = function() return connection end }
+      return { connect = function() return ${isThere ? 'connection' : 'nil'} end }
     end
     function metric(name, kind, labels, value)
       print("# TYPE " .. name .. " " .. kind)
@@ -118,14 +122,14 @@ function byLua(reply: Table | null): string {
       return emit
     end
     dofile("${collectors}/oneip.lua").scrape()
-    assert(closed, "the connection stays open")`,
+    assert(closed or not ${String(isThere)}, "the connection stays open")`,
   );
 }
 
 type Emit = (labels: Readonly<Record<string, string>>, value: unknown) => void;
 
 /** The collector for ucode, taken for JavaScript. */
-function byJavaScript(reply: Table | null): string {
+function byJavaScript(answer: Answer): string {
   const lines: string[] = [];
   const metric =
     (type: string) =>
@@ -141,7 +145,7 @@ function byJavaScript(reply: Table | null): string {
   const ubus = {
     call: (...asked: unknown[]) => {
       assert.equal(asked, ['oneip', 'status', {}]);
-      return reply;
+      return answer;
     },
   };
   const sprintf = (format: string, value: unknown) => {
@@ -150,13 +154,13 @@ function byJavaScript(reply: Table | null): string {
   };
   const text = `'use strict';\n${readFileSync(`${collectors}/oneip.uc`, 'utf8')}`;
   const collect = new Function('ubus', 'gauge', 'counter', 'sprintf', text) as (...scope: unknown[]) => void;
-  collect(ubus, metric('gauge'), metric('counter'), sprintf);
+  collect(answer === 'no bus' ? null : ubus, metric('gauge'), metric('counter'), sprintf);
   return lines.join('\n');
 }
 
 const hasUcode = spawnSync('ucode', ['-e', '']).status === 0;
 
-function byUcode(reply: Table | null): string {
+function byUcode(answer: Answer): string {
   return run(
     'ucode',
     [],
@@ -170,7 +174,7 @@ function byUcode(reply: Table | null): string {
       };
     }
     call(loadfile("${collectors}/oneip.uc", { strict_declarations: true, raw_mode: true }), null, {
-      ubus: { call: () => (${formatJson(reply as JsonValue)}) },
+      ubus: ${answer === 'no bus' ? 'null' : `{ call: () => (${formatJson(answer as JsonValue)}) }`},
       gauge: (name, help) => metric(name, "gauge"),
       counter: (name, help) => metric(name, "counter"),
       sprintf,
@@ -191,8 +195,10 @@ for (const [way, collect] of Object.entries(WAYS)) {
     });
   }
 
-  test(`${way}: nobody answers`, () => {
-    assert.equal(Object.fromEntries(read(collect(null))), { 'oneip_up{}': '0' });
+  test(`${way}: nobody answers, or there is no bus`, () => {
+    for (const answer of [null, 'no bus'] as const) {
+      assert.equal(Object.fromEntries(read(collect(answer))), { 'oneip_up{}': '0' }, String(answer));
+    }
   });
 }
 
