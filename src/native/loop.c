@@ -10,6 +10,7 @@
 
 #include "rejection.h"
 #include "report.h"
+#include "signals.h"
 #include "timer.h"
 
 int loop_open(struct host *host)
@@ -90,6 +91,8 @@ static void loop_wait(struct host *host)
 
 bool loop_run(struct host *host, JSValueConst main_promise)
 {
+	host_run_jobs(host);
+	signals_begin();
 	for (;;) {
 		JSPromiseStateEnum state;
 

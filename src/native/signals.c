@@ -16,6 +16,8 @@
 static const int numbers[] = { SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGWINCH };
 static JSValue callbacks[COUNT(numbers)];
 static sigset_t handled;
+/* Wait until the script has had its first turn: SIGHUP would end a daemon that is about to handle it. */
+static sigset_t waiting;
 
 /* Handlers do not keep the process alive, so they are no part of `host->alive`. */
 static struct watch watch = { .fd = -1 };
@@ -33,10 +35,27 @@ static JSValue *callback_of(int number)
 void signals_reset(void)
 {
 	sigemptyset(&handled);
-	sigprocmask(SIG_SETMASK, &handled, NULL);
+	sigemptyset(&waiting);
+	sigaddset(&waiting, SIGHUP);
+	sigprocmask(SIG_SETMASK, &waiting, NULL);
 	/* An ignored SIGCHLD would let the kernel reap our children before we have asked for their status. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Signals that are handled are read, those that wait come later; the others do what they do by default. */
+static int set_mask(void)
+{
+	sigset_t mask;
+
+	sigorset(&mask, &handled, &waiting);
+	return sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+void signals_begin(void)
+{
+	sigemptyset(&waiting);
+	set_mask();
 }
 
 static void signal_ready(struct host *host, struct watch *ready, uint32_t events)
@@ -50,7 +69,7 @@ static void signal_ready(struct host *host, struct watch *ready, uint32_t events
 		host_call(host, *callback_of((int)info.ssi_signo), 0, NULL);
 }
 
-/* Tells the kernel which signals we take; the others do what they do by default. Returns 0, or -1 with errno. */
+/* Tells the kernel which signals we take. Returns 0, or -1 with errno. */
 static int update(struct host *host)
 {
 	int fd = signalfd(watch.fd, &handled, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -61,7 +80,7 @@ static int update(struct host *host)
 	watch.ready = signal_ready;
 	if (watch_set(host, &watch, EPOLLIN) < 0)
 		return -1;
-	return sigprocmask(SIG_SETMASK, &handled, NULL);
+	return set_mask();
 }
 
 int signal_argument(JSContext *ctx, JSValueConst value, bool zero_allowed)

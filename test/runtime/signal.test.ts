@@ -75,6 +75,20 @@ test('without a handler a signal does what it does by default', async () => {
   assert.is(outcome.signal, 'SIGTERM');
 });
 
+test('a SIGHUP that comes before its handler waits for it, and ends a script that has none', async () => {
+  const handling = await runScript(`
+    r.onSignal('SIGTERM', () => {});
+    r.kill(r.pid, 'SIGHUP');
+    r.onSignal('SIGHUP', () => { console.log('handled'); r.onSignal('SIGHUP', null); });
+    r.setTimer(() => {}, 20);`);
+  assert.equal([handling.stdout, handling.status], ['handled\n', 0]);
+  const other = await runScript(`
+    r.kill(r.pid, 'SIGHUP');
+    console.log('first turn');
+    r.setTimer(() => console.log('too late'), 1000);`);
+  assert.equal([other.stdout, other.signal], ['first turn\n', 'SIGHUP']);
+});
+
 test('a handler does not keep the process alive', async () => {
   const outcome = await runScript(`r.onSignal('SIGTERM', () => {});`);
   assert.is(outcome.status, 0);
