@@ -19,8 +19,9 @@ const textOf = new Map(pages.map((page) => [page, readFileSync(page, 'utf8')]));
 
 /** Fenced blocks of a page, by the language that stands behind the fence. */
 function blocks(page: string, language: string): string[] {
-  const fence = new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm');
-  return [...(textOf.get(page) ?? '').matchAll(fence)].map(([, text = '']) => text);
+  // Every fence of the page, so that the end of one block is not taken for the beginning of another.
+  const all = (textOf.get(page) ?? '').matchAll(/^```(\w*)\n([^]*?)^```$/gm);
+  return [...all].flatMap(([, name, text = '']) => (name === language ? [text] : []));
 }
 
 /** Lines of a page's shell blocks that begin with a program's name, without comments. */
