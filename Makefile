@@ -12,6 +12,7 @@ TARGETS := x86_64 aarch64 mips
 PACKAGED := x86_64 aarch64
 
 .PHONY: help setup setup-cross setup-browser build runtime sanitized tools demo test test-full test-foreign lint bench
+.PHONY: setup-emulators test-qemu test-openwrt
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
@@ -23,6 +24,8 @@ help:
 	@echo 'make install DESTDIR=…   a root file tree'
 	@echo 'make dist       the release tarball; its hash goes into the feed'
 	@echo 'make ipk        packages for opkg, without OpenWrt'\''s SDK'
+	@echo 'make test-qemu  the lab with a virtual machine for its router, on a stock kernel'
+	@echo 'make test-openwrt OPENWRT_IMAGE=…  a published image of OpenWrt, from installation to removal'
 	@echo 'make test-foreign  unit and runtime tests with musl, on aarch64 and on mips, by emulation'
 
 setup:
@@ -31,6 +34,10 @@ setup:
 # Compilers and emulators for other processors, too.
 setup-cross:
 	@src/build/setup.sh cross
+
+# Emulators for images of other processors, too.
+setup-emulators:
+	@src/build/setup.sh emulators
 
 # A browser for the pages of LuCI, too: some 300 MB.
 setup-browser:
@@ -115,6 +122,32 @@ target-runtime/%: setup-cross $(BUILD)/quickjs/quickjs.c
 	@src/build/target.sh $* $(BUILD)/target/$*
 	@$(MAKE) --no-print-directory -C src/native BUILD=$(BUILD)/target/$* QUICKJS_SRC=$(BUILD)/quickjs VERSION=$(VERSION) \
 		CC=$(BUILD)/target/$*/cc STRIP=$(BUILD)/target/$*/strip
+
+# The lab with a virtual machine of Debian's kernel for its router.
+test-qemu: build tools
+	@node test/run.mjs --full --only test/qemu/router
+
+# An image that OpenWrt has published, from installation to removal; see test/openwrt-image. Without one nothing is tested,
+# and the status is not that of success: the recipe ends with 77, as a test that was skipped, and make with 2.
+OPENWRT_IMAGE ?=
+OPENWRT_PACKAGES ?=
+OPENWRT_TARGET ?=
+
+test-openwrt: $(if $(OPENWRT_IMAGE),build tools ipk $(if $(findstring x86-64,$(OPENWRT_IMAGE)),,setup-emulators))
+	@if [ -z "$(OPENWRT_IMAGE)" ]; then \
+		echo 'SKIPPED: make test-openwrt has no image, and has tested nothing.'; \
+		echo 'OPENWRT_IMAGE=FILE names one from the download page of the OpenWrt project, unpacked:'; \
+		echo '  x86-64       the image "combined", squashfs or ext4, without EFI'; \
+		echo '  armsr-armv8  the image "combined" with EFI'; \
+		echo '  malta-be     the kernel "vmlinux-initramfs.elf"'; \
+		echo 'OPENWRT_PACKAGES=FOLDER holds what the image lacks, of the same release: kmod-nft-netdev from the page of its'; \
+		echo '  kernel modules, and for apk (25.12) and malta-be our own packages, as the SDK makes them.'; \
+		echo 'OPENWRT_TARGET=NAME is one of the three above where the file is called otherwise.'; \
+		exit 77; \
+	fi
+	@OPENWRT_IMAGE="$(abspath $(OPENWRT_IMAGE))" OPENWRT_TARGET="$(OPENWRT_TARGET)" \
+		OPENWRT_PACKAGES="$(if $(OPENWRT_PACKAGES),$(abspath $(OPENWRT_PACKAGES)))" \
+		node test/run.mjs --full --only test/openwrt-image
 
 test-foreign: build $(addprefix target-runtime/,$(TARGETS))
 	@for target in $(TARGETS); do node test/run.mjs --target $$target || exit; done

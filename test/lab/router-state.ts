@@ -31,10 +31,15 @@ export async function routerState(router: Namespace, parts = Object.keys(COMMAND
   const entries = await Promise.all(
     wanted.map(async ([what, command]) => {
       const { stdout } = await router.attempt(command);
-      return [what, stdout.split('\n').map(settle).filter(isTelling)] as const;
+      return [what, tellingLines(stdout)] as const;
     }),
   );
   return new Map(entries);
+}
+
+/** The lines of what such a command prints that tell whether something has been changed. */
+export function tellingLines(text: string): string[] {
+  return text.split('\n').map(settle).filter(isTelling);
 }
 
 /** The lines that are new (`+`), and those that are gone (`-`). The order of rules counts. */

@@ -28,7 +28,7 @@ export interface ServiceSettings {
 
 /** The configuration of a lab's services and servers; `weights` by server's name, where not the default. */
 export function configuration(
-  { servers, ghosts }: Topology,
+  { servers, ghosts }: Pick<Topology, 'servers' | 'ghosts'>,
   services: Readonly<Record<string, ServiceSettings>>,
   weights: Readonly<Record<string, number>> = {},
 ): string {
@@ -130,7 +130,7 @@ export async function heard(conversation: Conversation, timeout?: number): Promi
 
 /** Opens a conversation, asks once who is there, and closes it. Rejects where nobody answers. */
 export async function whoAnswers(
-  lab: Lab,
+  lab: Pick<Lab, 'traffic'>,
   namespace: Namespace,
   protocol: 'tcp' | 'udp',
   from: string,

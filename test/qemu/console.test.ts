@@ -116,6 +116,9 @@ test('commands have their output and status, whatever is printed', () =>
       assert.equal(await shell.attempt(command, 10_000), { status, output }, command);
     }
     assert.is(await shell.run('cd /; pwd'), '/');
+    const script = (number: number) => `x=${number}\necho $x`;
+    const numbers = [1, 2, 3].map((number) => shell.run(number === 2 ? 'echo 2' : script(number)));
+    assert.equal(await Promise.all(numbers), ['1', '2', '3'], 'at once, one after the other');
     assert.match(await failure(shell.run('echo why; exit 3')), /^echo why; exit 3: status 3\nwhy$/);
   }));
 

@@ -114,10 +114,11 @@ function mark(name: string): { readonly typed: string; readonly printed: string 
   return { typed: `=="${name}"==`, printed: `==${name}==` };
 }
 
-/** A POSIX shell behind a console, which may echo, prompt and edit lines as it likes. One command at a time. */
+/** A POSIX shell behind a console, which may echo, prompt and edit lines as it likes. Commands wait for those before them. */
 export class Shell {
   readonly console: Console;
   #count = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(console: Console) {
     this.console = console;
@@ -143,12 +144,14 @@ export class Shell {
   }
 
   /** Runs a command, of one or many lines, to its end in a subshell, whatever its status. Its input is empty. */
-  async attempt(command: string, timeout = 60_000): Promise<Reply> {
+  attempt(command: string, timeout = 60_000): Promise<Reply> {
     const script = command.trim();
-    if (script.length <= LINE_LIMIT && !script.includes('\n')) return this.#line(script, timeout);
+    if (script.length <= LINE_LIMIT && !script.includes('\n')) return this.#inTurn(() => this.#line(script, timeout));
     const file = '${TMPDIR:-/tmp}/.typed';
-    await this.write(file, `${script}\n`);
-    return this.#line(`. ${file}`, timeout);
+    return this.#inTurn(async () => {
+      await this.#write(file, `${script}\n`);
+      return this.#line(`. ${file}`, timeout);
+    });
   }
 
   /** Runs a command and returns what it printed; rejects where its status is not 0. */
@@ -159,7 +162,17 @@ export class Shell {
   }
 
   /** Writes a file of printable ASCII and line breaks by typing it. `path` is a word of the shell's, which expands it. */
-  async write(path: string, text: string): Promise<void> {
+  write(path: string, text: string): Promise<void> {
+    return this.#inTurn(() => this.#write(path, text));
+  }
+
+  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(task);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #write(path: string, text: string): Promise<void> {
     if (/[^\n\t -~]/.test(text)) throw new Error(`cannot type what is to go into ${path}`);
     let target = `>${path}`;
     for (const piece of pieces(text)) {

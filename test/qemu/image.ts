@@ -12,6 +12,8 @@ export interface Image {
 
 /** What goes into a guest beside the shell, `ip`, `nft` and our program. */
 export interface Guest {
+  /** Folder of `build/qemu` for it, which nobody else makes at the same time. */
+  readonly name: string;
   /** Name of the script in this folder that runs in the guest. */
   readonly script: string;
   /** Kernel modules that are loaded, in this order, each behind those that it depends on. The kernel can load no others. */
@@ -21,8 +23,8 @@ export interface Guest {
 }
 
 /** Makes an image for `qemu-system-x86_64` with Debian's cloud kernel; see image.sh. */
-export async function buildImage({ script, modules, programs = [] }: Guest): Promise<Image> {
-  const output = join(build, 'qemu', script.replace(/\.sh$/, ''));
+export async function buildImage({ name, script, modules, programs = [] }: Guest): Promise<Image> {
+  const output = join(build, 'qemu', name);
   const guest = join(root, 'test/qemu', script);
   await run([join(root, 'test/qemu/image.sh'), build, guest, output, ...modules, '--', ...programs]);
   return { kernel: join(build, 'qemu/vmlinuz'), initramfs: join(output, 'initramfs') };

@@ -18,6 +18,7 @@ const suite = process.arch === 'x64' ? test : test.skip;
 
 suite('clients on a VLAN, on a stock kernel', async () => {
   const image = await buildImage({
+    name: 'vlan',
     script: 'vlan.sh',
     modules: [...network, ...netfilter],
     programs: ['/usr/bin/curl'],
