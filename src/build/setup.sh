@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what building and testing need, and nothing that is there already: setup.sh [cross|browser]
+# Installs what building and testing need, and nothing that is there already: setup.sh [cross|emulators|browser]
 #
-# With `cross`, compilers and emulators for other processors, too; with `browser`, a browser for the pages of LuCI.
+# With `cross`, compilers and emulators for programs of other processors, too; with `emulators`, machines that boot OpenWrt's
+# images for them; with `browser`, a browser for the pages of LuCI.
 # Idempotent; takes a second where all is done.
 set -eu
 
@@ -24,6 +25,8 @@ if [ "${1:-}" = cross ]; then
 	[ "$processor" = amd64 ] || packages="$packages gcc-x86-64-linux-gnu libc6-dev-amd64-cross"
 	[ "$processor" = arm64 ] || packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi
+
+if [ "${1:-}" = emulators ]; then packages="$packages qemu-system-arm qemu-efi-aarch64 qemu-system-mips"; fi
 
 if [ "${1:-}" = browser ]; then packages="$packages chromium"; fi
 
