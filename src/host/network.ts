@@ -28,6 +28,8 @@ export interface NetworkFailure {
 export interface NetworkOutcome {
   readonly done: readonly NetworkChange[];
   readonly failures: readonly NetworkFailure[];
+  /** What can be done without, and was not done since it could not have been undone. */
+  readonly omitted?: readonly NetworkChange[];
 }
 
 /** The router's network outside nftables: reads it, brings it to a wanted state, and puts it back as it was. */
@@ -71,7 +73,17 @@ export class Network {
 
   /** Makes and alters what is wanted; takes nothing away. Without a difference nothing is written. */
   establish(wanted: NetworkState): NetworkOutcome {
-    return this.#apply(this.plan(wanted).filter((change) => !isRemoval(change)));
+    const changes = this.plan(wanted).filter((change) => !isRemoval(change));
+    const dispensable = new Set(wanted.sysctls.filter((entry) => entry.dispensable).map(({ key }) => key));
+    const needed = changes.filter((change) => change.kind !== 'sysctl' || !dispensable.has(change.key));
+    try {
+      this.#recordBefore(changes);
+    } catch (error) {
+      if (needed.length === changes.length) throw error;
+      const omitted = changes.filter((change) => !needed.includes(change));
+      return { ...this.#apply(needed), omitted };
+    }
+    return this.#apply(changes);
   }
 
   /** Takes away what is ours and not wanted, and gives sysctls that are wanted no more their original values. */

@@ -63,6 +63,8 @@ export interface SysctlEntry {
   /** Path below `/proc/sys`: `net/ipv4/conf/br-lan/accept_local`. */
   readonly key: string;
   readonly value: string;
+  /** Better with it, but no reason to run without: where its former value cannot be written down, it stays. */
+  readonly dispensable?: true;
 }
 
 /** Nothing of ours. */

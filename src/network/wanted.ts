@@ -100,7 +100,7 @@ function neighbour(device: LinkState, server: DeployedServer, family: Family): N
  * that has silently got another one would be taken for dead. As many questions to everybody as a new entry gets.
  */
 function resolicitation({ name }: LinkState, family: Family): SysctlEntry {
-  return { key: `net/ipv${family}/neigh/${name}/mcast_resolicit`, value: '3' };
+  return { key: `net/ipv${family}/neigh/${name}/mcast_resolicit`, value: '3', dispensable: true };
 }
 
 function forwarding(links: readonly LinkState[]): SysctlEntry[] {
