@@ -1,4 +1,4 @@
-import type { Attempt, Break, Loss } from './traffic-load.ts';
+import type { Attempt, Break, Loss, Stall } from './traffic-load.ts';
 
 /** How a server can fail. */
 export type Cause = 'killed' | 'cut' | 'alias' | 'stopped';
@@ -42,9 +42,10 @@ function backlogOf({ cause, noticed }: Outage): number {
   return cause === 'stopped' && noticed !== undefined ? 100 : 0;
 }
 
-/** True where a new connection was answered as soon as one should be. */
-export function wentWell({ began, time, reason }: Attempt): boolean {
-  return reason === undefined && time - began <= patienceOfNew;
+/** True where a new connection was answered as soon as one should be: time in which the client itself stood still is not counted. */
+export function wentWell({ began, time, reason }: Attempt, stalls: readonly Stall[]): boolean {
+  const lost = stalls.map((stall) => Math.max(0, Math.min(stall.time, time) - Math.max(stall.since, began)));
+  return reason === undefined && time - began - lost.reduce((sum, part) => sum + part, 0) <= patienceOfNew;
 }
 
 /** Why a new connection failed or hung; `undefined` where no server was failing, unknown to the daemon, at that time. */

@@ -318,7 +318,9 @@ export class HitlessRun {
     this.#print(excused);
     return {
       breaks: load.breaks.filter((broken) => causeOfBreak(broken, outages) === undefined),
-      attempts: load.attempts.filter((one) => !wentWell(one) && causeOfAttempt(one, outages) === undefined),
+      attempts: load.attempts.filter(
+        (one) => !wentWell(one, load.stalls) && causeOfAttempt(one, outages) === undefined,
+      ),
       losses: load.losses.filter((loss) => causeOfLoss(loss, outages) === undefined),
       falseAlarms,
       complaints: this.#complaints,
@@ -332,7 +334,8 @@ export class HitlessRun {
 
   /** The table of the run: every action, the flows open at that time, and what broke until the next. */
   #print(excused: ReadonlyMap<string, number>): void {
-    const { breaks, attempts } = this.#clients.load;
+    const { breaks, attempts, stalls } = this.#clients.load;
+    const isWell = (one: Attempt) => wentWell(one, stalls);
     const { outages } = this.#fleet;
     const names = this.#places.map(({ server }) => server.name);
     const lines = [
@@ -346,7 +349,7 @@ export class HitlessRun {
         const whose = `${one.server === '' ? 'new' : one.server} ${cause}`;
         broken.set(whose, (broken.get(whose) ?? 0) + 1);
       }
-      const slow = attempts.filter((one) => one.began >= time && one.began < next && !wentWell(one));
+      const slow = attempts.filter((one) => one.began >= time && one.began < next && !isWell(one));
       for (const one of slow) {
         const whose = `new and slow, ${causeOfAttempt(one, outages) ?? 'WITHOUT CAUSE'}`;
         broken.set(whose, (broken.get(whose) ?? 0) + 1);
@@ -357,14 +360,19 @@ export class HitlessRun {
         `${seconds}  ${what.slice(0, 43).padEnd(44)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
       );
     }
-    const bad = attempts.filter((one) => !wentWell(one));
-    const times = attempts.filter(wentWell).map(({ began, time }) => time - began);
+    const bad = attempts.filter((one) => !isWell(one));
+    const times = attempts.filter(isWell).map(({ began, time }) => time - began);
     times.sort((one, other) => one - other);
     lines.push(
       `${breaks.length} flows broken: ${[...excused].map(([cause, n]) => `${cause} ${n}`).join(', ') || 'none with cause'}; ` +
         `${attempts.length} new connections, ${bad.length} failed or slow, the others in ${times[times.length >> 1]?.toFixed(1)} ms ` +
         `(median), ${times.at(-1)?.toFixed(0)} ms (worst)`,
     );
+    const longest = Math.max(...stalls.map(({ since, time }) => time - since));
+    if (stalls.length > 0)
+      lines.push(
+        `the clients stood still ${stalls.length} times, ${longest.toFixed(0)} ms at most: the machine is busy`,
+      );
     for (const line of lines) figure(line);
   }
 }

@@ -30,7 +30,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5 };
+enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5, STALL = 50 };
 
 struct origin {
 	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
@@ -281,10 +281,21 @@ static void obey(char *command)
 	}
 }
 
+/* Tells where this program was not given a processor: what it finds then may have happened long ago. */
+static double tell_stall(double since)
+{
+	double time = now();
+
+	if (time - since > STALL)
+		printf("{\"event\":\"stall\",\"since\":%.3f,\"time\":%.3f}\n", since, time);
+	return time;
+}
+
 int main(void)
 {
 	struct rlimit files = { MOST + 64, MOST + 64 };
 	struct epoll_event events[EVENTS], input = { .events = EPOLLIN, .data.u64 = MOST };
+	double turn = now();
 
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		fail("setrlimit");
@@ -297,6 +308,7 @@ int main(void)
 
 		if (count < 0 && errno != EINTR)
 			fail("epoll_wait");
+		turn = tell_stall(turn);
 		for (int i = 0; i < count; i++) {
 			unsigned id = (uint32_t)events[i].data.u64;
 			const struct flow *flow = id == MOST ? NULL : flows[id];

@@ -57,11 +57,18 @@ export interface Loss {
   readonly server: string;
 }
 
+/** A time in which the program was not given a processor. */
+export interface Stall {
+  readonly since: number;
+  readonly time: number;
+}
+
 type Told =
   | { event: 'open'; time: number; flow: number; server: string }
   | ({ event: 'broken' } & Omit<Break, 'options'>)
   | ({ event: 'lost' } & Loss)
-  | ({ event: 'new' } & Attempt);
+  | ({ event: 'new' } & Attempt)
+  | ({ event: 'stall' } & Stall);
 
 interface Held {
   readonly options: FlowOptions;
@@ -73,6 +80,7 @@ export class TrafficLoad {
   readonly breaks: Break[] = [];
   readonly attempts: Attempt[] = [];
   readonly losses: Loss[] = [];
+  readonly stalls: Stall[] = [];
   readonly #process: LineProcess;
   readonly #held = new Map<number, Held>();
   #onBreak: (broken: Break) => void = () => undefined;
@@ -185,6 +193,9 @@ export class TrafficLoad {
         break;
       case 'new':
         this.attempts.push(told);
+        break;
+      case 'stall':
+        this.stalls.push(told);
     }
     for (const listener of [...this.#listeners]) listener();
   }
