@@ -17,8 +17,8 @@ import { architectureOf, imageMachine, targetOf, type Target } from './target.ts
 // which has little of OpenWrt: the steps that need more are left out, and named.
 
 const image = process.env['OPENWRT_IMAGE'] ?? '';
-const folder = process.env['OPENWRT_PACKAGES'];
-const target = (process.env['OPENWRT_TARGET'] as Target | undefined) ?? targetOf(image);
+const folder = process.env['OPENWRT_PACKAGES'] || undefined;
+const target = ((process.env['OPENWRT_TARGET'] || undefined) as Target | undefined) ?? targetOf(image);
 
 /** Milliseconds for booting OpenWrt on an emulated processor. */
 const PATIENCE = 600_000;

@@ -46,9 +46,19 @@ export function offerPackages(
   return [...names].sort();
 }
 
-/** Makes later releases of the offered packages of this tree for opkg, the same but for the number, and returns their names. */
-export function packUpgrade(programs: readonly Pick<ServerPrograms, 'root'>[]): string[] {
+/**
+ * Offers later releases and returns their names: those in a folder `upgrade` of OPENWRT_PACKAGES, or else, for opkg only, the
+ * offered packages of this tree, the same but for the number. Packages for apk cannot be made here.
+ */
+export function offerUpgrade(programs: readonly Pick<ServerPrograms, 'root'>[]): string[] {
   const folder = offered(programs);
+  const given = join(process.env['OPENWRT_PACKAGES'] || '/nonexistent', 'upgrade');
+  if (existsSync(given)) {
+    return readdirSync(given).map((name) => {
+      copyFileSync(join(given, name), join(folder, name));
+      return name;
+    });
+  }
   const names = readdirSync(folder).filter((name) => /^(oneip|luci-app-oneip).*-r1_.*\.ipk$/.test(name));
   return names.map((name) => {
     const later = name.replace('-r1_', '-r2_');
