@@ -2,7 +2,7 @@ import type { Shell } from '../qemu/console.ts';
 import type { Section } from './sections.ts';
 
 /** What a guest may have of OpenWrt, and what steps need of it. */
-export const PARTS = ['packages', 'uci', 'ubus', 'procd', 'fw4', 'luci', 'sysupgrade'] as const;
+export const PARTS = ['packages', 'uci', 'ubus', 'procd', 'fw4', 'http', 'luci', 'sysupgrade'] as const;
 export type Part = (typeof PARTS)[number];
 
 const LOOK: Readonly<Record<Part, string>> = {
@@ -11,7 +11,8 @@ const LOOK: Readonly<Record<Part, string>> = {
   ubus: 'command -v ubus',
   procd: '[ -x /sbin/procd ]',
   fw4: 'command -v fw4',
-  luci: '[ -e /www/cgi-bin/luci ] && command -v uhttpd',
+  http: 'command -v uhttpd',
+  luci: '[ -e /www/cgi-bin/luci ]',
   sysupgrade: 'command -v sysupgrade',
 };
 

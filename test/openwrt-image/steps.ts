@@ -149,7 +149,8 @@ export function stepsWith(files: readonly string[]): Step[] {
         assert.match(await scene.shell.run('fw4 print'), /oneip/i, 'fw4 has what the service publishes');
       },
     },
-    { title: 'LuCI asks and commands by JSON-RPC', needs: ['luci', 'ubus'], run: driveLuci },
+    { title: 'LuCI asks and commands by JSON-RPC', needs: ['http', 'ubus'], run: driveRpc },
+    { title: 'LuCI has its pages', needs: ['http', 'luci'], run: openPages },
     {
       title: 'sysupgrade would keep the configuration',
       needs: ['sysupgrade'],
@@ -193,39 +194,55 @@ export function stepsWith(files: readonly string[]): Step[] {
 /** A password for root, as the first visit of LuCI asks for one. */
 const PASSWORD = 'correct horse';
 
-async function driveLuci(scene: Scene): Promise<void> {
-  const { lab, shell } = scene;
-  await shell.run(`printf '%s\\n%s\\n' '${PASSWORD}' '${PASSWORD}' | passwd root`);
-  const site = `http://${routerAddresses.lan[4]}`;
-  const call = async (session: string, object: string, method: string, args: object): Promise<unknown> => {
-    const request = { jsonrpc: '2.0', id: 1, method: 'call', params: [session, object, method, args] };
-    const answer = await lab.lan.run(['curl', '-sS', '-m', '60', '--json', JSON.stringify(request), `${site}/ubus`]);
-    return JSON.parse(answer);
-  };
-  const nobody = '0'.repeat(32);
-  const login = (await call(nobody, 'session', 'login', { username: 'root', password: PASSWORD })) as {
-    result: [number, { ubus_rpc_session: string }];
-  };
-  const session = login.result[1].ubus_rpc_session;
-  const refused = (await call(nobody, 'oneip', 'status', {})) as { error?: { code: number } };
+const site = `http://${routerAddresses.lan[4]}`;
+
+/** A call as LuCI's scripts in a browser make them. */
+async function call({ lab }: Scene, session: string, object: string, method: string, args: object): Promise<unknown> {
+  const request = { jsonrpc: '2.0', id: 1, method: 'call', params: [session, object, method, args] };
+  return JSON.parse(
+    await lab.lan.run(['curl', '-sS', '-m', '60', '--json', JSON.stringify(request), `${site}/ubus`]),
+  ) as unknown;
+}
+
+const nobody = '0'.repeat(32);
+
+/** The session of a root who has signed in. */
+async function signIn(scene: Scene): Promise<string> {
+  const answer = await call(scene, nobody, 'session', 'login', { username: 'root', password: PASSWORD });
+  const { result } = answer as { result: [number, { ubus_rpc_session: string }?] };
+  assert.ok(result[1], `login: ${JSON.stringify(answer)}`);
+  return result[1].ubus_rpc_session;
+}
+
+async function driveRpc(scene: Scene): Promise<void> {
+  await scene.shell.run(`printf '%s\\n%s\\n' '${PASSWORD}' '${PASSWORD}' | passwd root`);
+  const refused = (await call(scene, nobody, 'oneip', 'status', {})) as { error?: { code: number } };
   assert.is(refused.error?.code, -32002, 'access denied without a session');
-  const status = (await call(session, 'oneip', 'status', {})) as { result: [number, { services: object }] };
+
+  const session = await signIn(scene);
+  const status = (await call(scene, session, 'oneip', 'status', {})) as { result: [number, { services: object }] };
   assert.is(status.result[0], 0);
   assert.equal(Object.keys(status.result[1].services), ['web']);
 
   const { its } = clientsOf(scene.oracle, 's3');
-  const order = (state: string) => call(session, 'oneip', 'set_server', { server: 's3', state });
-  assert.is(((await order('down')) as { result: [number] }).result[0], 0);
+  const order = async (state: string) => {
+    const answer = await call(scene, session, 'oneip', 'set_server', { server: 's3', state });
+    assert.is((answer as { result: [number] }).result[0], 0);
+  };
+  await order('down');
   assert.not((await serversOf(scene, its)).includes('s3'));
-  assert.is(((await order('auto')) as { result: [number] }).result[0], 0);
+  await order('auto');
   await assertDispatched(scene);
+}
 
+async function openPages(scene: Scene): Promise<void> {
   const page = async (path: string, ...more: string[]) =>
-    lab.lan.run(['curl', '-sS', '-m', '120', '-w', '\n%{http_code}', ...more, `${site}${path}`]);
+    scene.lab.lan.run(['curl', '-sS', '-m', '120', '-w', '\n%{http_code}', ...more, `${site}${path}`]);
   for (const file of ['view/oneip/status.js', 'view/oneip/config.js', 'oneip.js']) {
     assert.match(await page(`/luci-static/resources/${file}`), /'require [^]*\n200$/);
   }
   // Whoever is signed in gets the page that loads the view.
+  const session = await signIn(scene);
   const signed = ['-b', `sysauth_http=${session}; sysauth=${session}`];
   assert.match(await page('/cgi-bin/luci/admin/services/oneip/status', ...signed), /oneip\/status[^]*\n200$/);
 }
