@@ -3,6 +3,7 @@ import { families, ghostPlaces } from '../lab/addresses.ts';
 import type { RouterState } from '../lab/router-state.ts';
 import { eachOf, eventually, heard, Oracle, spreadClients, whoAnswers } from '../lab/scenario.ts';
 import { echoPort } from '../lab/servers.ts';
+import type { Server } from '../lab/topology.ts';
 import type { Conversation } from '../lab/traffic.ts';
 import { tellingLines } from '../lab/router-state.ts';
 import type { Shell } from '../qemu/console.ts';
@@ -24,7 +25,7 @@ export interface Scene {
 }
 
 /** One service with the lab's servers, watched. */
-export function sectionsOf({ servers }: Pick<MachineLab, 'servers'>): Section[] {
+export function sectionsOf({ servers }: { readonly servers: readonly Pick<Server, 'name' | 'address'>[] }): Section[] {
   return [
     {
       type: 'service',

@@ -216,6 +216,8 @@ async function signIn(scene: Scene): Promise<string> {
 
 async function driveRpc(scene: Scene): Promise<void> {
   await scene.shell.run(`printf '%s\\n%s\\n' '${PASSWORD}' '${PASSWORD}' | passwd root`);
+  // BusyBox keeps what was there before.
+  await scene.shell.run('rm -f /etc/passwd- /etc/shadow-');
   const refused = (await call(scene, nobody, 'oneip', 'status', {})) as { error?: { code: number } };
   assert.is(refused.error?.code, -32002, 'access denied without a session');
 
