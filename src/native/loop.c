@@ -71,21 +71,39 @@ void host_call(struct host *host, JSValueConst function, int argc, JSValueConst 
 	host_run_jobs(host);
 }
 
-/* One event a call, so that what is done about it may close any other descriptor and leave no stale event behind. */
-static void loop_wait(struct host *host)
+/*
+ * One event a call, so that what is done about it may close any other descriptor and leave no stale event behind. Returns
+ * false where none came within `timeout` milliseconds.
+ */
+static bool loop_event(struct host *host, int timeout)
 {
 	struct epoll_event event;
-	int count = epoll_wait(host->epoll_fd, &event, 1, timers_wait(host));
+	int count = epoll_wait(host->epoll_fd, &event, 1, timeout);
+	struct watch *watch;
 
 	if (count < 0 && errno != EINTR) {
 		fprintf(stderr, "oneip-runtime: epoll_wait: %s\n", strerror(errno));
 		abort();
 	}
-	if (count == 1) {
-		struct watch *watch = event.data.ptr;
+	if (count <= 0)
+		return false;
+	watch = event.data.ptr;
+	watch->ready(host, watch, event.events);
+	return true;
+}
 
-		watch->ready(host, watch, event.events);
-	}
+/*
+ * What has come in time is taken before timers tell that it is too late: after a long turn both are due. Timers need not wait
+ * for more than so many events.
+ */
+#define EVENTS_BEFORE_TIMERS 256
+
+static void loop_wait(struct host *host)
+{
+	bool more = loop_event(host, timers_wait(host));
+
+	for (int i = 1; more && i < EVENTS_BEFORE_TIMERS; i++)
+		more = loop_event(host, 0);
 	timers_fire(host);
 }
 

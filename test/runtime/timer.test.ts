@@ -1,8 +1,8 @@
-import { monotonic, setTimer } from 'oneip:runtime';
+import { Socket, monotonic, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { removeScratch, runScript } from './support/script.ts';
+import { removeScratch, runScript, scratchPath } from './support/script.ts';
 import { refusesAllBut } from './support/throws.ts';
 import { sleep } from './support/turns.ts';
 
@@ -25,6 +25,38 @@ test('a thousand timers fire in the order in which they are due, and none early'
     [...fired].sort((a, b) => a - b),
   );
   assert.equal(early, []);
+});
+
+test('what has come in meanwhile is heard before timers that are overdue, and cannot keep them from firing', async () => {
+  const heard: string[] = [];
+  const pairs = Array.from({ length: 20 }, () => {
+    const [here, there] = [new Socket('unix', 'dgram'), new Socket('unix', 'dgram')];
+    here.bind({ path: scratchPath() });
+    there.connect(here.localAddress());
+    here.onReadable(() => {
+      here.receive(10);
+      heard.push('event');
+    });
+    return [here, there] as const;
+  });
+  const [first] = pairs;
+  assert.ok(first);
+  const [endless, echo] = first;
+  for (let i = 0; i < 20; i++) setTimer(() => heard.push('timer'), 10);
+  for (const [, there] of pairs) there.send(Uint8Array.of(1));
+  const until = monotonic() + 30;
+  while (monotonic() < until);
+  await sleep(20);
+  assert.equal(heard, [...pairs.map(() => 'event'), ...Array.from({ length: 20 }, () => 'timer')]);
+
+  // One that always has something to read.
+  endless.onReadable(() => {
+    endless.receive(10);
+    echo.send(Uint8Array.of(1));
+  });
+  echo.send(Uint8Array.of(1));
+  await sleep(5);
+  for (const pair of pairs) for (const socket of pair) socket.close();
 });
 
 test('timers of the same delay fire in the order in which they were set', async () => {
