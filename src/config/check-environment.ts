@@ -7,7 +7,7 @@ import {
   resolveDevice,
 } from './environment.ts';
 import { Findings } from './findings.ts';
-import { type Model, type Server, type Service, serverAddress } from './model.ts';
+import { type Model, type Server, type Service, type Watchdog, serverAddress } from './model.ts';
 import type { Positions } from './positions.ts';
 import type { Problem } from './problem.ts';
 import { sectionLabel } from './uci.ts';
@@ -27,6 +27,7 @@ export interface EnvironmentCheck {
 export function checkEnvironment(model: Model, environment: Environment, positions: Positions): EnvironmentCheck {
   const checker = new EnvironmentChecker(environment, positions);
   for (const service of model.services) checker.check(service);
+  for (const watchdog of model.watchdogs) checker.checkWatchdog(watchdog, model.services);
   return checker.result();
 }
 
@@ -64,6 +65,23 @@ class EnvironmentChecker {
     }
     for (const server of service.servers) {
       for (const family of [4, 6] as const) this.#checkServer(service, server, family, link.name);
+    }
+  }
+
+  /** From its own address this router takes only what the services there say (`guardOwnAddress`). */
+  checkWatchdog({ name, check, services: names }: Watchdog, services: readonly Service[]): void {
+    if ((check.type !== 'tcp' && check.type !== 'http') || check.port === undefined) return;
+    const { port } = check;
+    const isOwn = (ghost: Address) => this.#environment.addresses.some(({ address }) => address.text === ghost.text);
+    const watched = services.filter((service) => names.length === 0 || names.includes(service.name));
+    for (const service of watched) {
+      const ghost = service.ghosts.find(isOwn);
+      if (!ghost || service.ports.some(({ first, last }) => first <= port && port <= last)) continue;
+      this.#findings.warning(
+        this.#positions.place(sectionLabel({ type: 'watchdog', name }), 'port'),
+        `'${port}' is no port of service '${service.name}', whose ghost address '${ghost.text}' is this router's own: servers' answers from there do not get through, so that they would be taken for dead`,
+        'a port of the service, or none for its first',
+      );
     }
   }
 

@@ -63,7 +63,7 @@ export function loadConfiguration(text: string, file: string): Configuration {
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
   const watchable = { services: known, servers: serverSections, running: complete };
   const watchdogs = sections('watchdog').flatMap(
-    (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings) ?? [],
+    (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings, positions) ?? [],
   );
 
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);

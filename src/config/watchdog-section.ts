@@ -2,6 +2,7 @@ import type { Findings } from './findings.ts';
 import { type Check, type Service, type Watchdog, firstTcpPort } from './model.ts';
 import type { watchdogOptions } from './options.ts';
 import type { Entry, TypedSection } from './parse.ts';
+import type { Positions } from './positions.ts';
 import { checkSectionName } from './section-name.ts';
 import type { ServerSection } from './server-section.ts';
 import { alternatives, nearest, quote } from './wording.ts';
@@ -19,7 +20,12 @@ export interface Watchable {
 }
 
 /** The watchdog that a section describes; `undefined` where it is off, or bad (and reported). */
-export function readWatchdog(section: WatchdogSection, watchable: Watchable, findings: Findings): Watchdog | undefined {
+export function readWatchdog(
+  section: WatchdogSection,
+  watchable: Watchable,
+  findings: Findings,
+  positions: Positions,
+): Watchdog | undefined {
   const { values } = section;
   const name = checkSectionName(section, 'watchdog', findings);
   const enabled = values.enabled.value;
@@ -44,6 +50,8 @@ export function readWatchdog(section: WatchdogSection, watchable: Watchable, fin
   };
   warnOfNobody(watchdog, section, watchable, findings);
   warnOfPorts(watchdog, section, watchable, findings);
+  positions.note(section.line, section.label);
+  if (values.port) positions.note(values.port.line, section.label, 'port');
   return watchdog;
 }
 

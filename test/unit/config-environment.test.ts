@@ -302,6 +302,39 @@ config server 'one'
   assert.equal([...checkEnvironment(model, router(), positions).refused], ['own']);
 });
 
+test("environment: a watchdog's port from which answers do not get through", () => {
+  const uci = `config service 'own'
+	list ghost '203.0.113.7'
+	list port '80-90'
+
+config service 'web'
+	list ghost '192.0.2.1'
+	list port '80'
+
+config watchdog 'alive'
+	option type 'tcp'
+	option port '8080'
+
+config watchdog 'fits'
+	option type 'http'
+	option port '85'
+	list service 'own'
+
+config watchdog 'elsewhere'
+	option type 'http'
+	option port '8080'
+	list service 'web'
+
+config server 'one'
+	option service 'web own'
+	option address '192.168.1.11'
+`;
+  const { model, positions } = loadConfiguration(uci, 'oneip');
+  assert.equal(checkEnvironment(model, router(), positions).problems.map(formatProblem), [
+    "oneip:11: warning: watchdog 'alive': option 'port': '8080' is no port of service 'own', whose ghost address '203.0.113.7' is this router's own: servers' answers from there do not get through, so that they would be taken for dead; accepted: a port of the service, or none for its first",
+  ]);
+});
+
 test('environment: a logical interface comes before a device of the same name', () => {
   const environment = router({ links: [link('lan', 9)] });
   assert.is(resolveDevice(environment, 'lan'), 'br-lan');
