@@ -72,11 +72,10 @@ class EnvironmentChecker {
   checkWatchdog({ name, check, services: names }: Watchdog, services: readonly Service[]): void {
     if ((check.type !== 'tcp' && check.type !== 'http') || check.port === undefined) return;
     const { port } = check;
-    const isOwn = (ghost: Address) => this.#environment.addresses.some(({ address }) => address.text === ghost.text);
     const watched = services.filter((service) => names.length === 0 || names.includes(service.name));
     for (const service of watched) {
-      const ghost = service.ghosts.find(isOwn);
-      if (!ghost || service.ports.some(({ first, last }) => first <= port && port <= last)) continue;
+      const ghost = service.ghosts.find((address) => this.#ownAddress(address));
+      if (!ghost || hasPort(service, port)) continue;
       this.#findings.warning(
         this.#positions.place(sectionLabel({ type: 'watchdog', name }), 'port'),
         `'${port}' is no port of service '${service.name}', whose ghost address '${ghost.text}' is this router's own: servers' answers from there do not get through, so that they would be taken for dead`,
@@ -93,7 +92,7 @@ class EnvironmentChecker {
       this.#findings.error(place, `'${ghost.text}' is ${reserved}`, 'an address that a host could have');
       return;
     }
-    const own = this.#environment.addresses.find(({ address }) => address.text === ghost.text);
+    const own = this.#ownAddress(ghost);
     if (!own) return;
     if (service.ports.length === 0) {
       this.#refused.add(service.name);
@@ -190,6 +189,11 @@ class EnvironmentChecker {
     return undefined;
   }
 
+  /** Where the router itself has the address. */
+  #ownAddress({ text }: Address): InterfaceAddress | undefined {
+    return this.#environment.addresses.find(({ address }) => address.text === text);
+  }
+
   #isOnlyAddress(own: InterfaceAddress): boolean {
     return !this.#environment.addresses.some(
       (other) =>
@@ -203,10 +207,12 @@ class EnvironmentChecker {
 function takes(service: Service, ghost: Address, listener: Listener): boolean {
   const { address, protocol, port } = listener;
   return (
-    (address === 'any' || address.text === ghost.text) &&
-    service.protocols.includes(protocol) &&
-    service.ports.some(({ first, last }) => first <= port && port <= last)
+    (address === 'any' || address.text === ghost.text) && service.protocols.includes(protocol) && hasPort(service, port)
   );
+}
+
+function hasPort({ ports }: Service, port: number): boolean {
+  return ports.some(({ first, last }) => first <= port && port <= last);
 }
 
 function connectedPrefix(own: InterfaceAddress): ReturnType<typeof maskAddress> {

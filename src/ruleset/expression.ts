@@ -32,7 +32,7 @@ export function concat(...parts: Json[]): Json {
 }
 
 /** Goes on with the rule where `left` compares to `right`; `in` tests flags. */
-export function match(left: Json, right: Json, op: '==' | '!=' | '<' | '>' | '>=' | 'in' = '=='): Json {
+export function match(left: Json, right: Json, op: '==' | '!=' | '<' | '>' | 'in' = '=='): Json {
   return { match: { op, left, right } };
 }
 
