@@ -5,6 +5,7 @@ import { stockMachine } from '../qemu/machine.ts';
 import { modulesOf } from '../qemu/modules.ts';
 import { asText, type Section } from './sections.ts';
 import type { Guest } from './guest.ts';
+import { START } from '../qemu/daemon.ts';
 
 // In place of OpenWrt where there is no image: Debian's kernel, BusyBox, nft, a shell on the console. It has no opkg, uci, ubus,
 // procd or firewall; packages are unpacked, and the daemon is started by hand.
@@ -15,19 +16,6 @@ export async function bootStandIn(): Promise<Boot> {
   const image = await buildImage({ name: 'standin', script: 'router.sh', modules });
   return { command: stockMachine(image, [cards.lan, cards.wan]), ready: /guest: a shell follows/, patience: 120_000 };
 }
-
-const START = `
-mkfifo /tmp/said /tmp/end
-oneip daemon >/tmp/said 2>&1 &
-echo $! >/tmp/daemon.pid
-exec 3</tmp/said
-while read -r line <&3; do
-	echo "$line" >>/tmp/log
-	[ "$line" != 'oneip: ready' ] || break
-done
-{ cat <&3 >>/tmp/log; echo ended >/tmp/end; } &
-[ "$line" = 'oneip: ready' ] || { cat /tmp/log; exit 1; }
-`;
 
 export class StandIn implements Guest {
   readonly shell: Shell;

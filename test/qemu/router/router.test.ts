@@ -27,6 +27,7 @@ import { cards, routerSetup, type MachineLab } from '../machine-lab.ts';
 import { stockMachine } from '../machine.ts';
 import { dependencies, modulesInUse, modulesOf, packagedModules } from '../modules.ts';
 import { machineSuite } from '../suite.ts';
+import { START } from '../daemon.ts';
 
 // The lab's main rows, with a virtual machine for the router: Debian's stock kernel, and of its modules only those that come
 // with the packages that ours depend on. The guest has no modprobe: what the rules ask for beyond that is refused.
@@ -60,20 +61,6 @@ function configured(lab: MachineLab, names = lab.servers.map(({ name }) => name)
     uciSection('watchdog', 'alive', { type: 'tcp', interval: '1s', fall: 6 }),
   ].join('');
 }
-
-/** Starts the daemon; resolves when the kernel has the first ruleset. What it prints goes to /tmp/log. */
-const START = `
-[ -p /tmp/said ] || mkfifo /tmp/said /tmp/end
-oneip daemon >/tmp/said 2>&1 &
-echo $! >/tmp/daemon.pid
-exec 3</tmp/said
-while read -r line <&3; do
-	echo "$line" >>/tmp/log
-	[ "$line" != 'oneip: ready' ] || break
-done
-{ cat <&3 >>/tmp/log; echo ended >/tmp/end; } &
-[ "$line" = 'oneip: ready' ] || { cat /tmp/log; exit 1; }
-`;
 
 /** Ends the daemon, and resolves when nobody writes to its log any more. */
 const STOP = 'kill $(cat /tmp/daemon.pid); read -r line </tmp/end; tail -n 1 /tmp/log';
