@@ -142,6 +142,14 @@ async function runTests() {
   const sum = (key) => final.reduce((total, result) => total + result[key], 0);
   const repeated = results.filter(({ again }) => again).length;
   const note = repeated > 0 ? `, ${repeated} of them run twice` : '';
+  const lost = final.filter(({ held }) => !held);
+  if (lost.length > 0 && final.length > 1) {
+    console.log('\nonce more, what failed:');
+    for (const { job, text } of lost) {
+      console.log(`FAIL ${relative(root, job.file)} (${job.where})`);
+      for (const line of complaintsOf(text).slice(0, 40)) console.log(`       ${line}`);
+    }
+  }
   console.log(`${wanted.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s${note}`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
   return sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
@@ -173,8 +181,13 @@ function tell({ job, text, total, passed, held, seconds }, note) {
   const name = `${relative(root, job.file)} (${job.where})`;
   const verdict = held ? colour(32, 'ok  ') : colour(31, 'FAIL');
   console.log(`${verdict} ${name}  ${passed}/${total}  ${seconds.toFixed(1)} s${note && `  ${note}`}`);
-  const lines = text.split('\n');
-  for (const line of held ? lines.filter((figure) => figure.startsWith('# ')) : lines) console.log(`       ${line}`);
+  const figures = text.split('\n').filter((line) => line.startsWith('# '));
+  // What is wrong comes before the figures, of which there may be hundreds.
+  for (const line of [...(held ? [] : complaintsOf(text)), ...figures]) console.log(`       ${line}`);
+}
+
+function complaintsOf(text) {
+  return text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('# '));
 }
 
 function count(text, label) {

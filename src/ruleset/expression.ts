@@ -51,6 +51,11 @@ export function goto(chain: string): Json {
   return { goto: { target: chain } };
 }
 
+/** Continues in another chain, and behind this rule when that comes back or ends. */
+export function jump(chain: string): Json {
+  return { jump: { target: chain } };
+}
+
 /** Back to the rule behind the jump that led here. */
 export const back: Json = { return: null };
 export const accept: Json = { accept: null };

@@ -2,7 +2,7 @@ import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { accept, count, goto, match, meta, payload, verdictMap } from './expression.ts';
+import { accept, count, goto, jump, match, meta, payload, range, verdictMap } from './expression.ts';
 import { admit, clampSegments, clientSets, leaveForeignFrames, leaveToStack, sourceSet } from './guard.ts';
 import { answerArp } from './arp-answer.ts';
 import { isSyn, transitionChains } from './moved-chain.ts';
@@ -22,7 +22,9 @@ import {
   historyMap,
   historyMaps,
   isMoving,
+  marksApart,
   questionsAbout,
+  recordsChain,
   transitionCounters,
 } from './transition.ts';
 import type { Question } from './transition.ts';
@@ -141,9 +143,16 @@ function findHistory(deployed: DeployedService, family: Family, traffic: Traffic
     unknown: hasPort,
     learning: hasPort,
   };
-  return questionsAbout(traffic).map((question) => {
+  const { first, last } = marksApart(deployed.service);
+  const isApart = match(meta('mark'), range(first, last));
+  return questionsAbout(traffic).flatMap((question) => {
     const lookUp = verdictMap(meta('mark'), historyMap(deployed, question, family));
-    return rule(PURPOSES[question], conditions[question], lookUp);
+    return [
+      rule(PURPOSES[question], conditions[question], lookUp),
+      ...(question === 'visited'
+        ? [rule('several may have it', isApart, jump(recordsChain(deployed.service.name)))]
+        : []),
+    ];
   });
 }
 

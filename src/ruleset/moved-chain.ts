@@ -19,6 +19,7 @@ import {
   newChain,
   oldChain,
   recordedOf,
+  recordsChain,
   refusalChain,
   refusalsOf,
   resetCounter,
@@ -89,7 +90,17 @@ export function transitionChains(deployed: DeployedService, deployment: Deployme
       ],
     },
     ...servers.flatMap((server) => serverChains(context, server)),
-    { name: severalChain(service), rules: servers.flatMap((server) => findOld(context, server)) },
+    {
+      name: severalChain(service),
+      rules: [rule('its slot is set apart', set(meta('mark'), { '|': [meta('mark'), slots] }))],
+    },
+    {
+      name: recordsChain(service),
+      rules: [
+        rule('it is a slot again', set(meta('mark'), { '&': [meta('mark'), slots - 1] })),
+        ...servers.flatMap((server) => findOld(context, server)),
+      ],
+    },
     ...refusalsOf(deployed).map((answer) => refusal(context, answer)),
   ];
 }

@@ -1,5 +1,6 @@
 import { NOBODY } from '../allocation/table.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
+import type { Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import type { SlotHistory } from '../transition/transition.ts';
 import { goto } from './expression.ts';
@@ -14,9 +15,9 @@ import type { Traffic } from './traffic.ts';
 // nobody knows, TCP or UDP. Each question is a map from slot to chain (moved-chain.ts), the chains are the servers' and the
 // same for all slots: while one change comes after the other only elements of maps go and come.
 //
-// They are asked one after the other, and no chain that a map leads to asks another one: many kernels follow every element of
-// every map anew, wherever it is reached, when a table is changed. With one map of 1024 slots behind another, 6.1 did nothing
-// else for minutes.
+// They are asked one after the other, and no chain that a map leads to asks another one or looks into many records: many
+// kernels follow every element of every map anew, wherever it is reached, when a table is changed. With one map of 1024 slots
+// behind another, 6.1 did nothing else for minutes.
 
 /** Set of the flows that a server got since the transition began, or that have been found to be its. */
 export function flowSet(service: string, family: Family, server: string): string {
@@ -87,9 +88,22 @@ export function visitedChain(service: string, server: string): string {
   return `${service}/visited/${server}`;
 }
 
-/** Chain for slots that several others have had: it looks into the records of all. */
+/** Chain that sets the slots apart that several others have had. */
 export function severalChain(service: string): string {
   return `${service}/several`;
+}
+
+/** Chain for those slots: it looks into the records of all. */
+export function recordsChain(service: string): string {
+  return `${service}/records`;
+}
+
+/**
+ * Marks of slots that have been set apart: the bit above a slot is set. Below all marks of servers, whose first is at least
+ * 65536.
+ */
+export function marksApart({ slots }: Service): { readonly first: number; readonly last: number } {
+  return { first: slots, last: 2 * slots - 1 };
 }
 
 /** Chain of packets without record that a server gets for old ones of its. */
