@@ -107,10 +107,7 @@ async function runTests() {
   // A browser is installed for the long tests only.
   if (full) add('luci/browser', 'chromium', 'node', [process.execPath]);
   // A machine that serves as the lab's router takes minutes.
-  if (full) add('openwrt-image', 'machine', 'node', [process.execPath]);
-  // Only when it is asked for: Linux 6.1, which follows every element of every map when a table changes, may stand still for a
-  // minute in emulation when a server returns after several changes.
-  if (full && only.includes('qemu/router')) add('qemu/router', 'machine', 'node', [process.execPath]);
+  if (full) for (const folder of ['qemu/router', 'openwrt-image']) add(folder, 'machine', 'node', [process.execPath]);
 
   const hasLongForm = ({ file, where }) =>
     !full || ['chromium', 'machine'].includes(where) || readFileSync(file, 'utf8').includes('ONEIP_FULL');

@@ -9,7 +9,7 @@ const outages: readonly Outage[] = [
 
 function broken(server: string, good: number, time: number): Break {
   const options = { protocol: 'tcp', source: '', destination: '', port: 1, period: 1_000 } as const;
-  return { flow: 1, options, server, good, time, began: 10, reason: 'ECONNRESET' };
+  return { flow: 1, options, server, good, time, began: 10, reason: 'ECONNRESET', by: '', asked: 0 };
 }
 
 test('a failure explains the end of its own server’s connections, however late it shows', () => {
@@ -59,12 +59,15 @@ test('a server that gets no new connections excuses none', () => {
   assert.is(causeOfBreak(broken('s1', 900, 1_500), [drained]), 'cut');
 });
 
-test('a datagram may be lost while its server fails', () => {
-  const loss = (server: string, since: number, time: number) => causeOfLoss({ flow: 1, server, since, time }, outages);
-  assert.is(loss('s1', 900, 3_100), 'killed');
-  assert.is(loss('s1', 3_001, 3_500), undefined);
-  assert.is(loss('s1', 500, 999), undefined);
-  assert.is(loss('s2', 1_100, 1_500), undefined);
+test('a datagram may be lost while its server fails, or anybody where nobody had answered', () => {
+  const loss = (server: string, since: number) => causeOfLoss({ flow: 1, server, since, time: since + 1_000 }, outages);
+  assert.is(loss('s1', 950), 'killed');
+  assert.is(loss('s1', 2_900), 'killed');
+  assert.is(loss('s1', 3_001), undefined);
+  assert.is(loss('s1', 850), undefined);
+  assert.is(loss('s2', 1_100), undefined);
+  assert.is(loss('', 1_100), 'killed');
+  assert.is(loss('', 1_350), undefined);
 });
 
 test('a new connection that took as long as a repeated SYN did not go well', () => {

@@ -58,7 +58,12 @@ export function causeOfAttempt(
   )?.cause;
 }
 
-/** Why datagrams had no answer. */
-export function causeOfLoss({ server, since, time }: Loss, outages: readonly Outage[]): Cause | undefined {
+/** Milliseconds between a datagram and its answer, at most: who fails in that time may have had it. */
+const underWay = 100;
+
+/** Why a datagram had no answer. */
+export function causeOfLoss({ server, since }: Loss, outages: readonly Outage[]): Cause | undefined {
+  const time = since + underWay;
+  if (server === '') return causeOfAttempt({ began: since, time }, outages);
   return outages.find((one) => one.server === server && one.from <= time && since <= (one.until ?? Infinity))?.cause;
 }

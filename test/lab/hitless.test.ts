@@ -30,9 +30,7 @@ function assertHitless({ breaks, attempts, losses, falseAlarms, complaints }: Ru
   assert.equal(falseAlarms, [], 'servers taken out that were well');
   assert.equal(breaks, [], 'flows broken');
   assert.equal(attempts, [], 'new connections failed or hung');
-  // Of some 20 000 datagrams three were once lost within 6 ms while no server failed, for a reason that was not found.
-  figure(`datagrams lost: ${losses.length}`);
-  assert.ok(losses.length <= 5, `datagrams lost: ${JSON.stringify(losses)}`);
+  assert.equal(losses, [], 'datagrams lost');
   assert.equal(complaints, []);
 }
 

@@ -11,10 +11,11 @@
  *   patience N                                       milliseconds without an answer after which a flow counts as silent
  * The servers are `echo-server`. What happens is printed as lines of JSON, with `time` in milliseconds of CLOCK_MONOTONIC:
  *   {"event":"open","time":T,"flow":ID,"server":NAME}              the first answer
- *   {"event":"broken","time":T,"flow":ID,"reason":R,"began":T,"good":T,"server":NAME}
- *       the flow has ended; `good` is when it was answered last, "server" the one that it had, both 0 and "" where it never was
- *   {"event":"lost","time":T,"since":T,"flow":ID,"server":NAME}    a later datagram was answered and an earlier one, of "since" or
- *       after it, was not
+ *   {"event":"broken","time":T,"flow":ID,"reason":R,"began":T,"good":T,"server":NAME,"asked":T,"by":NAME}
+ *       the flow has ended; `good` is when it was answered last, "server" the one that it had, both 0 and "" where it never was;
+ *       where another one has answered that is "by", and the question was asked at "asked"
+ *   {"event":"lost","time":T,"since":T,"flow":ID,"server":NAME}    a datagram of "since" has not been answered, though a later
+ *       one was; told after a second, since answers may come in another order. "server" as above, "" for one from before it
  *   {"event":"new","time":T,"began":T,"server":NAME}               a new connection was answered
  *   {"event":"new","time":T,"began":T,"source":S,"reason":R}       a new connection has failed
  * R is the name of an error (ECONNRESET, ECONNREFUSED), EOF, SILENT, or MOVED where another server has answered.
@@ -30,7 +31,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5, STALL = 50 };
+enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5, STALL = 50,
+       /* Questions of a flow that are remembered, and milliseconds until an answer is late. */
+       WINDOW = 64, LATE = 1000 };
 
 struct origin {
 	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
@@ -53,7 +56,11 @@ struct flow {
 	/* When the first question was asked that has no answer yet; 0: there is none. */
 	double waiting;
 	double next;
-	unsigned question, answered;
+	/* Numbers of questions from 1 on: the last one, the last one that was answered, and the first one that was. */
+	unsigned question, answered, first;
+	/* When datagrams were sent, by their number, and which of these have not been answered. */
+	double asked[WINDOW];
+	uint64_t open;
 	const struct origin *origin;
 	char server[NAME];
 	size_t filled;
@@ -96,7 +103,7 @@ static void forget(unsigned id)
 	flows[id] = NULL;
 }
 
-static void broken(unsigned id, const char *reason)
+static void broken_by(unsigned id, const char *reason, double asked, const char *by)
 {
 	const struct flow *flow = flows[id];
 
@@ -105,9 +112,14 @@ static void broken(unsigned id, const char *reason)
 		       flow->origin->source, reason);
 	else
 		printf("{\"event\":\"broken\",\"time\":%.3f,\"flow\":%u,\"reason\":\"%s\",\"began\":%.3f,\"good\":%.3f,"
-		       "\"server\":\"%s\"}\n",
-		       now(), id, reason, flow->began, flow->good, flow->server);
+		       "\"server\":\"%s\",\"asked\":%.3f,\"by\":\"%s\"}\n",
+		       now(), id, reason, flow->began, flow->good, flow->server, asked, by);
 	forget(id);
+}
+
+static void broken(unsigned id, const char *reason)
+{
+	broken_by(id, reason, 0, "");
 }
 
 static struct flow *open_flow(unsigned id, int type, const char *source, const char *destination, unsigned port)
@@ -141,6 +153,8 @@ static void ask(unsigned id, double time)
 
 	if (!flow->waiting)
 		flow->waiting = time;
+	flow->asked[flow->question % WINDOW] = time;
+	flow->open |= UINT64_C(1) << flow->question % WINDOW;
 	if (send(flow->fd, line, (size_t)length, MSG_NOSIGNAL) != length)
 		broken(id, strerrorname_np(errno));
 }
@@ -162,16 +176,20 @@ static int take_answer(unsigned id, const char *line)
 		forget(id);
 		return 0;
 	}
+	/* Whoever had the flow before anybody answered may answer at any time. */
+	flow->open &= ~(UINT64_C(1) << question % WINDOW);
+	if (question < flow->first)
+		return 1;
 	if (!flow->server[0]) {
 		(void)snprintf(flow->server, sizeof flow->server, "%s", server);
+		flow->first = question;
 		printf("{\"event\":\"open\",\"time\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, id, server);
 	} else if (strcmp(flow->server, server)) {
-		broken(id, "MOVED");
+		broken_by(id, "MOVED", flow->asked[question % WINDOW], server);
 		return 0;
 	}
-	if (flow->datagrams && question > flow->answered + 1)
-		printf("{\"event\":\"lost\",\"time\":%.3f,\"since\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, flow->waiting, id,
-		       server);
+	if (question < flow->answered)
+		return 1;
 	flow->good = time;
 	flow->answered = question;
 	if (question == flow->question)
@@ -225,12 +243,32 @@ static void finish_connect(unsigned id)
 	ask(id, now());
 }
 
+/* Tells of datagrams that are not answered any more. Those before the first answer are nobody's. */
+static void tell_losses(unsigned id, double time)
+{
+	struct flow *flow = flows[id];
+	unsigned question = flow->answered > WINDOW ? flow->answered - WINDOW + 1 : 1;
+
+	for (; question < flow->answered; question++) {
+		uint64_t bit = UINT64_C(1) << question % WINDOW;
+		double asked = flow->asked[question % WINDOW];
+
+		if (!(flow->open & bit) || time - asked < LATE)
+			continue;
+		flow->open &= ~bit;
+		printf("{\"event\":\"lost\",\"time\":%.3f,\"since\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, asked, id,
+		       question < flow->first ? "" : flow->server);
+	}
+}
+
 /* What is due of one flow. */
 static void attend(unsigned id, double time)
 {
 	struct flow *flow = flows[id];
 	double since = flow->connected ? flow->waiting : flow->began;
 
+	if (flow->datagrams && flow->open)
+		tell_losses(id, time);
 	if (flow->fd < 0) {
 		broken(id, strerrorname_np(flow->error));
 	} else if (since && time - since > patience) {

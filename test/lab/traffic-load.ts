@@ -38,6 +38,9 @@ export interface Break {
   readonly good: number;
   /** Server that it had; empty: it was never answered. */
   readonly server: string;
+  /** The other one that has answered, a question of `asked`; empty unless the reason is `MOVED`. */
+  readonly by: string;
+  readonly asked: number;
 }
 
 /** A new connection with one question, answered by `server` or failed for `reason`. */
@@ -49,11 +52,13 @@ export interface Attempt {
   readonly reason?: BreakReason;
 }
 
-/** Datagrams that were not answered, though a later one was at `time`; the first of them was sent at `since`. */
+/** A datagram of `since` that was not answered within a second, though a later one was. */
 export interface Loss {
   readonly flow: number;
   readonly since: number;
+  /** When that was certain. */
   readonly time: number;
+  /** Who had the flow; empty: nobody had answered yet. */
   readonly server: string;
 }
 
