@@ -30,6 +30,9 @@ export interface PortRange {
 /** What the hash is taken of: the client's address, or its address and both ports (D1). */
 export type HashKey = 'source' | 'source_port';
 
+/** How packets get to the servers: to the one that they are for (O2), or to all of them by broadcast (O4) or in a group (S2). */
+export type Dispatch = 'route' | 'broadcast' | 'multicast';
+
 export interface Service {
   /** `[a-z0-9_]+`, the section's name. */
   readonly name: string;
@@ -53,7 +56,9 @@ export interface Service {
   readonly slots: number;
   /** Seed of the hash, 0–4294967295. */
   readonly seed: number;
-  readonly dispatch: 'route';
+  readonly dispatch: Dispatch;
+  /** Second ghost addresses as configured, at most one of a family; what is missing is chosen. Empty with `dispatch` `route`. */
+  readonly ghost2: readonly Address[];
   /** What becomes of open connections when slots move between live servers: they stay where they are, or get a RST (S3). */
   readonly onChange: 'keep' | 'reset';
   /** What a dead server's connections get with their next segment: the new server's own RST, one from the router, or silence. */
@@ -131,6 +136,11 @@ export interface HttpCheck {
 /** The server's own (primary) address of a family, if it has one. */
 export function serverAddress(server: Server, family: Family): Address | undefined {
   return family === 4 ? server.address : server.address6;
+}
+
+/** True where every server gets every packet, and drops what is not its own. */
+export function isFlooded({ dispatch }: Pick<Service, 'dispatch'>): boolean {
+  return dispatch !== 'route';
 }
 
 /** The port by which `tcp` and `http` ask for a service: its first, where it takes TCP on named ports. */

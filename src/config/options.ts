@@ -158,10 +158,15 @@ export const serviceOptions = {
     'Seed of the hash. Without it, FNV-1a (32 bits) of the name of the section, so that all routers agree.',
   ),
   dispatch: single(
-    choice(['route'], ' (the only way of dispatch so far)'),
+    choice(['route', 'broadcast', 'multicast']),
     'route',
-    "How packets get to the servers. `route`: the router hands them over unmodified, by the server's own neighbour entry.",
+    "How packets get to the servers. `route`: the router hands each to the server that it is for, unmodified, by that server's own neighbour entry. `broadcast`, `multicast`: the router sends all of them to all servers, in frames to everybody or to the service's group, and each server drops what is not its own; the servers need the filter for it.",
   ),
+  ghost2: list(address, {
+    absent: "chosen: a free address of the servers' subnet",
+    summary:
+      "With `broadcast` and `multicast`: second ghost address, to which the router sends what is for the ghost address; one a family. It is nobody's address and never seen on the wire.",
+  }),
   on_change: single(
     choice(['keep', 'reset']),
     'keep',

@@ -1,3 +1,4 @@
+import { checkDispatch } from './dispatch.ts';
 import type { Findings } from './findings.ts';
 import type { Service } from './model.ts';
 import type { serviceOptions } from './options.ts';
@@ -17,13 +18,17 @@ export function readService(section: ServiceSection, findings: Findings, positio
   const name = checkSectionName(section, 'service', findings);
   const usable = checkGhosts(section, findings);
   const portsFit = checkPorts(section, findings);
+  const dispatchFits = checkDispatch(section, findings);
   checkTimes(section, findings);
-  if (name === undefined || !section.sound || !usable || !portsFit || !values.enabled.value) return undefined;
+  if (name === undefined || !section.sound || !usable || !portsFit || !dispatchFits || !values.enabled.value)
+    return undefined;
 
   positions.note(section.line, label);
   for (const { value, line } of values.ghost) positions.note(line, label, 'ghost', value.text);
+  for (const { value, line } of values.ghost2) positions.note(line, label, 'ghost2', value.text);
   for (const { value, line } of values.source) positions.note(line, label, 'source', value);
   positions.note(values.device.line, label, 'device');
+  positions.note(values.dispatch.line, label, 'dispatch');
   const given = new Set(values.proto.flatMap(({ value }) => value));
   return {
     name,
@@ -39,6 +44,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
     slots: values.slots.value,
     seed: values.seed?.value ?? seedOfName(name),
     dispatch: values.dispatch.value,
+    ghost2: values.dispatch.value === 'route' ? [] : plain(values.ghost2),
     onChange: values.on_change.value,
     onFailure: values.on_failure.value,
     allDown: values.all_down.value,

@@ -1,4 +1,5 @@
 import type { Family } from '../net/address.ts';
+import { findRouteClash } from './dispatch.ts';
 import { Findings } from './findings.ts';
 import { type Model, type Server, type Service, serverAddress } from './model.ts';
 import { globalsOptions, sectionTypes, serverOptions, serviceOptions, watchdogOptions } from './options.ts';
@@ -45,7 +46,9 @@ export function loadConfiguration(text: string, file: string): Configuration {
     positions,
   );
   const owners = new Map(
-    services.flatMap(({ name, ghosts }) => ghosts.map(({ text }) => [text, label(name)] as const)),
+    services.flatMap(({ name, ghosts, ghost2 }) =>
+      [...ghosts, ...ghost2].map(({ text }) => [text, label(name)] as const),
+    ),
   );
   const serverSections = sections('server').map((section) => readSection(serverOptions, section, findings));
   const servers = serverSections.flatMap((section) => readServer(section, owners, findings, positions) ?? []);
@@ -105,13 +108,19 @@ function readGlobals(found: readonly UciSection[], all: readonly UciSection[], f
   };
 }
 
-/** Leaves out every service that claims what an earlier one has. */
+/** Leaves out every service that claims what an earlier one has, or a route of its own for what has one. */
 function withoutOverlaps(services: readonly Service[], findings: Findings, positions: Positions): Service[] {
   const kept: Service[] = [];
   for (const service of services) {
     const clash = kept
       .map((owner) => ({ owner, overlap: findOverlap(owner, service) }))
       .find(({ overlap }) => overlap !== undefined);
+    const routeClash = kept
+      .map((owner) => {
+        const name = label(owner.name);
+        return findRouteClash(owner, service, `${name} (line ${positions.place(name).line})`);
+      })
+      .find((found) => found !== undefined);
     if (clash?.overlap) {
       const { ghost, traffic } = clash.overlap;
       const owner = label(clash.owner.name);
@@ -120,6 +129,9 @@ function withoutOverlaps(services: readonly Service[], findings: Findings, posit
         `'${ghost.text}' with ${traffic} belongs to ${owner} (line ${positions.place(owner).line})`,
         'another ghost address, other ports or another protocol',
       );
+    } else if (routeClash) {
+      const { option, value, message, accepted } = routeClash;
+      findings.error(positions.place(label(service.name), option, value), message, accepted);
     } else kept.push(service);
   }
   return kept;

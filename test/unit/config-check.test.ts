@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { formatProblem, hasErrors, summarizeProblems } from '../../src/config/report.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { sectionCases } from '../golden/check/sections.ts';
+import { dispatchCases } from '../golden/check/dispatch.ts';
 import { serviceCases } from '../golden/check/services.ts';
 import { syntaxCases } from '../golden/check/syntax.ts';
 import { valueCases } from '../golden/check/values.ts';
@@ -10,7 +11,13 @@ import { watchdogCases, watchdogValueCases } from '../golden/check/watchdogs.ts'
 
 const complaints = (uci: string): string[] => loadConfiguration(uci, 'oneip').problems.map(formatProblem);
 
-for (const { title, uci, problems } of [...syntaxCases, ...sectionCases, ...serviceCases, ...watchdogCases]) {
+for (const { title, uci, problems } of [
+  ...syntaxCases,
+  ...sectionCases,
+  ...serviceCases,
+  ...dispatchCases,
+  ...watchdogCases,
+]) {
   test(`check: ${title}`, () => {
     assert.equal(complaints(uci), problems);
   });

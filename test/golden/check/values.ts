@@ -258,7 +258,7 @@ export const valueCases: readonly ValueCase[] = [
     section: 'service',
     line: "option dispatch 'nat'",
     problem:
-      "oneip:3: error: service 'web': option 'dispatch': 'nat' is unknown; accepted: route (the only way of dispatch so far)",
+      "oneip:3: error: service 'web': option 'dispatch': 'nat' is unknown; accepted: route, broadcast or multicast",
   },
   {
     section: 'service',

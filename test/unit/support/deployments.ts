@@ -56,6 +56,7 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
     slots: 256,
     seed: 7,
     dispatch: 'route',
+    ghost2: [],
     onChange: 'keep',
     onFailure: 'pass',
     allDown: 'keep',
