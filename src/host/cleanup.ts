@@ -22,17 +22,21 @@ export function cleanUp(state: string): Promise<string[]> {
  * Puts everything back, each part whether or not the others can be; throws then with all that went wrong. Tells what was
  * done, a line each.
  */
-export function leave(state: string, network: Network): string[] {
+export function leave(state: string, network: Network, what = 'router'): string[] {
   const lines: string[] = [];
   const failures: string[] = [];
-  for (const part of [removeTables, () => outcomeLines(network.restore())]) {
+  for (const part of [
+    () => outcomeLines(network.withdrawAddresses()),
+    removeTables,
+    () => outcomeLines(network.restore()),
+  ]) {
     try {
       lines.push(...part());
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
     }
   }
-  if (failures.length > 0) throw new Error(`the router is not as it was: ${failures.join('; ')}`);
+  if (failures.length > 0) throw new Error(`the ${what} is not as it was: ${failures.join('; ')}`);
   const snapshot = `${state}/applied.json`;
   if (fileStatus(snapshot) !== null) removeFile(snapshot);
   return lines;

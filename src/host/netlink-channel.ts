@@ -29,6 +29,12 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 export const EEXIST = 17;
 export const ENODEV = 19;
+/** EADDRNOTAVAIL, on most architectures and on MIPS: an address to be deleted is not there. */
+const EADDRNOTAVAIL = [99, 126];
+
+export function isAddressGone(errno: number): boolean {
+  return EADDRNOTAVAIL.includes(errno);
+}
 
 /** Numbers above 34 are given as on most architectures, then as on MIPS; neither stands for something else in netlink. */
 const REASONS: readonly (readonly [string, ...number[]])[] = [

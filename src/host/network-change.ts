@@ -1,6 +1,7 @@
 import { littleEndian } from 'oneip:runtime';
 import type { Family } from '../net/address.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts';
+import { RTM_DELADDR, RTM_NEWADDR, encodeOwnAddress } from '../netlink/link.ts';
 import {
   RTM_DELNEIGH,
   RTM_NEWNEIGH,
@@ -16,8 +17,14 @@ import type { Route } from '../netlink/route.ts';
 import { RTM_DELRULE, RTM_NEWRULE, encodeRule, looksUpLocal } from '../netlink/rule.ts';
 import type { Rule } from '../netlink/rule.ts';
 import type { NetworkChange } from '../network/diff.ts';
-import { BEFORE_LOCAL, type NeighbourEntry, ROUTE_PROTOCOL, type RouteEntry } from '../network/state.ts';
-import { ENODEV, ENOENT, ESRCH, NetlinkError } from './netlink-channel.ts';
+import {
+  type AddressEntry,
+  BEFORE_LOCAL,
+  type NeighbourEntry,
+  ROUTE_PROTOCOL,
+  type RouteEntry,
+} from '../network/state.ts';
+import { ENODEV, ENOENT, ESRCH, NetlinkError, isAddressGone } from './netlink-channel.ts';
 import type { NetlinkChannel } from './netlink-channel.ts';
 import { readRules } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -47,7 +54,19 @@ export function applyChange(channel: NetlinkChannel, change: NetworkChange, adop
     case 'neighbour':
       if (change.action === 'add') addNeighbour(channel, change.entry, adoption);
       else unlessGone(() => deleteNeighbour(channel, change.entry, adoption));
+      return;
+    case 'address':
+      if (change.action === 'add') addAddress(channel, change.entry);
+      else unlessGone(() => channel.request(RTM_DELADDR, 0, ownAddress(change.entry)));
   }
+}
+
+function addAddress(channel: NetlinkChannel, entry: AddressEntry): void {
+  channel.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ownAddress(entry));
+}
+
+function ownAddress({ address, prefixLength, device, kind }: AddressEntry): Uint8Array {
+  return encodeOwnAddress({ ifindex: device.ifindex, address, prefixLength }, kind, littleEndian);
 }
 
 /**
@@ -139,6 +158,7 @@ function unlessGone(remove: () => void): void {
     remove();
   } catch (error) {
     if (error instanceof NetlinkError && [ENOENT, ESRCH, ENODEV].includes(error.errno)) return;
+    if (error instanceof NetlinkError && isAddressGone(error.errno)) return;
     if ((error as { code?: string }).code === 'ENOENT') return;
     throw error;
   }

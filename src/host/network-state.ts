@@ -3,6 +3,7 @@ import { looksUpLocal } from '../netlink/rule.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { Route } from '../netlink/route.ts';
 import {
+  type AddressEntry,
   BEFORE_LOCAL,
   type NeighbourEntry,
   type NetworkState,
@@ -10,13 +11,14 @@ import {
   type RouteEntry,
   type RuleEntry,
   type SysctlEntry,
+  addressKey,
   neighbourKey,
   routeKey,
   routeTarget,
 } from '../network/state.ts';
-import { type Undo, wasAdopted } from '../network/undo.ts';
+import { type Undo, wasAdded, wasAdopted } from '../network/undo.ts';
 import type { NetlinkChannel } from './netlink-channel.ts';
-import { readLinks, readNeighbours, readRoutes, readRules } from './rtnetlink.ts';
+import { readAddresses, readLinks, readNeighbours, readRoutes, readRules } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
 /**
@@ -33,15 +35,16 @@ export function readNetworkState(channel: NetlinkChannel, wanted: NetworkState, 
       ...currentProxies(readNeighbours(channel, 'proxies'), wanted, names),
     ],
     sysctls: currentSysctls(wanted, undo),
+    addresses: currentAddresses(channel, wanted, undo, names),
   };
 }
 
 type NameOf = (ifindex: number) => string;
 
 /** Names are for people; they are asked for only where the wanted state does not tell. */
-function deviceNames(channel: NetlinkChannel, { routes, neighbours }: NetworkState): NameOf {
+function deviceNames(channel: NetlinkChannel, { routes, neighbours, addresses = [] }: NetworkState): NameOf {
   const known = new Map<number, string>();
-  for (const { device } of [...routes, ...neighbours]) if (device) known.set(device.ifindex, device.name);
+  for (const { device } of [...routes, ...neighbours, ...addresses]) if (device) known.set(device.ifindex, device.name);
   let asked = false;
   return (ifindex) => {
     if (!known.has(ifindex) && !asked) {
@@ -116,6 +119,23 @@ function currentProxies(proxies: readonly Neighbour[], wanted: NetworkState, nam
     .map((proxy) => ({ proxy, entry: neighbourEntry(proxy, 'proxy', nameOf) }))
     .filter(({ proxy, entry }) => proxy.protocol === ROUTE_PROTOCOL || needed.has(neighbourKey(entry)))
     .map(({ entry }) => entry);
+}
+
+/** Those that are wanted, whoever has added them, and those that we have added. */
+function currentAddresses(
+  channel: NetlinkChannel,
+  { addresses = [] }: NetworkState,
+  undo: readonly Undo[],
+  nameOf: NameOf,
+): AddressEntry[] {
+  if (addresses.length === 0 && !undo.some(({ kind }) => kind === 'address')) return [];
+  const needed = new Set(addresses.map(addressKey));
+  return readAddresses(channel).flatMap((state): AddressEntry[] => {
+    const { ifindex, address, prefixLength } = state;
+    const device = { name: nameOf(ifindex), ifindex };
+    const entry: AddressEntry = { family: address.family, address, prefixLength, device, kind: 'ghost' };
+    return needed.has(addressKey(entry)) || wasAdded(undo, state) ? [entry] : [];
+  });
 }
 
 function neighbourEntry(

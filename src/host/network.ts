@@ -1,11 +1,13 @@
 import { type Environment, type Listener } from '../config/environment.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { type NetworkChange, diffNetworkState, isRemoval } from '../network/diff.ts';
-import { EMPTY_NETWORK, type NetworkState, ROUTE_PROTOCOL } from '../network/state.ts';
+import { type AddressEntry, EMPTY_NETWORK, type NetworkState, ROUTE_PROTOCOL, addressKey } from '../network/state.ts';
 import {
+  forgetAddress,
   forgetAdopted,
   forgetSysctl,
   originalSysctls,
+  recordAddress,
   recordAdopted,
   recordSysctl,
   wasAdopted,
@@ -14,7 +16,7 @@ import type { Journal } from './journal.ts';
 import { NETLINK_ROUTE, NetlinkChannel } from './netlink-channel.ts';
 import { type Adoption, applyChange, removeSurplusLocal, refreshNeighbour, verifyNeighbour } from './network-change.ts';
 import { readNetworkState } from './network-state.ts';
-import { readEnvironment, readNeighbours } from './rtnetlink.ts';
+import { readAddresses, readEnvironment, readNeighbours } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
 /** A change that could not be made. */
@@ -59,9 +61,17 @@ export class Network {
    * about it: the larger of `all` and the device's own value is 1.
    */
   readStrictReversePath(devices: Iterable<string>): Set<string> {
-    const all = this.#foundSysctl('net/ipv4/conf/all/rp_filter');
-    const isStrict = (name: string) => Math.max(all, this.#foundSysctl(`net/ipv4/conf/${name}/rp_filter`)) === 1;
+    const all = this.foundSysctl('net/ipv4/conf/all/rp_filter');
+    const isStrict = (name: string) => Math.max(all, this.foundSysctl(`net/ipv4/conf/${name}/rp_filter`)) === 1;
     return new Set([...devices].filter(isStrict));
+  }
+
+  /** A number that a sysctl has, or had before we changed it; 0 where there is none of that name. */
+  foundSysctl(key: string): number {
+    const value = readSysctl(key);
+    const entry = this.#journal.entries.find((undo) => undo.kind === 'sysctl' && undo.key === key);
+    const ours = entry?.kind === 'sysctl' && value !== undefined && entry.ours.includes(value);
+    return Number((ours ? entry.original : value) ?? 0);
   }
 
   /** What would have to be changed, in order. Changes nothing. */
@@ -89,8 +99,13 @@ export class Network {
   /** Takes away what is ours and not wanted, and gives sysctls that are wanted no more their original values. */
   prune(wanted: NetworkState): NetworkOutcome {
     const outcome = this.#apply(this.plan(wanted).filter(isRemoval));
-    this.#forgetForeignSysctls(wanted);
+    this.#forgetForeign(wanted);
     return outcome;
+  }
+
+  /** Takes the addresses away that we have added: before what keeps strangers' packets from them. */
+  withdrawAddresses(): NetworkOutcome {
+    return this.#apply(this.plan(EMPTY_NETWORK).filter(({ kind }) => kind === 'address'));
   }
 
   /** Puts everything back as it was before us, whoever of us made it; the journal is gone then, unless something failed. */
@@ -161,6 +176,7 @@ export class Network {
     const hosts = adding ? readNeighbours(this.channel, 'hosts') : [];
     for (const change of changes) {
       if (change.kind === 'sysctl' && change.action === 'set') undo = recordSysctl(undo, change);
+      if (change.kind === 'address' && change.action === 'add') undo = recordAddress(undo, change.entry);
       if (change.kind !== 'neighbour' || change.action !== 'add' || change.entry.kind !== 'managed') continue;
       const { address, device } = change.entry;
       const learned = hosts.find((host) => host.ifindex === device.ifindex && host.address.text === address.text);
@@ -174,25 +190,33 @@ export class Network {
     let undo = this.#journal.entries;
     for (const change of done) {
       if (change.kind === 'sysctl' && change.action === 'restore') undo = forgetSysctl(undo, change.key);
+      if (change.kind === 'address' && change.action === 'delete') undo = forgetAddress(undo, change.entry);
       if (change.kind !== 'neighbour' || change.action !== 'delete') continue;
       undo = forgetAdopted(undo, change.entry.address, change.entry.device.ifindex);
     }
     this.#journal.write(undo);
   }
 
-  /** Sysctls that are not wanted and not as we set them: somebody else has them now, or their device has gone. */
-  #forgetForeignSysctls({ sysctls }: NetworkState): void {
-    const wanted = new Set(sysctls.map(({ key }) => key));
-    const kept = this.#journal.entries.filter(
-      (entry) => entry.kind !== 'sysctl' || wanted.has(entry.key) || entry.ours.includes(readSysctl(entry.key) ?? ''),
-    );
+  /**
+   * Sysctls that are not wanted and not as we set them: somebody else has them now, or their device has gone. Likewise
+   * addresses that are not wanted and not there: whoever adds them again does so for himself.
+   */
+  #forgetForeign({ sysctls, addresses = [] }: NetworkState): void {
+    const undo = this.#journal.entries;
+    const wanted = new Set([...sysctls.map(({ key }) => key), ...addresses.map(addressKey)]);
+    const present = undo.some(({ kind }) => kind === 'address') ? readAddresses(this.channel).map(keyOfState) : [];
+    const kept = undo.filter((entry) => {
+      if (entry.kind === 'adopted') return true;
+      if (entry.kind === 'sysctl') return wanted.has(entry.key) || entry.ours.includes(readSysctl(entry.key) ?? '');
+      return wanted.has(keyOfState(entry)) || present.includes(keyOfState(entry));
+    });
     this.#journal.write(kept);
   }
+}
 
-  #foundSysctl(key: string): number {
-    const value = readSysctl(key);
-    const entry = this.#journal.entries.find((undo) => undo.kind === 'sysctl' && undo.key === key);
-    const ours = entry?.kind === 'sysctl' && value !== undefined && entry.ours.includes(value);
-    return Number((ours ? entry.original : value) ?? 0);
-  }
+function keyOfState({
+  ifindex,
+  ...rest
+}: Pick<AddressEntry, 'address' | 'prefixLength'> & { ifindex: number }): string {
+  return addressKey({ ...rest, device: { ifindex } });
 }

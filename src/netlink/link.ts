@@ -1,6 +1,6 @@
 import type { LinkState } from '../config/environment.ts';
 import type { Address } from '../net/address.ts';
-import { AF_UNSPEC, addressOf, familyOf } from './family.ts';
+import { AF_UNSPEC, addressFamily, addressOf, familyOf } from './family.ts';
 import type { NetlinkMessage } from './message.ts';
 import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
 import { hardwareText } from './text.ts';
@@ -34,6 +34,14 @@ const IFLA_INFO_KIND = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+const IFA_CACHEINFO = 6;
+const IFA_FLAGS = 8;
+const IFA_F_NODAD = 0x02;
+const IFA_F_MCAUTOJOIN = 0x400;
+const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_HOST = 254;
+/** A lifetime without end (INFINITY_LIFE_TIME). */
+const FOREVER = 0xffffffff;
 
 /** An address of the router, its device by number. */
 export interface AddressState {
@@ -71,6 +79,30 @@ export function encodeLinkDump(littleEndian: boolean): Uint8Array {
 /** Payload of a dump of the addresses of all families. */
 export function encodeAddressDump(): Uint8Array {
   return new Uint8Array(IFADDRMSG);
+}
+
+/**
+ * Payload of RTM_NEWADDR, or RTM_DELADDR. A `ghost` is never chosen as the source of what the machine itself begins: its scope
+ * is the host's own, for IPv4 (`inet_select_addr`); it is deprecated from the start, for IPv6 (RFC 6724 §5, rule 3). Nobody is
+ * asked whether another machine has it, for all servers have. A `group` is joined (`ip_mc_autojoin_config`).
+ */
+export function encodeOwnAddress(
+  { ifindex, address, prefixLength }: AddressState,
+  kind: 'ghost' | 'group',
+  littleEndian: boolean,
+): Uint8Array {
+  const isGhost = kind === 'ghost';
+  const flags = isGhost ? IFA_F_NODAD : IFA_F_MCAUTOJOIN | IFA_F_NODAD;
+  const writer = new PayloadWriter(littleEndian)
+    .bytes([addressFamily(address.family), prefixLength, IFA_F_NODAD])
+    .u8(isGhost && address.family === 4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE)
+    .u32(ifindex)
+    .attribute(IFA_LOCAL, address.bytes)
+    .attribute(IFA_ADDRESS, address.bytes)
+    .attributeU32(IFA_FLAGS, flags);
+  if (!isGhost || address.family === 4) return writer.finish();
+  const lifetimes = new PayloadWriter(littleEndian).u32(0).u32(FOREVER).u32(0).u32(0);
+  return writer.attribute(IFA_CACHEINFO, lifetimes.finish()).finish();
 }
 
 /**

@@ -1,7 +1,7 @@
 import { formatPrefix } from '../net/address.ts';
 import type { Family } from '../net/address.ts';
 import type { NetworkChange } from './diff.ts';
-import type { NeighbourEntry, RouteEntry, RuleEntry } from './state.ts';
+import type { AddressEntry, NeighbourEntry, RouteEntry, RuleEntry } from './state.ts';
 
 /** A change as the command that would do it by hand (`ip` and `sysctl`), on one line. */
 export function describeNetworkChange(change: NetworkChange): string {
@@ -18,6 +18,8 @@ export function describeNetworkChange(change: NetworkChange): string {
     }
     case 'neighbour':
       return `${ip(change.entry.family)} neigh ${change.action} ${neighbourWords(change.entry)}`;
+    case 'address':
+      return `${ip(change.entry.family)} address ${change.action} ${addressWords(change.action, change.entry)}`;
   }
 }
 
@@ -45,6 +47,13 @@ function ruleWords({ priority, mark, mask, table }: RuleEntry): string {
 
 function neighbourWords({ address, device, kind }: NeighbourEntry): string {
   return kind === 'proxy' ? `proxy ${address.text} dev ${device.name}` : `${address.text} dev ${device.name} managed`;
+}
+
+function addressWords(action: 'add' | 'delete', { family, address, prefixLength, device, kind }: AddressEntry): string {
+  const place = `${address.text}/${prefixLength} dev ${device.name}`;
+  if (action === 'delete') return place;
+  if (kind === 'group') return `${place} autojoin`;
+  return family === 4 ? `${place} scope host` : `${place} preferred_lft 0 nodad`;
 }
 
 function hex(value: number): string {

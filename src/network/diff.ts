@@ -1,10 +1,12 @@
 import {
+  type AddressEntry,
   BEFORE_LOCAL,
   type NeighbourEntry,
   type NetworkState,
   type RouteEntry,
   type RuleEntry,
   type SysctlEntry,
+  addressKey,
   neighbourKey,
   routeKey,
   routeTarget,
@@ -25,7 +27,8 @@ export type NetworkChange =
   | { readonly kind: 'rule'; readonly action: 'add' | 'delete'; readonly entry: RuleEntry }
   /** The kernel's `from all lookup local` is put behind the rules of priority `BEFORE_LOCAL`. */
   | { readonly kind: 'local-rule'; readonly family: Family }
-  | { readonly kind: 'neighbour'; readonly action: 'add' | 'delete'; readonly entry: NeighbourEntry };
+  | { readonly kind: 'neighbour'; readonly action: 'add' | 'delete'; readonly entry: NeighbourEntry }
+  | { readonly kind: 'address'; readonly action: 'add' | 'delete'; readonly entry: AddressEntry };
 
 /** True for what takes away or puts back, which has to wait until no packet needs it; false for what makes or alters. */
 export function isRemoval(change: NetworkChange): boolean {
@@ -34,8 +37,8 @@ export function isRemoval(change: NetworkChange): boolean {
 
 /**
  * What leads from one state to the other, in an order in which no packet meets a half: what is new is made before what
- * leads to it (sysctls and neighbours, routes, then rules); then what is old is taken away, the other way round. Sysctls in
- * `originals` that are wanted no more get that value back. Pure.
+ * leads to it (sysctls and neighbours, routes, rules, then addresses); then what is old is taken away, the other way round.
+ * Sysctls in `originals` that are wanted no more get that value back. Pure.
  */
 export function diffNetworkState(
   current: NetworkState,
@@ -45,6 +48,10 @@ export function diffNetworkState(
   const routes = { have: byKey(current.routes, routeKey), want: byKey(wanted.routes, routeKey) };
   const rules = { have: byKey(current.rules, ruleKey), want: byKey(wanted.rules, ruleKey) };
   const neighbours = { have: byKey(current.neighbours, neighbourKey), want: byKey(wanted.neighbours, neighbourKey) };
+  const addresses = {
+    have: byKey(current.addresses ?? [], addressKey),
+    want: byKey(wanted.addresses ?? [], addressKey),
+  };
   const kept = new Set(wanted.sysctls.map(({ key }) => key));
   const unwanted = originals.filter(({ key }) => !kept.has(key));
   const addedRules = missing(rules.want, rules.have);
@@ -54,6 +61,8 @@ export function diffNetworkState(
     ...routeChanges(routes.have, routes.want),
     ...addedRules.map((entry): NetworkChange => ({ kind: 'rule', action: 'add', entry })),
     ...localRuleChanges(rules.have, rules.want, addedRules),
+    ...missing(addresses.want, addresses.have).map((entry) => addressChange('add', entry)),
+    ...missing(addresses.have, addresses.want).map((entry) => addressChange('delete', entry)),
     ...missing(rules.have, rules.want).map((entry): NetworkChange => ({ kind: 'rule', action: 'delete', entry })),
     ...missing(routes.have, routes.want).map((entry): NetworkChange => ({ kind: 'route', action: 'delete', entry })),
     ...missing(neighbours.have, neighbours.want).map((entry) => neighbourChange('delete', entry)),
@@ -72,6 +81,10 @@ function missing<T>(from: ReadonlyMap<string, T>, than: ReadonlyMap<string, T>):
 
 function neighbourChange(action: 'add' | 'delete', entry: NeighbourEntry): NetworkChange {
   return { kind: 'neighbour', action, entry };
+}
+
+function addressChange(action: 'add' | 'delete', entry: AddressEntry): NetworkChange {
+  return { kind: 'address', action, entry };
 }
 
 function sysctlChanges(

@@ -12,6 +12,8 @@ export interface NetworkState {
   readonly rules: readonly RuleEntry[];
   readonly neighbours: readonly NeighbourEntry[];
   readonly sysctls: readonly SysctlEntry[];
+  /** Absent: none. Routers need none; servers carry the ghosts. */
+  readonly addresses?: readonly AddressEntry[];
 }
 
 /** A device at a moment: the number tells two apart that had the same name one after the other. */
@@ -59,6 +61,20 @@ export interface NeighbourEntry {
   readonly kind: 'managed' | 'proxy';
 }
 
+/** An address of this machine's own, beside those that its administrator has given it. */
+export interface AddressEntry {
+  readonly family: Family;
+  readonly address: Address;
+  /** 0–32 or 0–128. */
+  readonly prefixLength: number;
+  readonly device: DeviceReference;
+  /**
+   * `ghost`: packets to it are taken, and the machine never speaks under it by itself (scope `host`; deprecated, for IPv6).
+   * `group`: a multicast address, whose frames the device takes and whose membership is reported on the link.
+   */
+  readonly kind: 'ghost' | 'group';
+}
+
 export interface SysctlEntry {
   /** Path below `/proc/sys`: `net/ipv4/conf/br-lan/accept_local`. */
   readonly key: string;
@@ -85,6 +101,14 @@ export function routeTarget(route: RouteEntry): string {
 
 export function ruleKey({ family, priority, mark, mask, table }: RuleEntry): string {
   return `${family} ${priority} ${mark}/${mask} ${table}`;
+}
+
+export function addressKey({
+  address,
+  prefixLength,
+  device,
+}: Pick<AddressEntry, 'address' | 'prefixLength'> & { readonly device: Pick<DeviceReference, 'ifindex'> }): string {
+  return `${device.ifindex} ${address.text}/${prefixLength}`;
 }
 
 export function neighbourKey({ address, device, kind }: NeighbourEntry): string {

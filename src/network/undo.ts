@@ -1,7 +1,7 @@
 import { parseAddress } from '../net/address.ts';
 import type { Address } from '../net/address.ts';
 import type { NetworkChange } from './diff.ts';
-import type { SysctlEntry } from './state.ts';
+import type { AddressEntry, SysctlEntry } from './state.ts';
 
 /**
  * What it takes to undo a change where the kernel does not show it. Routes, rules and neighbour entries of ours carry
@@ -19,6 +19,13 @@ export type Undo =
       /** A neighbour entry that the kernel had learned before we had it managed: it is given back, not deleted. */
       readonly kind: 'adopted';
       readonly address: Address;
+      readonly ifindex: number;
+    }
+  | {
+      /** An address that this machine had not, on the device of that number. */
+      readonly kind: 'address';
+      readonly address: Address;
+      readonly prefixLength: number;
       readonly ifindex: number;
     };
 
@@ -56,6 +63,33 @@ export function wasAdopted(undo: readonly Undo[], address: Address, ifindex: num
   return undo.some((entry) => isAdopted(entry, address, ifindex));
 }
 
+/** The journal with an address that is about to be added. */
+export function recordAddress(undo: readonly Undo[], { address, prefixLength, device }: AddressEntry): Undo[] {
+  const entry: Undo = { kind: 'address', address, prefixLength, ifindex: device.ifindex };
+  return [...undo.filter((other) => !isSameAddress(other, entry)), entry];
+}
+
+/** The journal without an address that has gone. */
+export function forgetAddress(undo: readonly Undo[], { address, prefixLength, device }: AddressEntry): Undo[] {
+  return undo.filter((other) => !isSameAddress(other, { address, prefixLength, ifindex: device.ifindex }));
+}
+
+/** True where we have added the address ourselves. */
+export function wasAdded(
+  undo: readonly Undo[],
+  entry: { readonly address: Address; readonly prefixLength: number; readonly ifindex: number },
+): boolean {
+  return undo.some((other) => isSameAddress(other, entry));
+}
+
+function isSameAddress(
+  entry: Undo,
+  { address, prefixLength, ifindex }: { address: Address; prefixLength: number; ifindex: number },
+): boolean {
+  if (entry.kind !== 'address' || entry.ifindex !== ifindex) return false;
+  return entry.address.text === address.text && entry.prefixLength === prefixLength;
+}
+
 /**
  * The values that sysctls had before we changed them, of those that still have a value of ours. The others are somebody
  * else's now, or belong to a device that went and came back.
@@ -70,7 +104,7 @@ export function originalSysctls(undo: readonly Undo[], current: readonly SysctlE
 
 /** The journal as text. */
 export function encodeUndo(undo: readonly Undo[]): string {
-  const entries = undo.map((entry) => (entry.kind === 'adopted' ? { ...entry, address: entry.address.text } : entry));
+  const entries = undo.map((entry) => (entry.kind === 'sysctl' ? entry : { ...entry, address: entry.address.text }));
   return `${JSON.stringify({ version: VERSION, undo: entries })}\n`;
 }
 
@@ -94,6 +128,13 @@ function decodeEntry(value: unknown): Undo {
     const address = isText(entry['address']) ? parseAddress(entry['address']) : undefined;
     const ifindex = entry['ifindex'];
     if (address && typeof ifindex === 'number') return { kind: 'adopted', address, ifindex };
+  }
+  if (entry?.['kind'] === 'address') {
+    const address = isText(entry['address']) ? parseAddress(entry['address']) : undefined;
+    const { ifindex, prefixLength } = entry;
+    if (address && typeof ifindex === 'number' && typeof prefixLength === 'number') {
+      return { kind: 'address', address, prefixLength, ifindex };
+    }
   }
   throw new Error(`it holds ${JSON.stringify(value)}`);
 }

@@ -124,7 +124,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
   for (const map of after.slotMaps) {
     const old = oldMaps.get(map.name);
     if (!old) {
-      const definition = { type: 'mark', map: 'verdict', size: map.slots.length };
+      const definition = { type: map.key ?? 'mark', map: 'verdict', size: map.slots.length };
       added.push(command('add', { map: { ...at, name: map.name, ...definition } }));
     }
     const moves = diffSlotMap(old, map);

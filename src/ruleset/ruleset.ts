@@ -63,6 +63,11 @@ export interface SlotMap {
   readonly targets: readonly string[];
   /** How packets get there; absent = `goto`. */
   readonly verdict?: 'jump';
+  /**
+   * What carries the number from the hash to the map; absent = `mark`. `classid`, the packet's priority, means nothing for what
+   * a machine takes itself, whereas others have uses for marks.
+   */
+  readonly key?: 'classid';
 }
 
 export interface Rule {
