@@ -39,7 +39,7 @@ export async function runCheck(invocation: Invocation): Promise<number> {
 export async function runPlan(invocation: Invocation): Promise<number> {
   const file = invocation.operands[0] ?? optionValue(invocation, 'config');
   const snapshot = readSnapshot(invocation);
-  const observation = await observe(invocation);
+  const observation = await observe(invocation, snapshot?.observation.occupied);
   const configuration = loadConfiguration(readText(file), file);
   const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? NOTHING_ORDERED);
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
@@ -133,8 +133,8 @@ export async function runCleanup(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-function observe(invocation: Invocation): Promise<Observation> {
-  return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'));
+function observe(invocation: Invocation, occupied?: Observation['occupied']): Promise<Observation> {
+  return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'), occupied);
 }
 
 function readPort(text: string | undefined): number | null | undefined {

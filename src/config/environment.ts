@@ -15,6 +15,10 @@ export interface LinkState {
   readonly kind?: string;
   /** `IFLA_MASTER`: the bridge or VRF that the device belongs to. */
   readonly masterIndex?: number;
+  /** Of a bridge: it listens to who joins groups (IGMP, MLD snooping), and may send frames of groups to those ports only. */
+  readonly snooping?: boolean;
+  /** Of a bridge's port: it gets the frames of all groups (`multicast_router` 2). */
+  readonly multicastRouter?: boolean;
 }
 
 /** An address of the router (`RTM_NEWADDR`). */
@@ -46,6 +50,8 @@ export interface Environment {
   readonly interfaces: ReadonlyMap<string, string>;
   /** Empty where nobody looked. */
   readonly listeners: readonly Listener[];
+  /** Names of the devices that are radios (Wi-Fi); absent where nobody looked. */
+  readonly wireless?: ReadonlySet<string>;
 }
 
 /** Layer-3 device behind a name of the configuration: a logical interface first, else the name as it is. */

@@ -4,6 +4,7 @@ import type { Configuration } from '../config/validate.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
+import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
@@ -271,15 +272,7 @@ export class Controller {
   async #establish(configuration: Configuration, fleet: Fleet): Promise<void> {
     this.#shape = undefined;
     const model = modelOf(configuration.model, fleet);
-    const observation = onlyServers(await this.#look(), model);
-    this.goOn();
-    const { deployment, numbers, problems } = activate(
-      { ...configuration, model },
-      observation,
-      this.#numbers,
-      tablesIn(fleet),
-      transitionIn(fleet),
-    );
+    const { observation, deployment, numbers, problems } = await this.#activate({ ...configuration, model }, fleet);
     this.#complain(problems.map(formatProblem));
     this.#numbers = numbers;
 
@@ -297,6 +290,19 @@ export class Controller {
     for (const line of await this.#router.prune(network)) this.#options.log(line);
     const inForce = [...fleet.values()].map(({ roster }) => roster);
     this.#shape = { configuration, rosters: inForce, observation: seen, deployment: known };
+  }
+
+  /** What the configuration is on the router as it is. Addresses that it chose are ones that nobody else was found to have. */
+  async #activate(configuration: Configuration, fleet: Fleet): Promise<Activation & { observation: Observation }> {
+    for (;;) {
+      const observation = onlyServers(await this.#look(), configuration.model);
+      this.goOn();
+      const activation = activate(configuration, observation, this.#numbers, tablesIn(fleet), transitionIn(fleet));
+      const contested = await this.#router.contest(claimsOf(activation.deployment));
+      this.goOn();
+      if (!contested) return { ...activation, observation };
+      this.lookAgain();
+    }
   }
 
   #remember(fleet: Fleet): void {

@@ -1,4 +1,4 @@
-import type { Observation } from '../deployment/deployment.ts';
+import type { Claim, Observation } from '../deployment/deployment.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
@@ -12,6 +12,11 @@ export interface Count {
 export interface Router {
   /** Links, addresses, neighbours and filters as they are now. */
   observe(): Promise<Observation>;
+  /**
+   * Asks whether others have addresses that nobody has been asked about yet. True where somebody has answered: the next look
+   * tells which they are.
+   */
+  contest(claims: readonly Claim[]): Promise<boolean>;
   /**
    * Makes what is wanted outside nftables and is not there; neighbours that are new get a moment to tell their MAC address.
    * What no longer is wanted stays for `prune`, since packets may still need it until the ruleset has changed. Tells what was

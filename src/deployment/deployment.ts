@@ -1,8 +1,11 @@
 import { resolveDevice } from '../config/environment.ts';
 import type { Environment, LinkState } from '../config/environment.ts';
+import { isFlooded } from '../config/model.ts';
 import type { Model, Server, Service } from '../config/model.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Transition } from '../transition/transition.ts';
+import { claimKey, planFloods } from './flood.ts';
+import type { Flood } from './flood.ts';
 import { devicesThatAnswer } from './ghost.ts';
 
 /** The allocation tables of a service by family: entry = index into `Service.servers`, or `NOBODY` of the allocation. Families with the same members share one table. */
@@ -15,6 +18,8 @@ export interface Observation {
   readonly hardware: ReadonlyMap<string, string>;
   /** Devices on which strict reverse path filtering (RFC 3704 §2.2) is in force. */
   readonly strictReversePath: ReadonlySet<string>;
+  /** Addresses on devices (`claimKey`) of which others were found to have them when they were to be second ghost addresses. */
+  readonly occupied: ReadonlySet<string>;
 }
 
 /** The services as they run on this router now: names resolved to links, ghosts to what must be done for them. */
@@ -45,6 +50,8 @@ export interface Ghost {
   readonly ownedBy?: string;
   /** Links whose connected subnet holds the ghost: there somebody has to answer ARP and ND for it. */
   readonly answeredOn: readonly LinkState[];
+  /** How its packets get to all servers, where they shall. */
+  readonly flood?: Flood;
 }
 
 export interface DeployedServer extends Server {
@@ -96,6 +103,7 @@ export function deploy(
 ): Deployment {
   const { environment } = observation;
   const services: DeployedService[] = [];
+  const floods = planFloods(model.services, environment, observation.occupied);
   for (const service of model.globals.enabled ? model.services : []) {
     const device = environment.links.get(resolveDevice(environment, service.device));
     if (!device) continue;
@@ -105,7 +113,9 @@ export function deploy(
       service,
       device,
       sources: [...new Set(sources)],
-      ghosts: service.ghosts.map((address) => deployGhost(address, environment)),
+      ghosts: service.ghosts.map((address) =>
+        deployGhost(address, environment, isFlooded(service) ? floods.get(address.text) : undefined),
+      ),
       servers: service.servers.map((server) => ({
         ...server,
         number: numbers.get(numberKey(device.name, server)) ?? 0,
@@ -118,8 +128,25 @@ export function deploy(
   return { services, observation, markBase, tableBase, rulePriority };
 }
 
-function deployGhost(address: Address, environment: Environment): Ghost {
+/** A second ghost address that was chosen, on a device: others may have it, which has to be asked before it is used. */
+export interface Claim {
+  readonly device: LinkState;
+  readonly address: Address;
+}
+
+/** Those of a deployment. */
+export function claimsOf({ services }: Deployment): Claim[] {
+  const claims = new Map<string, Claim>();
+  for (const { device, ghosts } of services) {
+    for (const { flood } of ghosts) {
+      if (flood?.chosen) claims.set(claimKey(device.name, flood.via), { device, address: flood.via });
+    }
+  }
+  return [...claims.values()];
+}
+
+function deployGhost(address: Address, environment: Environment, flood: Flood | undefined): Ghost {
   const own = environment.addresses.find((entry) => entry.address.text === address.text);
   if (own) return { address, ownedBy: own.device, answeredOn: [] };
-  return { address, answeredOn: devicesThatAnswer(address, environment) };
+  return { address, answeredOn: devicesThatAnswer(address, environment), ...(flood ? { flood } : {}) };
 }

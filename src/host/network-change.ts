@@ -7,6 +7,7 @@ import {
   RTM_NEWNEIGH,
   encodeManaged,
   encodeNeighbourKey,
+  encodePermanent,
   encodeProbe,
   encodeProxy,
   encodeUse,
@@ -122,12 +123,19 @@ function applyRoute(channel: NetlinkChannel, action: 'add' | 'replace' | 'delete
 
 function addNeighbour(channel: NetlinkChannel, entry: NeighbourEntry, adoption: Adoption): void {
   const key = neighbourOf(entry);
-  // The protocol cannot be taken off an entry again: one that goes back to the kernel does not get it.
-  const payload =
-    entry.kind === 'proxy'
-      ? encodeProxy(key, ROUTE_PROTOCOL, littleEndian)
-      : encodeManaged(key, adoption === 'adopted' ? 0 : ROUTE_PROTOCOL, littleEndian);
-  channel.request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, payload);
+  channel.request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, payloadOf());
+
+  function payloadOf(): Uint8Array {
+    switch (entry.kind) {
+      case 'proxy':
+        return encodeProxy(key, ROUTE_PROTOCOL, littleEndian);
+      case 'permanent':
+        return encodePermanent(key, entry.hardware ?? '', ROUTE_PROTOCOL, littleEndian);
+      case 'managed':
+        // The protocol cannot be taken off an entry again: one that goes back to the kernel does not get it.
+        return encodeManaged(key, adoption === 'adopted' ? 0 : ROUTE_PROTOCOL, littleEndian);
+    }
+  }
 }
 
 function deleteNeighbour(channel: NetlinkChannel, entry: NeighbourEntry, adoption: Adoption): void {

@@ -106,6 +106,8 @@ function currentHosts(
   const needed = new Set(wanted.neighbours.map(neighbourKey));
   return hosts.flatMap((host) => {
     const { address, ifindex, permanent, externallyLearned, protocol } = host;
+    const fixed = neighbourEntry(host, 'permanent', nameOf);
+    if (permanent && (protocol === ROUTE_PROTOCOL || needed.has(neighbourKey(fixed)))) return [fixed];
     const ours = externallyLearned && (protocol === ROUTE_PROTOCOL || wasAdopted(undo, address, ifindex));
     const entry = neighbourEntry(host, 'managed', nameOf);
     const serves = (host.managed || permanent || externallyLearned) && needed.has(neighbourKey(entry));
@@ -139,11 +141,12 @@ function currentAddresses(
 }
 
 function neighbourEntry(
-  { family, address, ifindex }: Neighbour,
+  { family, address, ifindex, hardware }: Neighbour,
   kind: NeighbourEntry['kind'],
   nameOf: NameOf,
 ): NeighbourEntry {
-  return { family, address, device: { name: nameOf(ifindex), ifindex }, kind };
+  const fixed = kind === 'permanent' && hardware !== undefined ? { hardware } : {};
+  return { family, address, device: { name: nameOf(ifindex), ifindex }, kind, ...fixed };
 }
 
 function currentSysctls(wanted: NetworkState, undo: readonly Undo[]): SysctlEntry[] {

@@ -1,16 +1,16 @@
-import { fileStatus, littleEndian, setTimer } from 'oneip:runtime';
+import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
-import type { Observation } from '../deployment/deployment.ts';
+import type { Claim, Observation } from '../deployment/deployment.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
-import { encodeSlotChange } from '../netlink/slot-elements.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
+import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
@@ -55,6 +55,7 @@ export class HostRouter implements Router {
   #observed: Observation | undefined;
   #wanted: NetworkState = EMPTY_NETWORK;
   #refresh: Timer | undefined;
+  readonly #claims: AddressClaims;
   /** Neighbours that have been asked for their MAC address just now. */
   #asked: Set<string> = new Set();
   #allAnswered: () => void = () => undefined;
@@ -63,6 +64,12 @@ export class HostRouter implements Router {
     this.#state = state;
     this.#listener = listener;
     this.#network = new Network(new Journal(`${state}/undo.json`, listener.log));
+    this.#claims = new AddressClaims(({ address, device }) => {
+      listener.log(
+        `somebody else has ${address.text} on ${device.name} now, so that another second ghost address is chosen`,
+      );
+      listener.changed();
+    });
     this.#ubusPath = ubus;
     this.#ubus = new UbusClient({ open: connectUnix(ubus), setTimer, report: listener.log });
     this.#interfaces = new LogicalInterfaces(this.#ubus, setTimer, () => listener.changed());
@@ -93,8 +100,12 @@ export class HostRouter implements Router {
   }
 
   observe(): Promise<Observation> {
-    this.#observed = observeBy(this.#network, this.#interfaces.devices);
+    this.#observed = observeBy(this.#network, this.#interfaces.devices, this.#claims.occupied);
     return Promise.resolve(this.#observed);
+  }
+
+  contest(claims: readonly Claim[]): Promise<boolean> {
+    return this.#claims.contest(claims);
   }
 
   async establish(wanted: NetworkState): Promise<string[]> {
@@ -116,17 +127,13 @@ export class HostRouter implements Router {
   }
 
   load(commands: string): void {
-    const run = () => nftRun(commands);
-    throwIfRefused(this.#tables ? this.#tables.transaction(run) : run());
+    if (this.#tables) this.#tables.load(commands);
+    else throwIfRefused(nftRun(commands));
   }
 
   moveSlots(change: SlotChange): void {
     if (!this.#tables) throw new Error('the router is not open');
-    const { channel } = this.#tables;
-    this.#tables.transaction(() => {
-      channel.transaction(encodeSlotChange(change, littleEndian));
-      return { status: 0 };
-    });
+    this.#tables.moveSlots(change);
   }
 
   remember(snapshot: string): void {
@@ -157,6 +164,7 @@ export class HostRouter implements Router {
   /** Puts the router back as it was and stops following it. */
   close(): Promise<string[]> {
     this.#refresh?.cancel();
+    this.#claims.close();
     for (const watch of this.#watches) watch.close();
     this.#interfaces.close();
     this.#ubus.close();
@@ -221,8 +229,12 @@ function describeEvents(events: readonly NftablesEvent[]): string {
   return `somebody else has changed our tables (${families})`;
 }
 
-/** The router as it is, for a command that looks once. */
-export async function observeOnce(ubus: string, state: string): Promise<Observation> {
+/** The router as it is, for a command that looks once and asks nobody: what a daemon has found `occupied` is given. */
+export async function observeOnce(
+  ubus: string,
+  state: string,
+  occupied: Observation['occupied'] = new Set(),
+): Promise<Observation> {
   const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
   const client = new UbusClient({ open: connectUnix(ubus), setTimer });
   const interfaces = new LogicalInterfaces(client, setTimer, () => undefined);
@@ -231,7 +243,7 @@ export async function observeOnce(ubus: string, state: string): Promise<Observat
       client.connect();
       await netifdHasTold(client);
     }
-    return observeBy(network, interfaces.devices);
+    return observeBy(network, interfaces.devices, occupied);
   } finally {
     interfaces.close();
     client.close();
@@ -246,12 +258,18 @@ export function readSysctls(keys: readonly string[]): SysctlEntry[] {
   });
 }
 
-function observeBy(network: Network, interfaces: ReadonlyMap<string, string>): Observation {
+function observeBy(
+  network: Network,
+  interfaces: ReadonlyMap<string, string>,
+  occupied: Observation['occupied'],
+): Observation {
   const environment = network.readEnvironment(interfaces, readListeners());
   return {
     environment,
     hardware: network.readHardware(),
     strictReversePath: network.readStrictReversePath(environment.links.keys()),
+    // A set of its own: an observation does not change any more.
+    occupied: new Set(occupied),
   };
 }
 

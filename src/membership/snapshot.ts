@@ -50,10 +50,12 @@ interface Stored {
   readonly interfaces: [string, string][];
   readonly hardware: [string, string][];
   readonly strictReversePath: string[];
+  readonly occupied?: string[];
+  readonly wireless?: string[];
 }
 
 export function formatSnapshot({ configuration, orders, standings, numbers, observation }: Snapshot): string {
-  const { environment, hardware, strictReversePath } = observation;
+  const { environment, hardware, strictReversePath, occupied } = observation;
   const stored: Stored = {
     version: VERSION,
     configuration,
@@ -77,6 +79,8 @@ export function formatSnapshot({ configuration, orders, standings, numbers, obse
     interfaces: [...environment.interfaces],
     hardware: [...hardware],
     strictReversePath: [...strictReversePath],
+    occupied: [...occupied],
+    wireless: [...(environment.wireless ?? [])],
   };
   return `${JSON.stringify(stored)}\n`;
 }
@@ -100,9 +104,11 @@ export function parseSnapshot(text: string): Snapshot | undefined {
           addresses: stored.addresses.flatMap(readAddress),
           interfaces: new Map(stored.interfaces),
           listeners: [],
+          wireless: new Set(stored.wireless),
         },
         hardware: new Map(stored.hardware),
         strictReversePath: new Set(stored.strictReversePath),
+        occupied: new Set(stored.occupied),
       },
     };
   } catch {

@@ -2,7 +2,7 @@ import type { Address, Family } from '../net/address.ts';
 import { addressFamily, addressOf, familyOf } from './family.ts';
 import type { NetlinkMessage } from './message.ts';
 import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
-import { hardwareText } from './text.ts';
+import { hardwareBytes, hardwareText } from './text.ts';
 
 // Neighbour tables, ARP and ND (include/uapi/linux/neighbour.h, net/core/neighbour.c).
 
@@ -102,6 +102,20 @@ export function encodeUse(key: NeighbourKey, externallyLearned: boolean, littleE
 export function encodeProbe(key: NeighbourKey, littleEndian: boolean): Uint8Array {
   return header(addressFamily(key.family), key.ifindex, NUD_PROBE, NTF_EXT_LEARNED, littleEndian)
     .attribute(NDA_DST, key.address.bytes)
+    .finish();
+}
+
+/** Payload of RTM_NEWNEIGH for an entry with this MAC address, whatever its host says (`nud permanent`). */
+export function encodePermanent(
+  key: NeighbourKey,
+  hardware: string,
+  protocol: number,
+  littleEndian: boolean,
+): Uint8Array {
+  return header(addressFamily(key.family), key.ifindex, NUD_PERMANENT, 0, littleEndian)
+    .attribute(NDA_DST, key.address.bytes)
+    .attribute(NDA_LLADDR, hardwareBytes(hardware))
+    .attributeU8(NDA_PROTOCOL, protocol)
     .finish();
 }
 

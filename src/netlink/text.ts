@@ -10,3 +10,8 @@ export function textFromBytes(bytes: Uint8Array): string {
 export function hardwareText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
+
+/** The bytes of such a text. */
+export function hardwareBytes(text: string): Uint8Array {
+  return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
+}

@@ -45,8 +45,10 @@ function ruleWords({ priority, mark, mask, table }: RuleEntry): string {
   return `pref ${priority} fwmark ${words} lookup ${table}`;
 }
 
-function neighbourWords({ address, device, kind }: NeighbourEntry): string {
-  return kind === 'proxy' ? `proxy ${address.text} dev ${device.name}` : `${address.text} dev ${device.name} managed`;
+function neighbourWords({ address, device, kind, hardware }: NeighbourEntry): string {
+  if (kind === 'proxy') return `proxy ${address.text} dev ${device.name}`;
+  if (kind === 'managed') return `${address.text} dev ${device.name} managed`;
+  return `${address.text} lladdr ${hardware ?? ''} dev ${device.name} nud permanent`;
 }
 
 function addressWords(action: 'add' | 'delete', { family, address, prefixLength, device, kind }: AddressEntry): string {

@@ -8,6 +8,7 @@ import {
   type SysctlEntry,
   addressKey,
   neighbourKey,
+  neighbourPlace,
   routeKey,
   routeTarget,
   ruleKey,
@@ -52,6 +53,8 @@ export function diffNetworkState(
     have: byKey(current.addresses ?? [], addressKey),
     want: byKey(wanted.addresses ?? [], addressKey),
   };
+  // What is added takes the place of what was there, and is not to be deleted for it.
+  const places = new Set(wanted.neighbours.map(neighbourPlace));
   const kept = new Set(wanted.sysctls.map(({ key }) => key));
   const unwanted = originals.filter(({ key }) => !kept.has(key));
   const addedRules = missing(rules.want, rules.have);
@@ -65,7 +68,9 @@ export function diffNetworkState(
     ...missing(addresses.have, addresses.want).map((entry) => addressChange('delete', entry)),
     ...missing(rules.have, rules.want).map((entry): NetworkChange => ({ kind: 'rule', action: 'delete', entry })),
     ...missing(routes.have, routes.want).map((entry): NetworkChange => ({ kind: 'route', action: 'delete', entry })),
-    ...missing(neighbours.have, neighbours.want).map((entry) => neighbourChange('delete', entry)),
+    ...missing(neighbours.have, neighbours.want)
+      .filter((entry) => !places.has(neighbourPlace(entry)))
+      .map((entry) => neighbourChange('delete', entry)),
     ...sysctlChanges('restore', current.sysctls, unwanted),
   ];
 }

@@ -57,8 +57,13 @@ export interface NeighbourEntry {
   readonly family: Family;
   readonly address: Address;
   readonly device: DeviceReference;
-  /** `managed`: the kernel keeps it resolved by itself; `proxy`: the router answers for the address. */
-  readonly kind: 'managed' | 'proxy';
+  /**
+   * `managed`: the kernel keeps it resolved by itself; `proxy`: the router answers for the address; `permanent`: it has the MAC
+   * address that is given here, whatever anybody says.
+   */
+  readonly kind: 'managed' | 'proxy' | 'permanent';
+  /** Of `permanent`: MAC address as text. */
+  readonly hardware?: string;
 }
 
 /** An address of this machine's own, beside those that its administrator has given it. */
@@ -111,6 +116,11 @@ export function addressKey({
   return `${device.ifindex} ${address.text}/${prefixLength}`;
 }
 
-export function neighbourKey({ address, device, kind }: NeighbourEntry): string {
-  return `${kind} ${device.ifindex} ${address.text}`;
+export function neighbourKey({ address, device, kind, hardware }: NeighbourEntry): string {
+  return `${kind} ${device.ifindex} ${address.text}${kind === 'permanent' ? ` ${hardware ?? ''}` : ''}`;
+}
+
+/** The same for two entries that cannot stand side by side in the kernel. */
+export function neighbourPlace({ address, device, kind }: NeighbourEntry): string {
+  return `${kind === 'proxy' ? 'proxy' : 'host'} ${device.ifindex} ${address.text}`;
 }

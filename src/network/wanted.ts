@@ -1,6 +1,6 @@
 import type { DeployedServer, DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { LinkState } from '../config/environment.ts';
-import { serverAddress } from '../config/model.ts';
+import { isFlooded, serverAddress } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
 import { BEFORE_LOCAL, neighbourKey, routeKey } from './state.ts';
@@ -14,10 +14,10 @@ const WHOLE_MARK = 0xffffffff;
 
 /**
  * What a deployment needs beside nftables: the slow path's policy routing, routes for the ghosts, the servers' neighbour
- * entries kept fresh, answers to neighbour solicitations for ghosts, and the few sysctls without which it fails silently.
+ * entries kept fresh, the way to all servers at once, answers to neighbour solicitations for ghosts, and the few sysctls without which it fails silently.
  */
 export function wantedNetwork(deployment: Deployment): NetworkState {
-  const parts = deployment.services.flatMap((deployed) =>
+  const parts = inOrder(deployment.services).flatMap((deployed) =>
     familiesOf(deployed).map((family) => wantedOf(deployment, deployed, family)),
   );
   return {
@@ -41,6 +41,14 @@ export function wantedNetwork(deployment: Deployment): NetworkState {
   };
 }
 
+/** A ghost has one route: what goes to all servers needs its own, the others are content with any to their device. */
+function inOrder(services: readonly DeployedService[]): DeployedService[] {
+  const [flooded, routed] = [true, false].map((wanted) =>
+    services.filter(({ service }) => isFlooded(service) === wanted),
+  );
+  return [...(flooded ?? []), ...(routed ?? [])];
+}
+
 function wantedOf(deployment: Deployment, deployed: DeployedService, family: Family): NetworkState {
   const { device, sources, servers } = deployed;
   const ghosts = ghostsOf(deployed, family);
@@ -50,9 +58,10 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
   const answering = foreign.flatMap(({ address, answeredOn }) => answeredOn.map((link) => ({ address, link })));
   return {
     routes: [
-      ...foreign.map(({ address }): RouteEntry => {
+      ...foreign.map(({ address, flood }): RouteEntry => {
         const destination = { address, length: address.bytes.length * 8 };
-        return { family, table: MAIN_TABLE, destination, ...on(device) };
+        const via = flood && { via: flood.via, onlink: true };
+        return { family, table: MAIN_TABLE, destination, ...via, ...on(device) };
       }),
       ...reachable.flatMap((server) => serverRoute(deployment, device, server, family)),
     ],
@@ -63,6 +72,9 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
     }),
     neighbours: [
       ...reachable.flatMap((server) => neighbour(device, server, family)),
+      ...foreign.flatMap(({ flood }): NeighbourEntry[] =>
+        flood ? [{ family, address: flood.via, ...on(device), kind: 'permanent', hardware: flood.hardware }] : [],
+      ),
       ...(family === 6
         ? answering.map(({ address, link }): NeighbourEntry => ({
             family,

@@ -3,7 +3,7 @@ import { fastPath } from './fast-path.ts';
 import type { Ruleset } from './ruleset.ts';
 import { slowPath } from './slow-path.ts';
 import { slotMaps } from './slot-map.ts';
-import { familiesOf } from './traffic.ts';
+import { familiesOf, routedServices } from './traffic.ts';
 import { flowSets, historyMaps, isShared, movingFamilies, recordedOf, refusalsOf } from './transition.ts';
 
 /** The whole ruleset of a deployment: nothing at all where there is no service to run. */
@@ -23,7 +23,7 @@ export function differsInElements(one: Deployment, other: Deployment): boolean {
 
 /** The ruleset of such a deployment, made of the other's. */
 export function withElements(ruleset: Ruleset, { services }: Deployment): Ruleset {
-  const active = services.filter((deployed) => familiesOf(deployed).length > 0);
+  const active = routedServices(services);
   const slots = active.flatMap(slotMaps);
   const flows = new Map(active.flatMap(flowSets).map((set) => [set.name, set]));
   return {

@@ -12,7 +12,7 @@ import { serviceMap } from './service-map.ts';
 import { dispatchByClient, hashClient, lookUpSlot, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
 import type { ImpossibleSources } from './source-guard.ts';
-import { familiesOf, trafficOf } from './traffic.ts';
+import { familiesOf, routedServices, trafficOf } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 import {
   asideChain,
@@ -43,7 +43,7 @@ export function guardChain(place: string, service: string, traffic: Traffic, fam
  */
 export function fastPath(deployment: Deployment): Table {
   const { services } = deployment;
-  const active = services.filter((deployed) => familiesOf(deployed).length > 0);
+  const active = routedServices(services);
   const arp = answerArp(deployment);
   const sources = new Map(active.flatMap(({ sources }) => sources.map((link) => [link.name, link] as const)));
   const devices = new Map([...sources, ...arp.map(({ link }) => [link.name, link] as const)]);

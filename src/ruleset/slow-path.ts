@@ -1,19 +1,19 @@
 import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
-import type { Json } from './expression.ts';
 import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
 import { range, set, verdictMap } from './expression.ts';
 import { guardChain } from './fast-path.ts';
 import { admit, clampSegments, clientSets, sourceSet } from './guard.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
+import { floodedSets, servedElements, untrackFlooded } from './flooded.ts';
 import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, SetObject, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
-import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpType, trafficOf, transports } from './traffic.ts';
+import { errorTypes, familiesOf, floodedServices, ghostsOf, icmpType, routedServices, trafficOf } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 import { endMap, endMaps, isMoving, refusalsOf, resetMark } from './transition.ts';
 
@@ -34,10 +34,12 @@ const ROUTER = 'router';
 /**
  * The slow path: what the fast path left to the stack, behind defragmentation and before routing. The same maps lead to the
  * same server; its chain sets the server's mark, and policy routing does the rest. Here is also what keeps conntrack from
- * seeing one half of a connection, and what steers the ICMP errors of clients, of routers under way and of this one.
+ * seeing one half of a connection, and what steers the ICMP errors of clients, of routers under way and of this one. What goes
+ * to all servers needs no more of this than conntrack's blindness, and no redirects.
  */
 export function slowPath(deployment: Deployment): Table {
-  const active = deployment.services.filter((deployed) => familiesOf(deployed).length > 0);
+  const active = routedServices(deployment.services);
+  const flooded = floodedServices(deployment.services);
   const families = ([4, 6] as const).filter((family) =>
     active.some((deployed) => familiesOf(deployed).includes(family)),
   );
@@ -66,7 +68,7 @@ export function slowPath(deployment: Deployment): Table {
   );
 
   const chains: Chain[] = [
-    ...conntrackChains(deployment, families),
+    ...conntrackChains(deployment, families, flooded),
     ...(places.length > 0 ? arrivalChains(places, families) : []),
     ...places.flatMap(({ place, link, here, impossible }, index) => [
       {
@@ -91,23 +93,19 @@ export function slowPath(deployment: Deployment): Table {
       name: 'output',
       hook: { type: 'route', hook: 'output', priority: MANGLE_PRIORITY },
       rules: [
-        ...active.flatMap(suppressRedirects),
+        ...[...active, ...flooded].flatMap(suppressRedirects),
         ...active.flatMap((deployed) => steerOwnErrors(deployed, deployment)),
-        ...probes(deployment),
+        ...(active.length > 0 ? probes(deployment) : []),
         ...families.map((family) =>
           rule('requests of the router', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), goto(ROUTER)),
         ),
       ],
     },
-    { name: ROUTER, rules: routersOwn.rules },
+    ...(active.length > 0 ? [{ name: ROUTER, rules: routersOwn.rules }] : []),
     ...routersOwn.chains,
     ...active.flatMap((deployed) => guardChains(ROUTER, deployed, () => [])),
     ...icmpErrorChains(active, families),
-    {
-      name: 'replies',
-      hook: { type: 'filter', hook: 'forward', priority: MANGLE_PRIORITY },
-      rules: families.map(clampReplies),
-    },
+    ...replyChains(families),
     ...keepPortsFromMasquerading(deployment, BEFORE_SRCNAT_PRIORITY),
     ...active.flatMap((deployed) => serverChains(deployed, deployment)),
   ];
@@ -116,6 +114,7 @@ export function slowPath(deployment: Deployment): Table {
     chains,
     sets: [
       ...families.flatMap((family) => ghostSets(active, family)),
+      ...floodedSets(flooded),
       ...maps.flatMap(({ sets }) => sets),
       ...routersOwn.sets,
       ...active.flatMap((deployed) => [
@@ -180,25 +179,22 @@ function ghostSets(active: readonly DeployedService[], family: Family): SetObjec
       elements: active.flatMap((deployed) =>
         ghostsOf(deployed, family)
           .filter((ghost) => ghost.ownedBy)
-          .flatMap((ghost) => ownElements(deployed, ghost)),
+          .flatMap((ghost) => servedElements(deployed, ghost)),
       ),
     },
   ];
-}
-
-function ownElements({ service }: DeployedService, { address }: Ghost): Json[] {
-  return transports(service).flatMap((transport) =>
-    service.ports.map(({ first, last }) =>
-      concat(address.text, PROTOCOL_NUMBER[transport], first === last ? first : { range: [first, last] }),
-    ),
-  );
 }
 
 /**
  * Conntrack must see neither direction: with the replies alone untracked, the client's ACK was INVALID and dropped. Of the
  * router's own address only the services' packets go untracked.
  */
-function conntrackChains(deployment: Deployment, families: readonly Family[]): Chain[] {
+function conntrackChains(
+  deployment: Deployment,
+  families: readonly Family[],
+  flooded: readonly DeployedService[],
+): Chain[] {
+  const untracked = untrackFlooded(flooded);
   const rules = families.flatMap((family): Rule[] => {
     const ip = ipProtocol(family);
     const own = (address: 'saddr' | 'daddr', port: 'sport' | 'dport') =>
@@ -210,14 +206,22 @@ function conntrackChains(deployment: Deployment, families: readonly Family[]): C
     ];
   });
   return [
-    { name: 'untracked', hook: { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY }, rules },
+    {
+      name: 'untracked',
+      hook: { type: 'filter', hook: 'prerouting', priority: RAW_PRIORITY },
+      rules: [...rules, ...untracked.requests, ...untracked.replies],
+    },
     {
       name: 'untracked/output',
       hook: { type: 'filter', hook: 'output', priority: RAW_PRIORITY },
-      rules: families.map((family) =>
-        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), notrack, accept),
-      ),
+      rules: [
+        ...families.map((family) =>
+          rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `foreign${family}`), notrack, accept),
+        ),
+        ...untracked.requests,
+      ],
     },
+    ...untracked.chains,
   ];
 }
 
@@ -250,6 +254,13 @@ function heedHistory(deployed: DeployedService, deployment: Deployment, traffic:
     rule('decided by its history', verdictMap(meta('mark'), endMap(name))),
     ...(refuses ? [rule('lost connection', isRefused, { reject: { type: 'tcp reset' } })] : []),
   ];
+}
+
+/** The way of what servers send back, where it comes through this router. */
+function replyChains(families: readonly Family[]): Chain[] {
+  if (families.length === 0) return [];
+  const hook = { type: 'filter', hook: 'forward', priority: MANGLE_PRIORITY } as const;
+  return [{ name: 'replies', hook, rules: families.map(clampReplies) }];
 }
 
 /** Where replies are forwarded, the client's link may carry less than the server's: `rt mtu` knows. */

@@ -1,4 +1,5 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
+import { isFlooded } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
@@ -49,6 +50,16 @@ export function errorTypes(family: Family): Json {
 /** Ghosts of a family. */
 export function ghostsOf(deployed: DeployedService, family: Family): Ghost[] {
   return deployed.ghosts.filter(({ address }) => address.family === family);
+}
+
+/** Services whose packets the router hands to one server each. */
+export function routedServices(services: readonly DeployedService[]): DeployedService[] {
+  return services.filter((deployed) => !isFlooded(deployed.service) && familiesOf(deployed).length > 0);
+}
+
+/** Services whose packets all servers get: the router routes them, and its ruleset keeps others from meddling. */
+export function floodedServices(services: readonly DeployedService[]): DeployedService[] {
+  return services.filter((deployed) => isFlooded(deployed.service) && familiesOf(deployed).length > 0);
 }
 
 /** Families in which the service has a ghost and a table. */

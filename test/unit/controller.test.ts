@@ -2,7 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Controller } from '../../src/daemon/controller.ts';
 import type { Count, Router } from '../../src/daemon/router.ts';
-import type { Observation } from '../../src/deployment/deployment.ts';
+import type { Claim, Observation } from '../../src/deployment/deployment.ts';
+import { claimKey } from '../../src/deployment/flood.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
 import { parseSnapshot } from '../../src/membership/snapshot.ts';
 import type { MemberChange } from '../../src/membership/members.ts';
@@ -39,6 +40,9 @@ class FakeRouter implements Router {
   /** Called when the router has been looked at, and nothing been done yet. */
   meanwhile: () => void = () => undefined;
   observing = 0;
+  /** Addresses that somebody will be found to have, and those that somebody was. */
+  others = new Set<string>();
+  occupied = new Set<string>();
   #network: NetworkState = EMPTY_NETWORK;
 
   async observe(): Promise<Observation> {
@@ -48,7 +52,15 @@ class FakeRouter implements Router {
     await Promise.resolve();
     this.meanwhile();
     this.observing--;
-    return { ...seen, strictReversePath: new Set() };
+    return { ...seen, strictReversePath: new Set(), occupied: new Set(this.occupied) };
+  }
+
+  contest(claims: readonly Claim[]): Promise<boolean> {
+    const keys = claims.map(({ device, address }) => claimKey(device.name, address));
+    if (keys.length > 0) this.calls.push(`contest ${keys.join(', ')}`);
+    const found = keys.filter((key) => this.others.delete(key));
+    for (const key of found) this.occupied.add(key);
+    return Promise.resolve(found.length > 0);
   }
 
   establish(wanted: NetworkState): Promise<string[]> {

@@ -29,6 +29,7 @@ const snapshot: Snapshot = {
     environment: around,
     hardware: new Map([['192.168.1.11', '02:00:00:00:01:01']]),
     strictReversePath: new Set(['br-lan']),
+    occupied: new Set(['br-lan 192.168.1.222']),
   },
 };
 
@@ -39,12 +40,13 @@ test('what was written is read', () => {
   assert.equal([...read.numbers], [...snapshot.numbers]);
   assert.equal(read.orders, snapshot.orders);
   assert.equal(read.standings, snapshot.standings);
-  const { environment: found, hardware, strictReversePath } = read.observation;
+  const { environment: found, hardware, strictReversePath, occupied } = read.observation;
   assert.equal([...found.links], [...around.links]);
   assert.equal(found.addresses, around.addresses);
   assert.equal([...found.interfaces], [...around.interfaces]);
   assert.equal([...hardware], [...snapshot.observation.hardware]);
   assert.equal([...strictReversePath], ['br-lan']);
+  assert.equal([...occupied], ['br-lan 192.168.1.222']);
 });
 
 test('equal snapshots are equal texts, and different ones are not', () => {

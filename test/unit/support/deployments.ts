@@ -85,6 +85,7 @@ export function deployment(services: readonly Service[], around: Environment = e
     environment: around,
     hardware: new Map([['192.168.1.11', '02:00:00:00:01:01']]),
     strictReversePath: new Set(),
+    occupied: new Set(),
   };
   return deploy(model, observation, numberServers(model, around, new Map()), ({ slots, servers }) => {
     const table = new Uint16Array(slots).map((_, slot) => (servers.length === 0 ? 0xffff : slot % servers.length));
