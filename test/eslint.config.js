@@ -12,6 +12,8 @@ const core = [
   'src/network/**',
   'src/deployment/**',
   'src/watchdog/**',
+  'src/channel/**',
+  'src/server/**',
 ];
 
 export default tseslint.config(

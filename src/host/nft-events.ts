@@ -10,8 +10,11 @@ import {
   nftablesType,
 } from '../netlink/nftables.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
+import { encodeSlotChange } from '../netlink/slot-elements.ts';
+import type { SlotChange } from '../netlink/slot-elements.ts';
 import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
 import { NetlinkListener } from './netlink-listener.ts';
+import { nftRun, throwIfRefused } from './nft.ts';
 
 /**
  * What somebody else may have done to our tables: `events` tells it, as far as it was heard; `unheard` is true where
@@ -77,6 +80,19 @@ export class TableWatch {
         });
       }
     }
+  }
+
+  /** Loads a libnftables transaction of ours; throws with nft's reason, and then nothing has changed. */
+  load(commands: string): void {
+    throwIfRefused(this.transaction(() => nftRun(commands)));
+  }
+
+  /** Moves slots, all or nothing; throws with the kernel's reason. */
+  moveSlots(change: SlotChange): void {
+    this.transaction(() => {
+      this.#channel.transaction(encodeSlotChange(change, littleEndian));
+      return { status: 0 };
+    });
   }
 
   /** For questions about what the kernel holds. */

@@ -16,7 +16,7 @@ export interface ServiceMap {
 
 /** A service at a place, with the ghosts of one family, and the chain that goes on with a class of its packets. */
 export interface Entrance {
-  readonly deployed: DeployedService;
+  readonly deployed: Pick<DeployedService, 'service' | 'ghosts' | 'tables'>;
   readonly chainOf: (family: Family, traffic: Traffic) => string;
 }
 

@@ -29,7 +29,7 @@ export function icmpProtocol(family: Family): 'icmp' | 'ipv6-icmp' {
 }
 
 /** Classes of packets that a service takes from its clients. */
-export function trafficOf({ service }: DeployedService): Traffic[] {
+export function trafficOf({ service }: Pick<DeployedService, 'service'>): Traffic[] {
   return [...transports(service), 'echo', ...(takesAll(service) ? (['other'] as const) : [])];
 }
 
@@ -48,7 +48,7 @@ export function errorTypes(family: Family): Json {
 }
 
 /** Ghosts of a family. */
-export function ghostsOf(deployed: DeployedService, family: Family): Ghost[] {
+export function ghostsOf(deployed: Pick<DeployedService, 'ghosts'>, family: Family): Ghost[] {
   return deployed.ghosts.filter(({ address }) => address.family === family);
 }
 
@@ -63,6 +63,6 @@ export function floodedServices(services: readonly DeployedService[]): DeployedS
 }
 
 /** Families in which the service has a ghost and a table. */
-export function familiesOf(deployed: DeployedService): Family[] {
+export function familiesOf(deployed: Pick<DeployedService, 'ghosts' | 'tables'>): Family[] {
   return ([4, 6] as const).filter((family) => deployed.tables[family] && ghostsOf(deployed, family).length > 0);
 }

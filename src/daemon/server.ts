@@ -1,0 +1,143 @@
+import { optionValue } from '../cli/arguments.ts';
+import type { Invocation } from '../cli/arguments.ts';
+import { printError, printIfPossible } from '../host/console.ts';
+import { ensureDirectory, readText } from '../host/files.ts';
+import { HostServer } from '../host/server.ts';
+import { claim, everySignal, freeMemory, startTimer } from '../host/system.ts';
+import { formatServerState } from '../server/status.ts';
+import { ServerController } from './server-controller.ts';
+
+/** Events come in bursts (a device appears with its addresses); one reconciliation answers them all. */
+const SETTLE = 20;
+/** Milliseconds until a failed reconciliation is tried again; doubled each time. */
+const FIRST_RETRY = 1000;
+const LONGEST_RETRY = 60_000;
+
+/**
+ * `oneip server`: keeps this machine a server until SIGTERM or SIGINT, and then leaves it as it was. SIGHUP reads the
+ * configuration again. Resolves with the exit status.
+ */
+export async function runServer(invocation: Invocation): Promise<number> {
+  const file = optionValue(invocation, 'config');
+  const state = optionValue(invocation, 'state');
+  const name = invocation.options.get('name');
+  const text = readText(file);
+  ensureDirectory(state);
+  if (!claim(`${state}/daemon.lock`)) {
+    printError(`oneip: another daemon runs with ${state}\n`);
+    return 1;
+  }
+  const daemon = new ServerDaemon({ file, state, ...(name === undefined ? {} : { name }) });
+  return daemon.run(text);
+}
+
+interface Places {
+  /** The configuration. */
+  readonly file: string;
+  /** Directory of what outlives this process. */
+  readonly state: string;
+  readonly name?: string;
+}
+
+class ServerDaemon {
+  readonly #file: string;
+  readonly #host: HostServer;
+  readonly #controller: ServerController;
+  #settling: { cancel(): void } | undefined;
+  #retry = FIRST_RETRY;
+  #ending = false;
+
+  constructor({ file, state, name }: Places) {
+    this.#file = file;
+    this.#host = new HostServer(state, {
+      log,
+      changed: () => {
+        this.#reconcileSoon(SETTLE);
+      },
+      distrusted: (reason) => {
+        log(`${reason}; loading it again`);
+        this.#controller.distrust();
+        this.#reconcileSoon(0);
+      },
+    });
+    this.#controller = new ServerController({
+      host: this.#host,
+      log,
+      ...(name === undefined ? {} : { name }),
+      settled: () => {
+        if (this.#controller.state) this.#host.remember(formatServerState(this.#controller.state));
+      },
+    });
+  }
+
+  async run(text: string): Promise<number> {
+    const ended = new Promise<void>((resolve) => {
+      everySignal(['SIGTERM', 'SIGINT'], () => resolve());
+    });
+    try {
+      this.#controller.configure(text, this.#file);
+    } catch (error) {
+      this.#stop(true);
+      throw error;
+    }
+    freeMemory();
+    log('ready');
+    everySignal(['SIGHUP'], () => this.#reload());
+    await ended;
+    this.#stop(false);
+    return 0;
+  }
+
+  /** Leaves the machine as it was. Where something was failing already, says what else has. */
+  #stop(failing: boolean): void {
+    this.#ending = true;
+    this.#settling?.cancel();
+    try {
+      for (const line of this.#host.close()) log(line);
+      log('stopped; the server is as it was');
+    } catch (error) {
+      if (!failing) throw error;
+      log(reasonOf(error));
+    }
+  }
+
+  #reload(): void {
+    if (this.#ending) return;
+    try {
+      const taken = this.#controller.configure(readText(this.#file), this.#file);
+      log(taken ? 'reloaded' : 'not reloaded: the configuration has errors; going on with the one in force');
+    } catch (error) {
+      log(`not reloaded: ${reasonOf(error)}; going on with the configuration in force`);
+      this.#reconcileSoon(0);
+    }
+    freeMemory();
+  }
+
+  #reconcileSoon(delay: number): void {
+    this.#settling?.cancel();
+    if (this.#ending) return;
+    this.#settling = startTimer(() => {
+      this.#reconcile();
+    }, delay);
+  }
+
+  #reconcile(): void {
+    try {
+      this.#controller.reconcile();
+      this.#retry = FIRST_RETRY;
+    } catch (error) {
+      log(`${reasonOf(error)}; trying again in ${this.#retry / 1000} s`);
+      this.#reconcileSoon(this.#retry);
+      this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY);
+    }
+    freeMemory();
+  }
+}
+
+function log(line: string): void {
+  printIfPossible(`oneip: ${line}\n`);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,148 @@
+import { fileStatus, removeFile } from 'oneip:runtime';
+import type { Count } from '../daemon/router.ts';
+import type { LinkState } from '../config/environment.ts';
+import type { NetworkState } from '../network/state.ts';
+import type { NetworkChange } from '../network/diff.ts';
+import type { SlotChange } from '../netlink/slot-elements.ts';
+import { TABLE } from '../ruleset/ruleset.ts';
+import type { Machine } from '../server/machine.ts';
+import { leave } from './cleanup.ts';
+import { readCounters } from './counters.ts';
+import { writeText } from './files.ts';
+import { Journal } from './journal.ts';
+import { Network } from './network.ts';
+import { outcomeLines } from './network-outcome.ts';
+import { NetworkWatch } from './network-watch.ts';
+import { TableWatch } from './nft-events.ts';
+import { readRoutes } from './rtnetlink.ts';
+
+/** The routing table `main` (RT_TABLE_MAIN). */
+const MAIN_TABLE = 254;
+
+export interface ServerListener {
+  /** One line for the log. */
+  readonly log: (line: string) => void;
+  /** Something about this machine is not as it was. */
+  readonly changed: () => void;
+  /** Our table may not be what we loaded, for the reason given. */
+  readonly distrusted: (reason: string) => void;
+}
+
+/** File in the state directory that tells what a running server has in force. */
+export function statusFile(state: string): string {
+  return `${state}/server.json`;
+}
+
+/** The machine that we run on, as a server. */
+export class HostServer {
+  readonly #state: string;
+  readonly #listener: ServerListener;
+  readonly #network: Network;
+  readonly #tables: TableWatch;
+  readonly #watch: NetworkWatch;
+  #links: ReadonlyMap<string, LinkState> = new Map();
+
+  /** Begins to follow the machine. */
+  constructor(state: string, listener: ServerListener) {
+    this.#state = state;
+    this.#listener = listener;
+    this.#network = new Network(new Journal(`${state}/undo.json`, listener.log));
+    this.#tables = new TableWatch(TABLE, ({ unheard }) =>
+      listener.distrusted(unheard ? 'the filter may have been changed' : 'somebody else has changed the filter'),
+    );
+    this.#watch = new NetworkWatch(
+      {
+        link: (link, gone) => {
+          // Links tell much that is not our business: carrier, counters of bridges.
+          if (gone || JSON.stringify(this.#links.get(link.name)) !== JSON.stringify(link)) listener.changed();
+        },
+        address: listener.changed,
+        lost: listener.changed,
+      },
+      () => this.#network.channel.port,
+    );
+  }
+
+  /** The machine as it is now. */
+  observe(): Machine {
+    const machine = observeMachine(this.#network);
+    this.#links = machine.environment.links;
+    return machine;
+  }
+
+  /** Makes what is wanted and is not there; tells what was done, a line each. Throws with the kernel's reason. */
+  establish(wanted: NetworkState): string[] {
+    return outcomeLines(this.#network.establish(wanted));
+  }
+
+  /** Takes away what we made and no longer want, and restores what was there before. */
+  prune(wanted: NetworkState): string[] {
+    return outcomeLines(this.#network.prune(wanted));
+  }
+
+  load(commands: string): void {
+    this.#tables.load(commands);
+  }
+
+  moveSlots(change: SlotChange): void {
+    this.#tables.moveSlots(change);
+  }
+
+  counters(): Map<string, Count> {
+    return readCounters(this.#tables.channel);
+  }
+
+  /** Keeps a text for those who ask for the status. A full disk is no reason to stop: it is reported. */
+  remember(text: string): void {
+    try {
+      writeText(statusFile(this.#state), text);
+    } catch (error) {
+      this.#listener.log(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Puts the machine back as it was and stops following it. */
+  close(): string[] {
+    this.#tables.close();
+    this.#watch.close();
+    if (fileStatus(statusFile(this.#state)) !== null) removeFile(statusFile(this.#state));
+    try {
+      return leave(this.#state, this.#network, 'server');
+    } finally {
+      this.#network.close();
+    }
+  }
+}
+
+/** The machine for a command that looks once, and what it lacks of what `wantedOf` makes of it. Changes nothing. */
+export function inspectServer(
+  state: string,
+  wantedOf: (machine: Machine) => NetworkState,
+): { readonly machine: Machine; readonly missing: NetworkChange[] } {
+  const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
+  try {
+    const machine = observeMachine(network);
+    return { machine, missing: network.plan(wantedOf(machine)) };
+  } finally {
+    network.close();
+  }
+}
+
+function observeMachine(network: Network): Machine {
+  const four = (device: string, name: string) => network.foundSysctl(`net/ipv4/conf/${device}/${name}`);
+  const setting = (device: string, name: string) => ({ all: four('all', name), own: four(device, name) });
+  const ways = readRoutes(network.channel, 4, { table: MAIN_TABLE })
+    .filter(({ destination, type }) => destination === 'default' && type === 'unicast')
+    .sort((one, other) => one.metric - other.metric);
+  const defaultDevice = ways[0]?.ifindex;
+  return {
+    environment: network.readEnvironment(),
+    settingsOf: (device) => ({
+      arpIgnore: setting(device, 'arp_ignore'),
+      arpAnnounce: setting(device, 'arp_announce'),
+      reversePath: setting(device, 'rp_filter'),
+      dropsFlooded6: network.foundSysctl(`net/ipv6/conf/${device}/drop_unicast_in_l2_multicast`) !== 0,
+    }),
+    ...(defaultDevice === undefined ? {} : { defaultDevice }),
+  };
+}
