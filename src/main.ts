@@ -1,6 +1,7 @@
 import { COMMANDS, parseArguments } from './cli/arguments.ts';
 import type { Invocation } from './cli/arguments.ts';
 import { runCheck, runCleanup, runPlan, runSimulate } from './cli/commands.ts';
+import { runDoctor } from './cli/doctor.ts';
 import { runEvents, runStatus } from './cli/follow.ts';
 import { helpText } from './cli/help.ts';
 import { runMetrics } from './cli/metrics.ts';
@@ -34,6 +35,8 @@ async function run(invocation: Invocation): Promise<number> {
       return runDaemon(invocation);
     case 'check':
       return runCheck(invocation);
+    case 'doctor':
+      return runDoctor(invocation);
     case 'plan':
       return runPlan(invocation);
     case 'simulate':

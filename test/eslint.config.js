@@ -12,6 +12,7 @@ const core = [
   'src/network/**',
   'src/deployment/**',
   'src/watchdog/**',
+  'src/doctor/**',
   'src/channel/**',
   'src/server/**',
 ];

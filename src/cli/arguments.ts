@@ -37,6 +37,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   reason: { value: 'TEXT', summary: 'why: shown by status, told in events' },
   address: { value: 'IPV4', summary: "the server's own IPv4 address" },
   address6: { value: 'IPV6', summary: "the server's own IPv6 address" },
+  name: { value: 'SERVER', summary: 'which server this machine is; else the one whose address it has' },
   weight: { value: 'N', summary: 'its share relative to the others, 0–1000 (100 where not given)' },
 };
 
@@ -44,6 +45,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   persist: 'write it to the configuration, too, so that it survives a reboot',
   wait: 'return when the last old connection has ended, showing how far it is',
   now: 'without draining: its open connections break',
+  fix: 'mend what can be mended safely, say so, and look again',
   watch: 'draw anew every second, with packets per second, until Ctrl-C',
   json: 'JSON on standard output, for scripts',
   help: 'this text',
@@ -71,6 +73,15 @@ export const COMMANDS: readonly Command[] = [
     summary: 'say everything that is wrong in a configuration',
     takes: ['json'],
     examples: ['oneip check', 'oneip check /tmp/oneip.new && mv /tmp/oneip.new /etc/config/oneip'],
+  },
+  {
+    name: 'doctor',
+    operands: '',
+    minimum: 0,
+    maximum: 0,
+    summary: 'find what keeps direct return from working, on a server or on the router',
+    takes: ['name', 'fix', 'json'],
+    examples: ['oneip doctor', 'oneip doctor --fix', 'oneip doctor --name web1 --config /tmp/oneip'],
   },
   {
     name: 'plan',

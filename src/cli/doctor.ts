@@ -1,0 +1,110 @@
+import { loadConfiguration } from '../config/validate.ts';
+import type { Configuration } from '../config/validate.ts';
+import { type Diagnosis, type Finding, isFaulty, sortFindings } from '../doctor/finding.ts';
+import { examineServer } from '../doctor/server.ts';
+import { type Membership, serverHere, serverNamed } from '../doctor/whoami.ts';
+import { runCommand } from '../host/command.ts';
+import { print } from '../host/console.ts';
+import { readText } from '../host/files.ts';
+import { NETLINK_ROUTE, NetlinkChannel } from '../host/netlink-channel.ts';
+import { observeServer, readOwnAddresses } from '../host/observe/server.ts';
+import { readLinks } from '../host/rtnetlink.ts';
+import { terminalState } from '../host/terminal.ts';
+import { optionValue } from './arguments.ts';
+import type { Invocation } from './arguments.ts';
+import { complain, DONE, FAILED, withDaemon, WRONG_USAGE } from './ask.ts';
+import { type Repair, examinationJson, formatExamination } from './doctor-text.ts';
+import { coloured, plain } from './style.ts';
+
+/** Rounds of mending: what one mend brings to light is mended by the next. */
+const ROUNDS = 3;
+
+/** `oneip doctor [--name NAME] [--fix]`: on a server or on the router, whichever this machine is. */
+export async function runDoctor(invocation: Invocation): Promise<number> {
+  const file = optionValue(invocation, 'config');
+  let text: string;
+  try {
+    text = readText(file);
+  } catch (error) {
+    return complain(error instanceof Error ? error.message : String(error), WRONG_USAGE);
+  }
+  const configuration = loadConfiguration(text, file);
+  const channel = new NetlinkChannel(NETLINK_ROUTE);
+  try {
+    const name = invocation.options.get('name');
+    const membership =
+      name === undefined
+        ? serverHere(configuration.model, readOwnAddresses(channel, readLinks(channel)))
+        : serverNamed(configuration.model, name);
+    if (name !== undefined && !membership) return complain(`${file} has no server '${name}'`, WRONG_USAGE);
+    const subject = membership ? `server '${membership.server.name}'` : 'router';
+    const look = () => diagnose(invocation, channel, configuration, membership);
+
+    let diagnosis = await look();
+    const repairs: Repair[] = [];
+    for (let round = 0; invocation.flags.has('fix') && round < ROUNDS; round++) {
+      const done = await mendAll(invocation, diagnosis.findings, repairs);
+      repairs.push(...done);
+      if (done.length === 0) break;
+      diagnosis = await look();
+    }
+    const examination = { subject, repairs, ...diagnosis };
+    if (invocation.flags.has('json')) print(examinationJson(examination));
+    else print(formatExamination(examination, terminalState().colour ? coloured : plain));
+    return isFaulty(diagnosis.findings) ? FAILED : DONE;
+  } finally {
+    channel.close();
+  }
+}
+
+async function diagnose(
+  invocation: Invocation,
+  channel: NetlinkChannel,
+  { model, problems }: Configuration,
+  membership: Membership | undefined,
+): Promise<Diagnosis> {
+  void invocation;
+  if (!membership) return { findings: [], unknown: [] };
+  const seen = await observeServer(channel, membership);
+  const { findings, unknown } = examineServer(membership, seen, model.globals.tableBase);
+  void problems;
+  return { findings: sortFindings(findings), unknown };
+}
+
+/** Gives the commands that are safe, but none for a second time. */
+async function mendAll(
+  invocation: Invocation,
+  findings: readonly Finding[],
+  before: readonly Repair[],
+): Promise<Repair[]> {
+  const tried = new Set(before.map(({ finding }) => finding.what));
+  const repairs: Repair[] = [];
+  for (const finding of findings) {
+    if (!finding.mend?.safe || finding.mend.on !== undefined || tried.has(finding.what)) continue;
+    let failure: string | undefined;
+    for (const words of finding.mend.commands) {
+      failure = await carryOut(invocation, words);
+      if (failure !== undefined) break;
+    }
+    repairs.push({ finding, ...(failure !== undefined && { failure }) });
+  }
+  return repairs;
+}
+
+/** A text is why it was not done. */
+async function carryOut(invocation: Invocation, words: readonly string[]): Promise<string | undefined> {
+  if (words[0] !== 'oneip') return runCommand(words);
+  let failure: string | undefined;
+  const status = await withDaemon(
+    invocation,
+    async (daemon) => {
+      await daemon.call('reload');
+      return DONE;
+    },
+    (reason) => {
+      failure = reason;
+      return FAILED;
+    },
+  );
+  return failure ?? (status === DONE ? undefined : 'the daemon refused');
+}
