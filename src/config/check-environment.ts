@@ -7,7 +7,7 @@ import {
   resolveDevice,
 } from './environment.ts';
 import { Findings } from './findings.ts';
-import { type Model, type Server, type Service, type Watchdog, serverAddress } from './model.ts';
+import { type Model, type Server, type Service, type Watchdog, isFlooded, serverAddress } from './model.ts';
 import type { Positions } from './positions.ts';
 import type { Problem } from './problem.ts';
 import { sectionLabel } from './uci.ts';
@@ -56,7 +56,8 @@ class EnvironmentChecker {
     for (const source of service.sources) this.#checkDevice(section, 'source', source);
     const link = this.#checkDevice(section, 'device', service.device);
     if (!link) return;
-    if (link.hardware === undefined) {
+    if (isFlooded(service)) this.#checkFlooding(service, section, link);
+    else if (link.hardware === undefined) {
       this.#findings.warning(
         this.#positions.place(section, 'device'),
         `'${link.name}' has no Ethernet header, so its one peer would get every packet, whichever server was picked`,
@@ -94,6 +95,15 @@ class EnvironmentChecker {
     }
     const own = this.#ownAddress(ghost);
     if (!own) return;
+    if (isFlooded(service)) {
+      this.#refused.add(service.name);
+      this.#findings.error(
+        place,
+        `'${ghost.text}' is this router's own address, from which nothing is sent on to servers with dispatch '${service.dispatch}'`,
+        "dispatch 'route', or another ghost address",
+      );
+      return;
+    }
     if (service.ports.length === 0) {
       this.#refused.add(service.name);
       this.#findings.error(
@@ -117,6 +127,39 @@ class EnvironmentChecker {
         'a second address for one of both purposes',
       );
     }
+  }
+
+  /** What keeps frames to all servers from reaching them, or makes them a burden for others. */
+  #checkFlooding(service: Service, section: string, link: LinkState): void {
+    const { links, wireless } = this.#environment;
+    const place = this.#positions.place(section, 'device');
+    const refuse = (message: string, accepted: string): void => {
+      this.#refused.add(service.name);
+      this.#findings.error(place, message, accepted);
+    };
+    if (link.hardware === undefined) {
+      refuse(
+        `'${link.name}' has no Ethernet addresses, so that no frame on it goes to all servers`,
+        "dispatch 'route'",
+      );
+      return;
+    }
+    const ports = [...links.values()].filter(({ masterIndex }) => masterIndex === link.ifindex);
+    const radio = [link, ...ports].find(({ name }) => wireless?.has(name));
+    if (radio) {
+      refuse(
+        `${radio === link ? `'${link.name}' is Wi-Fi` : `'${radio.name}', a port of '${link.name}', is Wi-Fi`}, which sends frames to all at its lowest rate, and never again where they are lost`,
+        "dispatch 'route', or a device of its own for the servers",
+      );
+    }
+    const grouped = service.dispatch === 'multicast' ? 'its packets are' : 'its IPv6 packets are';
+    const isGrouped = service.dispatch === 'multicast' || service.ghosts.some(({ family }) => family === 6);
+    if (!isGrouped || !link.snooping || ports.some(({ multicastRouter }) => multicastRouter)) return;
+    this.#findings.warning(
+      place,
+      `'${link.name}' listens to who joins groups (multicast snooping), and ${grouped} in none that it knows: once there is a querier, servers get nothing`,
+      "snooping off (option igmp_snooping '0'), or the servers' ports as multicast routers (bridge link set dev PORT mcast_router 2)",
+    );
   }
 
   /** The device behind a name, where it is there. */

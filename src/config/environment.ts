@@ -15,10 +15,10 @@ export interface LinkState {
   readonly kind?: string;
   /** `IFLA_MASTER`: the bridge or VRF that the device belongs to. */
   readonly masterIndex?: number;
-  /** Of a bridge: it listens to who joins groups (IGMP, MLD snooping), and may send frames of groups to those ports only. */
-  readonly snooping?: boolean;
-  /** Of a bridge's port: it gets the frames of all groups (`multicast_router` 2). */
-  readonly multicastRouter?: boolean;
+  /** Present for a bridge that listens to who joins groups (IGMP, MLD snooping), and may send frames of groups to few ports. */
+  readonly snooping?: true;
+  /** Present for a port of a bridge that always gets the frames of all groups (`multicast_router` 2). */
+  readonly multicastRouter?: true;
 }
 
 /** An address of the router (`RTM_NEWADDR`). */

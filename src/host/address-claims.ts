@@ -6,12 +6,12 @@ import { HostProber } from './probe/prober.ts';
 /** Questions for an address, and milliseconds that each may take: a host on the link answers in one, unless it sleeps. */
 const QUESTIONS = 3;
 const PATIENCE = 200;
-/** Milliseconds after which addresses in use are asked for again: somebody may have got one meanwhile, as by DHCP. */
-const INTERVAL = 60_000;
+/** Milliseconds after which addresses in use are asked for again, once: somebody may have got one meanwhile, as by DHCP. */
+const INTERVAL = 15_000;
 
 /**
  * Finds out whether somebody has addresses that we have chosen: by ARP and neighbour solicitation (RFC 5227 §2.1, RFC 4861
- * §7.2), before they are used and then every minute.
+ * §7.2), before they are used and then every quarter of a minute.
  */
 export class AddressClaims {
   readonly #occupied = new Set<string>();
@@ -37,7 +37,7 @@ export class AddressClaims {
     this.#claims = claims;
     this.#again?.cancel();
     const unknown = claims.filter((claim) => !this.#free.has(keyOf(claim)));
-    const taken = await this.#ask(unknown);
+    const taken = await this.#ask(unknown, QUESTIONS);
     for (const claim of unknown) this.#free.add(keyOf(claim));
     for (const claim of taken) this.#occupy(claim);
     if (claims.length > 0) this.#again = setTimer(() => void this.#askAgain(), INTERVAL);
@@ -54,7 +54,7 @@ export class AddressClaims {
 
   async #askAgain(): Promise<void> {
     const claims = this.#claims;
-    const taken = await this.#ask(claims);
+    const taken = await this.#ask(claims, 1);
     // Asked for others meanwhile, or closed.
     if (this.#claims !== claims) return;
     for (const claim of taken) {
@@ -69,8 +69,8 @@ export class AddressClaims {
     this.#occupied.add(keyOf(claim));
   }
 
-  async #ask(claims: readonly Claim[]): Promise<Claim[]> {
-    const answers = await Promise.all(claims.map((claim) => this.#isAnswered(claim, QUESTIONS)));
+  async #ask(claims: readonly Claim[], questions: number): Promise<Claim[]> {
+    const answers = await Promise.all(claims.map((claim) => this.#isAnswered(claim, questions)));
     return claims.filter((_, index) => answers[index]);
   }
 

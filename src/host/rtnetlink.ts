@@ -1,4 +1,4 @@
-import { littleEndian } from 'oneip:runtime';
+import { fileStatus, littleEndian } from 'oneip:runtime';
 import type { Environment, LinkState, Listener } from '../config/environment.ts';
 import type { Family } from '../net/address.ts';
 import {
@@ -54,6 +54,11 @@ export function readRoutes(channel: NetlinkChannel, family: Family, filter: Rout
   );
 }
 
+/** True for a Wi-Fi device: of cfg80211, or of a driver older than that. */
+function isWireless(name: string): boolean {
+  return ['phy80211', 'wireless'].some((entry) => fileStatus(`/sys/class/net/${name}/${entry}`) !== null);
+}
+
 /** The router as a configuration is checked against it. netifd knows `interfaces`, the proc file system `listeners`. */
 export function readEnvironment(
   channel: NetlinkChannel,
@@ -66,7 +71,8 @@ export function readEnvironment(
     const device = names.get(ifindex);
     return device === undefined ? [] : [{ device, ...address }];
   });
-  return { links: new Map(links.map((link) => [link.name, link])), addresses, interfaces, listeners };
+  const wireless = new Set(links.map(({ name }) => name).filter(isWireless));
+  return { links: new Map(links.map((link) => [link.name, link])), addresses, interfaces, listeners, wireless };
 }
 
 /** A kernel without IPv6 may answer with what it has for IPv4. */

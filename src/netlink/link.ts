@@ -31,6 +31,13 @@ const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BR_MCAST_SNOOPING = 23;
+const IFLA_BRPORT_MULTICAST_ROUTER = 25;
+/** MDB_RTR_TYPE_PERM (include/uapi/linux/if_bridge.h). */
+const PERMANENT_ROUTER = 2;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -116,7 +123,11 @@ export function decodeLink({ payload }: NetlinkMessage, littleEndian: boolean): 
   const name = attributes.text(IFLA_IFNAME);
   if (name === undefined) return undefined;
   const hardware = attributes.bytes(IFLA_ADDRESS);
-  const kind = attributes.nested(IFLA_LINKINFO)?.text(IFLA_INFO_KIND);
+  const info = attributes.nested(IFLA_LINKINFO);
+  const kind = info?.text(IFLA_INFO_KIND);
+  const isPort = info?.text(IFLA_INFO_SLAVE_KIND) === 'bridge';
+  const port = isPort ? info.nested(IFLA_INFO_SLAVE_DATA) : undefined;
+  const bridge = kind === 'bridge' ? info?.nested(IFLA_INFO_DATA) : undefined;
   const masterIndex = attributes.u32(IFLA_MASTER);
   return {
     name,
@@ -126,6 +137,8 @@ export function decodeLink({ payload }: NetlinkMessage, littleEndian: boolean): 
     ...(hardware && view.getUint16(2, littleEndian) === ARPHRD_ETHER && { hardware: hardwareText(hardware) }),
     ...(kind !== undefined && { kind }),
     ...(masterIndex !== undefined && { masterIndex }),
+    ...(bridge?.u8(IFLA_BR_MCAST_SNOOPING) === 1 && { snooping: true }),
+    ...(port?.u8(IFLA_BRPORT_MULTICAST_ROUTER) === PERMANENT_ROUTER && { multicastRouter: true }),
   };
 }
 
