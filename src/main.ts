@@ -5,8 +5,10 @@ import { runDoctor } from './cli/doctor.ts';
 import { runEvents, runStatus } from './cli/follow.ts';
 import { helpText } from './cli/help.ts';
 import { runMetrics } from './cli/metrics.ts';
+import { runServerScript, runServerStatus } from './cli/server.ts';
 import { runDump, runOrder, runReload } from './cli/orders.ts';
 import { runDaemon } from './daemon/daemon.ts';
+import { runServer } from './daemon/server.ts';
 import { VERSION } from './version.ts';
 import { commandLine, endProcess, print, printError } from './host/console.ts';
 
@@ -37,6 +39,10 @@ async function run(invocation: Invocation): Promise<number> {
       return runCheck(invocation);
     case 'doctor':
       return runDoctor(invocation);
+    case 'server':
+      return invocation.flags.has('status') ? runServerStatus(invocation) : runServer(invocation);
+    case 'server-script':
+      return runServerScript(invocation);
     case 'plan':
       return runPlan(invocation);
     case 'simulate':

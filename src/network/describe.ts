@@ -54,7 +54,7 @@ function neighbourWords({ address, device, kind, hardware }: NeighbourEntry): st
 function addressWords(action: 'add' | 'delete', { family, address, prefixLength, device, kind }: AddressEntry): string {
   const place = `${address.text}/${prefixLength} dev ${device.name}`;
   if (action === 'delete') return place;
-  if (kind === 'group') return `${place} autojoin`;
+  if (kind === 'group') return `${place} autojoin${family === 6 ? ' nodad' : ''}`;
   return family === 4 ? `${place} scope host` : `${place} preferred_lft 0 nodad`;
 }
 

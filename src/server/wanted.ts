@@ -63,7 +63,7 @@ export function misplacedGhosts(identity: Identity, { environment }: Machine): {
 }
 
 /** Groups to which the router sends what is for the ghosts of a family; frames to everybody need no membership. */
-function groupsOf({ server, services }: Identity, family: Family): Address[] {
+export function groupsOf({ server, services }: Identity, family: Family): Address[] {
   const flooded = services.filter((service) => isFlooded(service) && serverAddress(server, family));
   const leaders = flooded.flatMap((service) =>
     service.ghosts.filter((ghost) => ghost.family === family).flatMap((ghost) => floodLeader(services, ghost) ?? []),
@@ -102,7 +102,8 @@ function acceptFlooded6({ services }: Identity, { name }: LinkState, { dropsFloo
   return isNeeded ? [{ key: `net/ipv6/conf/${name}/drop_unicast_in_l2_multicast`, value: '0' }] : [];
 }
 
-function hasFlooded6(service: Service): boolean {
+/** True where IPv6 packets of the service come in frames to a group. */
+export function hasFlooded6(service: Service): boolean {
   return isFlooded(service) && service.ghosts.some(({ family }) => family === 6);
 }
 

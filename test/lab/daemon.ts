@@ -7,18 +7,20 @@ import type { LineProcess, Outcome } from './process.ts';
 /** Longest time, in milliseconds, that the daemon may take to load or change its ruleset. */
 const patience = 20_000;
 
-/** `oneip daemon`, running in a router's namespace. */
+/** `oneip daemon`, running in a router's namespace; or another of the commands that stay, such as `oneip server` in a server's. */
 export class Daemon {
   readonly configFile: string;
   readonly stateFolder: string;
   readonly ubusSocket: string;
   readonly #router: Namespace;
+  readonly #command: readonly string[];
   #process: LineProcess | undefined;
 
   /** `folder` holds the configuration and the state, and is created. */
-  constructor(router: Namespace, folder: string) {
+  constructor(router: Namespace, folder: string, command: readonly string[] = ['daemon']) {
     mkdirSync(folder, { recursive: true });
     this.#router = router;
+    this.#command = command;
     this.configFile = join(folder, 'oneip');
     this.stateFolder = join(folder, 'state');
     this.ubusSocket = join(folder, 'ubus.sock');
@@ -29,7 +31,7 @@ export class Daemon {
     this.configure(config);
     this.#process = this.#router.startWithSysfs([
       oneipProgram,
-      'daemon',
+      ...this.#command,
       ...['--config', this.configFile, '--state', this.stateFolder, '--ubus', this.ubusSocket],
     ]);
     await this.#process.waitFor((line) => /\boneip: ready\b/.test(line) || undefined, patience);

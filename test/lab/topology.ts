@@ -11,6 +11,8 @@ export interface TopologyOptions {
   readonly servers?: number;
   /** Addresses that every server has on `lo`; default: `ghostPlaces.elsewhere`, both families. */
   readonly ghosts?: readonly string[];
+  /** True: servers have their own addresses and nothing else; what makes them servers is for the test to do. */
+  readonly bareServers?: boolean;
   /** True: the router (a dispatcher) has only its LAN; a gateway of its own joins LAN, guests and WAN. */
   readonly oneArmed?: boolean;
   /** MTU of the WAN link; default 1500. */

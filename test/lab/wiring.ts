@@ -131,13 +131,13 @@ const hostSettings = {
   'net.ipv6.icmp.ratelimit': 0,
 };
 
-/** The servers: the ghost on `lo`, and silence about it on the wire. */
+/** The servers: the ghost on `lo`, and silence about it on the wire, unless they are to be bare. */
 export async function wireServers(topology: Topology): Promise<void> {
   await Promise.all(
     topology.servers.map(async ({ namespace, address }) => {
+      const ready = topology.options.bareServers !== true;
       await namespace.sysctl({
-        'net.ipv4.conf.all.arp_ignore': 1,
-        'net.ipv4.conf.all.arp_announce': 2,
+        ...(ready ? { 'net.ipv4.conf.all.arp_ignore': 1, 'net.ipv4.conf.all.arp_announce': 2 } : {}),
         ...withoutDad('eth0'),
         ...hostSettings,
       });
@@ -146,7 +146,7 @@ export async function wireServers(topology: Topology): Promise<void> {
         'link set eth0 up',
         ...addressLines(address, 'eth0'),
         ...defaultRoutes(routerAddresses.lan),
-        ...topology.ghosts.map(ghostLine),
+        ...(ready ? topology.ghosts.map(ghostLine) : []),
       ]);
       await settleOffload(topology, namespace, ['eth0']);
     }),

@@ -1,0 +1,56 @@
+import { formatProblem, hasErrors } from '../config/report.ts';
+import { loadConfiguration } from '../config/validate.ts';
+import { print, printError } from '../host/console.ts';
+import { directoryExists, readText, readTextIfThere } from '../host/files.ts';
+import { inspectServer, statusFile } from '../host/server.ts';
+import { claim } from '../host/system.ts';
+import { describeNetworkChange } from '../network/describe.ts';
+import { EMPTY_NETWORK } from '../network/state.ts';
+import { identify } from '../server/identity.ts';
+import { attach } from '../server/machine.ts';
+import { serverScript } from '../server/script.ts';
+import { describeServer } from '../server/status.ts';
+import type { ServerStatus } from '../server/status.ts';
+import { ghostsOf, wantedServer } from '../server/wanted.ts';
+import { optionValue } from './arguments.ts';
+import type { Invocation } from './arguments.ts';
+import { complain, DONE, FAILED, NO_DAEMON } from './ask.ts';
+
+/** `oneip server --status`: what the running daemon has in force, held against the machine as it is. */
+export function runServerStatus(invocation: Invocation): number {
+  const state = optionValue(invocation, 'state');
+  const text = readTextIfThere(statusFile(state));
+  const runs = directoryExists(state) && !claim(`${state}/daemon.lock`);
+  if (text === undefined || !runs) {
+    const killed = text === undefined ? '' : ', and what a killed one has left is in force: start it, or oneip cleanup';
+    return complain(`no server's daemon runs with ${state}${killed}`, NO_DAEMON);
+  }
+  const status = JSON.parse(text) as ServerStatus;
+  const file = optionValue(invocation, 'config');
+  const { model } = loadConfiguration(readText(file), file);
+  const { missing } = inspectServer(state, (machine) => {
+    const identity = identify(model, status.server, machine.environment.addresses);
+    if (typeof identity === 'string') return EMPTY_NETWORK;
+    return wantedServer(identity, machine, attach(identity.server, machine.environment));
+  });
+  const commands = missing.map(describeNetworkChange);
+  print(
+    invocation.flags.has('json')
+      ? `${JSON.stringify({ ...status, in_force: commands.length === 0, missing: commands }, null, 2)}\n`
+      : describeServer(status, commands),
+  );
+  return commands.length === 0 ? DONE : FAILED;
+}
+
+/** `oneip server-script SERVER`: prints the script. Slots are those that the server has while all are up. */
+export function runServerScript(invocation: Invocation): number {
+  const file = optionValue(invocation, 'config');
+  const { model, problems } = loadConfiguration(readText(file), file);
+  for (const problem of problems) printError(`${formatProblem(problem)}\n`);
+  if (hasErrors(problems)) return complain(`${file} has errors: no script is made of it`, FAILED);
+  const identity = identify(model, invocation.operands[0] ?? '', []);
+  if (typeof identity === 'string') return complain(identity, FAILED);
+  if (ghostsOf(identity).length === 0) return complain(`${identity.server.name} has no ghost to carry`, FAILED);
+  print(serverScript(identity));
+  return DONE;
+}

@@ -1,0 +1,73 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { Daemon } from './daemon.ts';
+import type { Lab } from './lab.ts';
+import type { Outcome } from './process.ts';
+import { counters } from './scenario.ts';
+import type { Server } from './topology.ts';
+
+/** `oneip server` on each of the servers, each with its own copy of the configuration; resolves when all are ready. */
+export async function startServerDaemons(lab: Lab, config: string): Promise<Daemon[]> {
+  const daemons = lab.servers.map((server) => serverDaemon(lab, server));
+  await Promise.all(daemons.map((daemon) => daemon.start(config)));
+  return daemons;
+}
+
+/** The daemon of one server, not started yet. */
+export function serverDaemon(
+  { folder }: Pick<Lab, 'folder'>,
+  { name, namespace }: Server,
+  words: string[] = [],
+): Daemon {
+  return new Daemon(namespace, join(folder, name, 'oneip'), ['server', ...words]);
+}
+
+/** A server's script, run in its namespace by the shell that is named, as `sh FILE ACTION`. */
+export class ServerScript {
+  readonly file: string;
+  readonly #server: Server;
+  readonly #shell: readonly string[];
+  readonly #state: string;
+
+  /** Has the program print it, from a configuration in UCI's syntax. */
+  static async make(lab: Lab, server: Server, config: string, shell: readonly string[]): Promise<ServerScript> {
+    const folder = join(lab.folder, server.name, 'script');
+    mkdirSync(folder, { recursive: true });
+    const configFile = join(folder, 'config');
+    writeFileSync(configFile, config);
+    const { status, stdout, stderr } = await lab.daemon.command(['server-script', server.name, '--config', configFile]);
+    assert.is(status, 0, stderr);
+    const script = new ServerScript(server, join(folder, 'script'), join(folder, 'state'), shell);
+    writeFileSync(script.file, stdout);
+    return script;
+  }
+
+  private constructor(server: Server, file: string, state: string, shell: readonly string[]) {
+    this.#server = server;
+    this.file = file;
+    this.#state = state;
+    this.#shell = shell;
+  }
+
+  run(action: string): Promise<Outcome> {
+    const command = [...this.#shell, this.file, action];
+    return this.#server.namespace.attempt(['env', `ONEIP_SERVER_STATE=${this.#state}`, ...command]);
+  }
+
+  async done(action: string): Promise<void> {
+    const { status, stderr, stdout } = await this.run(action);
+    assert.is(status, 0, `${action}: ${stderr}${stdout}`);
+  }
+}
+
+/** How many beginnings each server has taken since its filter was loaded, by name. */
+export async function takenBy({ servers }: Pick<Lab, 'servers'>, service: string): Promise<Map<string, number>> {
+  const entries = await Promise.all(
+    servers.map(async ({ name, namespace }) => {
+      const { packets } = (await counters(namespace, 'inet')).get(`${service}/taken`) ?? { packets: Number.NaN };
+      return [name, packets] as const;
+    }),
+  );
+  return new Map(entries);
+}
