@@ -113,8 +113,11 @@ function floodOf(
   const configured = service.ghost2.find((address) => address.family === family);
   if (configured) return { via: configured, hardware, chosen: false };
   const subnet = serversSubnet(service, family, device, environment);
-  const all = [...(subnet ? candidates(service.name, subnet) : []), ...candidates(service.name, LINK_LOCAL[family])];
-  const via = all.find(isFree) ?? all.at(-1);
+  let via: Address | undefined;
+  for (const candidate of candidates(service.name, subnet ? [subnet, LINK_LOCAL[family]] : [LINK_LOCAL[family]])) {
+    via = candidate;
+    if (isFree(candidate)) break;
+  }
   return via && { via, hardware, chosen: true };
 }
 
@@ -147,17 +150,18 @@ function isLinkLocal({ family, bytes }: Address): boolean {
 }
 
 /**
- * Addresses of a subnet in an order that the name alone decides, so that all routers begin with the same one. Neither the
- * first nor the last address of the subnet, nor the one of all routers there (RFC 4291 §2.6.1).
+ * Addresses of subnets in an order that the name alone decides, so that all routers begin with the same one. Neither the
+ * first nor the last address of a subnet, nor the one of all routers there (RFC 4291 §2.6.1).
  */
-function candidates(name: string, { address, length }: Prefix): Address[] {
-  const bits = Math.min(address.bytes.length * 8 - length, 32);
-  const hosts = 2 ** bits - 2;
-  return Array.from({ length: Math.min(CANDIDATES, hosts) }, (_, turn) => {
-    const host = 1 + ((seedOfName(name) + turn) % hosts);
+function* candidates(name: string, subnets: readonly Prefix[]): Generator<Address> {
+  for (const { address, length } of subnets) {
     const end = address.bytes.length;
-    return addressFromBytes(
-      address.bytes.map((byte, index) => (index < end - 4 ? byte : byte | ((host >>> (8 * (end - 1 - index))) & 0xff))),
-    );
-  });
+    const hosts = 2 ** Math.min(end * 8 - length, 32) - 2;
+    for (let turn = 0; turn < Math.min(CANDIDATES, hosts); turn++) {
+      const host = 1 + ((seedOfName(name) + turn) % hosts);
+      yield addressFromBytes(
+        address.bytes.map((byte, index) => byte | (index < end - 4 ? 0 : (host >>> (8 * (end - 1 - index))) & 0xff)),
+      );
+    }
+  }
 }

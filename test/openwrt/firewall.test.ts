@@ -84,6 +84,24 @@ test('every protocol: no ports', () => {
   ]);
 });
 
+test('what goes to all servers is forwarded by the stack, so that the firewall lets it in', () => {
+  for (const dispatch of ['broadcast', 'multicast']) {
+    const options = `option dispatch '${dispatch}'\noption port '80'`;
+    const rules = [
+      { ...ACCEPT, src: 'lan', dest: 'wan', src_ip: ghost, proto: ['tcp'], src_port: ['80'] },
+      { ...ACCEPT, src: 'lan', dest: 'wan', src_ip: ghost, proto: ['icmp'] },
+      { ...ACCEPT, src: 'wan', dest: 'lan', dest_ip: ghost, proto: ['tcp'], dest_port: ['80'] },
+      { ...ACCEPT, src: 'wan', dest: 'lan', dest_ip: ghost, proto: ['icmp'] },
+      unmasqueraded,
+      slowPath,
+    ];
+    assert.equal(rulesFor(service(options)), rules);
+    // Whoever has no zone for the servers gets no rule to a zone, and needs one all the same.
+    const elsewhere = rulesFor(service(`${options}\noption device 'eth9'`));
+    assert.equal(elsewhere[0], { ...rules[2], dest: '*' });
+  }
+});
+
 test('a zone is found by interface, by the device of one, and by a device of its own, and named once', () => {
   const places = (options: string) =>
     rulesFor(service(options)).flatMap(({ src, dest, src_ip }) =>

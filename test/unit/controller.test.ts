@@ -478,4 +478,37 @@ test('orders about servers that a new configuration has not are forgotten', asyn
   assert.equal(statesOf(controller), { s1: 'up', s2: 'up', s3: 'up' });
 });
 
+/** A service whose packets go to all servers. */
+const flooded = (count: number): string =>
+  web(count).replace("list port '80'", "list port '80'\n\toption dispatch 'broadcast'");
+
+test('an address is chosen that nobody has: others are asked before anything is made', async () => {
+  const { router, controller } = scene();
+  router.others = new Set(['br-lan 192.168.1.240', 'br-lan 192.168.1.241']);
+  assert.ok(await controller.configure(flooded(2), 'oneip'));
+  const told = router.calls.filter((call) => call !== 'observe');
+  assert.equal(told, [
+    ...['contest br-lan 192.168.1.240', 'contest br-lan 192.168.1.241', 'contest br-lan 192.168.1.242'],
+    ...['establish', 'load', 'prune'],
+  ]);
+  const via = controller.deployment?.services[0]?.ghosts[0]?.flood?.via.text;
+  assert.is(via, '192.168.1.242');
+});
+
+test('where all servers get everything no change has to be digested here', async () => {
+  const { router, controller } = scene();
+  await controller.configure(flooded(3), 'oneip');
+  const before = router.loads.length;
+  await controller.order((orders) =>
+    orderState(orders, { service: 'web', server: 's2', state: 'drain', since: 0, reason: 'ordered' }),
+  );
+  assert.is(controller.fleet.get('web')?.transition, undefined);
+  assert.is(router.loads.length, before, 'the ruleset knows nothing of who has which slots');
+  const slots = controller.fleet.get('web')?.tables[4];
+  assert.ok(slots && slots.length === 256 && !slots.includes(1));
+  await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
+  assert.ok(controller.fleet.get('web')?.tables[4]?.includes(1));
+  assert.is(controller.nextTurn(), Infinity);
+});
+
 test.run();

@@ -133,4 +133,56 @@ test('without servers, devices or services nothing is left of it', () => {
   assert.not(clientless.sysctls.some(({ key }) => key.includes('/wan/')));
 });
 
+test('to all servers: a route by a second ghost address, whose neighbour entry nobody changes', () => {
+  const made = commands(
+    deployment([
+      web(['198.51.100.1', '2001:db8:100::1'], { dispatch: 'broadcast', ghost2: [address('192.168.1.250')] }),
+    ]),
+  );
+  const seconds = made.filter((line) => /table main|permanent/.test(line));
+  assert.equal(seconds, [
+    'ip neigh add 192.168.1.250 lladdr ff:ff:ff:ff:ff:ff dev br-lan nud permanent',
+    'ip -6 neigh add fd00:1::fd9:bc92 lladdr 33:33:00:00:00:01 dev br-lan nud permanent',
+    'ip route add 198.51.100.1/32 via 192.168.1.250 dev br-lan onlink table main',
+    'ip -6 route add 2001:db8:100::1/128 via fd00:1::fd9:bc92 dev br-lan onlink table main',
+  ]);
+  // The watchdog asks each server by itself all the same.
+  assert.ok(made.includes('ip route add default via 192.168.1.12 dev br-lan onlink table 28418'));
+  assert.ok(made.includes('ip rule add pref 900 fwmark 0x6f690002 lookup 28418'));
+});
+
+test('a ghost of services of both kinds leads to all servers, whichever comes first', () => {
+  const flooded = web(['198.51.100.1'], { dispatch: 'multicast', ghost2: [address('192.168.1.250')] });
+  const routed = web(['198.51.100.1'], { name: 'ssh', ports: [{ first: 22, last: 22 }] });
+  for (const services of [
+    [flooded, routed],
+    [routed, flooded],
+  ]) {
+    const routes = wantedNetwork(deployment(services)).routes.filter(({ table }) => table === 254);
+    assert.equal(
+      routes.map(({ via }) => via?.text),
+      ['192.168.1.250'],
+    );
+  }
+});
+
+test('another MAC address, or another use, takes the place of a neighbour entry that is there', () => {
+  const entry = { family: 4, address: address('192.168.1.250'), device: { name: 'br-lan', ifindex: 3 } } as const;
+  const states = [
+    { ...entry, kind: 'managed' },
+    { ...entry, kind: 'permanent', hardware: 'ff:ff:ff:ff:ff:ff' },
+    { ...entry, kind: 'permanent', hardware: '01:00:5e:7f:00:01' },
+  ] as const;
+  for (const before of states) {
+    for (const after of states) {
+      const changes = diffNetworkState(
+        { ...EMPTY_NETWORK, neighbours: [before] },
+        { ...EMPTY_NETWORK, neighbours: [after] },
+      );
+      const expected = before === after ? [] : [{ kind: 'neighbour', action: 'add', entry: after }];
+      assert.equal(changes, expected);
+    }
+  }
+});
+
 test.run();
