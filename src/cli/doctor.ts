@@ -1,23 +1,30 @@
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
-import { type Diagnosis, type Finding, isFaulty, sortFindings } from '../doctor/finding.ts';
+import { type Diagnosis, type Finding, isFaulty } from '../doctor/finding.ts';
+import { examineRouter } from '../doctor/router.ts';
 import { examineServer } from '../doctor/server.ts';
 import { type Membership, serverHere, serverNamed } from '../doctor/whoami.ts';
+import { pause } from '../host/clock.ts';
 import { runCommand } from '../host/command.ts';
 import { print } from '../host/console.ts';
 import { readText } from '../host/files.ts';
 import { NETLINK_ROUTE, NetlinkChannel } from '../host/netlink-channel.ts';
+import { observeRouter } from '../host/observe/router.ts';
 import { observeServer, readOwnAddresses } from '../host/observe/server.ts';
 import { readLinks } from '../host/rtnetlink.ts';
 import { terminalState } from '../host/terminal.ts';
 import { optionValue } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
-import { complain, DONE, FAILED, withDaemon, WRONG_USAGE } from './ask.ts';
+import type { DaemonStatus } from '../service/control.ts';
+import { askStatus, complain, DONE, FAILED, withDaemon, WRONG_USAGE } from './ask.ts';
 import { type Repair, examinationJson, formatExamination } from './doctor-text.ts';
 import { coloured, plain } from './style.ts';
 
 /** Rounds of mending: what one mend brings to light is mended by the next. */
 const ROUNDS = 3;
+
+/** Milliseconds that the daemon has to say how it is. */
+const DAEMON_PATIENCE = 3000;
 
 /** `oneip doctor [--name NAME] [--fix]`: on a server or on the router, whichever this machine is. */
 export async function runDoctor(invocation: Invocation): Promise<number> {
@@ -38,7 +45,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
         : serverNamed(configuration.model, name);
     if (name !== undefined && !membership) return complain(`${file} has no server '${name}'`, WRONG_USAGE);
     const subject = membership ? `server '${membership.server.name}'` : 'router';
-    const look = () => diagnose(invocation, channel, configuration, membership);
+    const look = () => diagnose(invocation, channel, text, configuration, membership);
 
     let diagnosis = await look();
     const repairs: Repair[] = [];
@@ -60,15 +67,31 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
 async function diagnose(
   invocation: Invocation,
   channel: NetlinkChannel,
-  { model, problems }: Configuration,
+  text: string,
+  configuration: Configuration,
   membership: Membership | undefined,
 ): Promise<Diagnosis> {
-  void invocation;
-  if (!membership) return { findings: [], unknown: [] };
-  const seen = await observeServer(channel, membership);
-  const { findings, unknown } = examineServer(membership, seen, model.globals.tableBase);
-  void problems;
-  return { findings: sortFindings(findings), unknown };
+  if (membership) {
+    const seen = await observeServer(channel, membership);
+    return examineServer(membership, seen, configuration.model.globals.tableBase, configuration.problems);
+  }
+  const places = { state: optionValue(invocation, 'state'), ubus: optionValue(invocation, 'ubus') };
+  return examineRouter(await observeRouter(channel, text, configuration, places, await statusOf(invocation)));
+}
+
+/** What the daemon says of itself, where it can be asked. One that stands still is not waited for. */
+async function statusOf(invocation: Invocation): Promise<DaemonStatus | undefined> {
+  let status: DaemonStatus | undefined;
+  const asked = withDaemon(
+    invocation,
+    async (daemon) => {
+      status = await askStatus(daemon);
+      return DONE;
+    },
+    () => FAILED,
+  );
+  await Promise.race([asked, pause(DAEMON_PATIENCE)]);
+  return status;
 }
 
 /** Gives the commands that are safe, but none for a second time. */

@@ -1,3 +1,6 @@
+import type { Problem } from '../config/problem.ts';
+import { formatProblem } from '../config/report.ts';
+
 /** Something about a set-up that keeps direct return from working, or may. */
 export interface Finding {
   /** What kind of mistake it is, for scripts: `ghost-missing`, `arp-ignore`, … */
@@ -37,6 +40,21 @@ export function sortFindings(findings: readonly Finding[]): Finding[] {
   const sorted = [...findings].sort((a, b) => rank[a.severity] - rank[b.severity]);
   const said = new Set<string>();
   return sorted.filter(({ id, what }) => !said.has(`${id} ${what}`) && said.add(`${id} ${what}`));
+}
+
+/** What is wrong in a configuration. */
+export function configurationFinding(problem: Problem): Finding {
+  const { severity } = problem;
+  return {
+    id: 'configuration',
+    severity,
+    what: formatProblem(problem),
+    why:
+      severity === 'error'
+        ? 'The daemon refuses it.'
+        : 'The service may lack something, or have something that nobody meant.',
+    advice: "'oneip check' tells it again, as soon as the file or the router is another.",
+  };
 }
 
 /** True where the exit status has to say that something is wrong. */

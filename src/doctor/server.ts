@@ -1,7 +1,16 @@
 import { type Server, type Service, serverAddress } from '../config/model.ts';
+import type { Problem } from '../config/problem.ts';
 import { type Address, type Family, maskAddress, prefixHolds } from '../net/address.ts';
 import { type Drop, type Packet, describeDrop, Firewall, passCommand } from './firewall.ts';
-import { type Diagnosis, type Finding, mendBy, mendByHand, sortFindings, sysctlCommand } from './finding.ts';
+import {
+  type Diagnosis,
+  type Finding,
+  configurationFinding,
+  mendBy,
+  mendByHand,
+  sortFindings,
+  sysctlCommand,
+} from './finding.ts';
 import { type OwnAddress, type Place, type ServerObservation, placeKey, placesOf } from './observation.ts';
 import type { Membership } from './whoami.ts';
 
@@ -11,13 +20,20 @@ const CLOCK_TOLERANCE = 5000;
 const SILENT_KINDS = ['dummy'];
 
 /** What keeps a server from answering for its ghosts, or makes it answer where it must not. Pure. */
-export function examineServer({ server, services }: Membership, seen: ServerObservation, tableBase: number): Diagnosis {
+export function examineServer(
+  { server, services }: Membership,
+  seen: ServerObservation,
+  tableBase: number,
+  problems: readonly Problem[] = [],
+): Diagnosis {
   const examiner = new ServerExaminer(server, seen, tableBase);
   const ghosts = new Map(services.flatMap((service) => service.ghosts.map((ghost) => [ghost.text, ghost] as const)));
   for (const ghost of ghosts.values()) examiner.examineGhost(ghost);
   for (const service of services) for (const ghost of service.ghosts) examiner.examineService(service, ghost);
   examiner.examineRouter();
-  return { findings: sortFindings(examiner.findings), unknown: [...examiner.unknown] };
+  // Warnings are about what the router has to do with it.
+  const errors = problems.filter(({ severity }) => severity === 'error').map(configurationFinding);
+  return { findings: sortFindings([...errors, ...examiner.findings]), unknown: [...examiner.unknown] };
 }
 
 class ServerExaminer {

@@ -156,8 +156,8 @@ tests.after(async () => {
 
 tests('a server that is well has nothing, and is known by its address', async ({ lab, file }) => {
   for (const { name, namespace } of lab.servers) {
-    const { status, text } = await examine(namespace, ['--config', file]);
-    assert.is(text, `server '${name}': nothing is wrong\n`);
+    const { status, stdout } = await namespace.attempt([...examine.program, '--config', file]);
+    assert.is(stdout, `server '${name}': nothing is wrong\n`);
     assert.is(status, 0);
   }
 });

@@ -16,13 +16,11 @@ interface Reply {
   readonly findings: readonly { readonly id: string; readonly command?: string; readonly on?: string }[];
 }
 
-/** Runs the doctor in a namespace, once for people and once for scripts. */
+/** Runs the doctor in a namespace. */
 export async function examine(namespace: Namespace, argv: readonly string[]): Promise<Examined> {
-  const told = await namespace.attempt([...examine.program, '--json', ...argv]);
-  assert.is(told.stderr, '');
-  const { findings } = JSON.parse(told.stdout) as Reply;
-  const { status, stdout: text } = await namespace.attempt([...examine.program, ...argv]);
-  assert.is(status, told.status);
+  const { status, stdout: text, stderr } = await namespace.attempt([...examine.program, '--json', ...argv]);
+  assert.is(stderr, '');
+  const { findings } = JSON.parse(text) as Reply;
   return {
     status,
     text,
@@ -39,8 +37,11 @@ export interface Fault<Machine> {
   readonly plant: (machine: Machine) => Promise<void>;
   /** Kinds of what the doctor says of it, sorted. */
   readonly finds: readonly string[];
-  /** `fix`, the default: it mends them by itself; `commands`: only the commands that it prints do, given as they are. */
-  readonly mend?: 'fix' | 'commands';
+  /**
+   * `fix`, the default: it mends them by itself; `commands`: only the commands that it prints do, given as they are; or what
+   * is to be done elsewhere, given the first command.
+   */
+  readonly mend?: 'fix' | 'commands' | ((machine: Machine, command: string) => Promise<void>);
   /** What goes back besides: what was mended another way than it was broken. */
   readonly restore?: (machine: Machine) => Promise<void>;
 }
@@ -59,7 +60,8 @@ export async function planted<Machine>(
   const before = await examine(namespace, all);
   assert.equal(before.ids, finds, before.text);
   assert.is(before.status, 1);
-  if (mend === 'commands') {
+  if (typeof mend === 'function') await mend(machine, before.commands[0] ?? '');
+  else if (mend === 'commands') {
     const { status } = await namespace.attempt([...examine.program, ...all, '--fix']);
     assert.is(status, 1, 'it does not dare to');
     for (const command of before.commands) await namespace.run(['sh', '-ec', command]);
