@@ -53,6 +53,7 @@ class EnvironmentChecker {
   check(service: Service): void {
     const section = sectionLabel({ type: 'service', name: service.name });
     for (const ghost of service.ghosts) this.#checkGhost(service, section, ghost);
+    for (const second of service.ghost2) this.#checkSecondGhost(service, section, second);
     for (const source of service.sources) this.#checkDevice(section, 'source', source);
     const link = this.#checkDevice(section, 'device', service.device);
     if (!link) return;
@@ -159,6 +160,17 @@ class EnvironmentChecker {
       place,
       `'${link.name}' listens to who joins groups (multicast snooping), and ${grouped} in none that it knows: once there is a querier, servers get nothing`,
       "snooping off (option igmp_snooping '0'), or the servers' ports as multicast routers (bridge link set dev PORT mcast_router 2)",
+    );
+  }
+
+  #checkSecondGhost(service: Service, section: string, second: Address): void {
+    const reserved = this.#ownAddress(second) ? "this router's own address" : this.#whyReserved(second);
+    if (reserved === undefined) return;
+    this.#refused.add(service.name);
+    this.#findings.error(
+      this.#positions.place(section, 'ghost2', second.text),
+      `'${second.text}' is ${reserved}`,
+      "a free address of the servers' subnet, or none for one that is chosen",
     );
   }
 

@@ -48,6 +48,22 @@ test('links and addresses as `ip` shows them', async () => {
   await shell('ip link del br-lan; ip link del tun0');
 });
 
+test('bridges that listen to who joins groups, and ports that get all of them', async () => {
+  await addHost('v0');
+  await shell('ip link add br0 type bridge mcast_snooping 1; ip link set v0 master br0');
+  const channel = opened(new NetlinkChannel(NETLINK_ROUTE));
+  const look = () => {
+    const { links } = readEnvironment(channel);
+    return [links.get('br0')?.snooping, links.get('v0')?.multicastRouter];
+  };
+  assert.equal(look(), [true, undefined]);
+  await shell('bridge link set dev v0 mcast_router 2');
+  assert.equal(look(), [true, true]);
+  await shell('ip link set br0 type bridge mcast_snooping 0; bridge link set dev v0 mcast_router 0');
+  assert.equal(look(), [undefined, undefined]);
+  await shell('ip link del br0');
+});
+
 test('a dump of thousands of objects is whole, and of one table where asked', async () => {
   const lines = Array.from({ length: 5000 }, (_, n) => `route add 10.${n >> 8}.${n & 255}.0/24 dev lo table 77`);
   await runOnLines(['ip', '-batch'], lines);

@@ -264,4 +264,45 @@ test('a neighbour that the kernel has learned is given back as it was', async ()
   heir.close();
 });
 
+test('a neighbour entry that is fixed: made, moved to another MAC address, given to a host, taken away', async () => {
+  const [managed] = wanted().neighbours;
+  assert.ok(managed);
+  for (const [family, text] of [
+    [4, '10.9.0.250'],
+    [6, 'fd09::250'],
+  ] as const) {
+    const fixed = (hardware: string): NetworkState => {
+      const entry = { family, address: addressOf(text), device: managed.device, kind: 'permanent', hardware } as const;
+      return { ...EMPTY_NETWORK, neighbours: [entry] };
+    };
+    const show = () => shell(`ip -d neigh show ${text}`);
+    const network = open();
+    const [first, second] = [fixed('33:33:00:00:00:01'), fixed('01:00:5e:7f:00:01')];
+    assert.equal(network.establish(first).failures, []);
+    assert.match(await show(), / lladdr 33:33:00:00:00:01 PERMANENT proto 111/);
+    assert.equal(network.plan(first), []);
+    assert.is(network.establish(second).done.length, 1);
+    assert.equal(network.prune(second).done, []);
+    assert.match(await show(), / lladdr 01:00:5e:7f:00:01 PERMANENT proto 111/);
+    // What somebody else makes of it is put right, and what he has made himself is his.
+    await shell(`ip neigh replace ${text} lladdr 02:00:00:00:00:99 dev v0.2 nud permanent`);
+    assert.is(network.establish(first).done.length, 1);
+    assert.match(await show(), / lladdr 33:33:00:00:00:01 /);
+    const host = { ...EMPTY_NETWORK, neighbours: [{ ...managed, family, address: addressOf(text) }] };
+    assert.is(network.establish(host).done.length, 1);
+    assert.equal(network.prune(host).done, []);
+    assert.match(await show(), / managed extern_learn /);
+    assert.not.match(await show(), /PERMANENT/);
+    network.establish(first);
+    network.restore();
+    assert.is(await show(), '');
+    await shell(`ip neigh add ${text} lladdr 33:33:00:00:00:01 dev v0.2 nud permanent`);
+    assert.equal(network.plan(first), []);
+    network.restore();
+    assert.match(await show(), / lladdr 33:33:00:00:00:01 PERMANENT/);
+    await shell(`ip neigh del ${text} dev v0.2`);
+    network.close();
+  }
+});
+
 test.run();

@@ -35,7 +35,9 @@ function link(name: string, ifindex: number, more: Partial<LinkState> = {}): Lin
 }
 
 /** A home router: PPPoE on eth0, a bridge with one port. */
-function router(more: { links?: LinkState[]; addresses?: string[]; listeners?: Listener[] } = {}): Environment {
+function router(
+  more: { links?: LinkState[]; addresses?: string[]; listeners?: Listener[]; wireless?: string[] } = {},
+): Environment {
   const ppp = { name: 'pppoe-wan', ifindex: 4, mtu: 1492, up: true };
   const links = [link('eth0', 1), link('br-lan', 2, { kind: 'bridge' }), link('lan1', 3, { masterIndex: 2 }), ppp];
   const addresses = [
@@ -55,8 +57,13 @@ function router(more: { links?: LinkState[]; addresses?: string[]; listeners?: L
       ['guest', 'br-guest'],
     ]),
     listeners: more.listeners ?? [],
+    wireless: new Set(more.wireless),
   };
 }
+
+const snooping = link('br-lan', 2, { kind: 'bridge', snooping: true });
+const snoopingWarning = (which: string): string =>
+  `oneip:1: warning: service 'web': option 'device': 'br-lan' listens to who joins groups (multicast snooping), and ${which} in none that it knows: once there is a querier, servers get nothing; accepted: snooping off (option igmp_snooping '0'), or the servers' ports as multicast routers (bridge link set dev PORT mcast_router 2)`;
 
 interface Case {
   readonly title: string;
@@ -72,6 +79,91 @@ const any = (protocol: 'tcp' | 'udp', port: number): Listener => ({ protocol, ad
 
 const cases: readonly Case[] = [
   { title: 'nothing to say', problems: [] },
+  {
+    title: 'frames to all on a bridge of cables',
+    service: "list ghost '192.0.2.1'; option dispatch 'broadcast'",
+    environment: router({ links: [snooping], wireless: ['phy0-ap0'] }),
+    problems: [],
+  },
+  {
+    title: 'frames to all on a bridge with a port that is Wi-Fi',
+    service: "list ghost '192.0.2.1'; option dispatch 'broadcast'",
+    environment: router({ links: [link('phy0-ap0', 9, { masterIndex: 2 })], wireless: ['phy0-ap0'] }),
+    problems: [
+      "oneip:1: error: service 'web': option 'device': 'phy0-ap0', a port of 'br-lan', is Wi-Fi, which sends frames to all at its lowest rate, and never again where they are lost; accepted: dispatch 'route', or a device of its own for the servers",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'frames to one on such a bridge',
+    environment: router({ links: [link('phy0-ap0', 9, { masterIndex: 2 })], wireless: ['phy0-ap0'] }),
+    problems: [],
+  },
+  {
+    title: 'frames to all on Wi-Fi itself',
+    service: "list ghost '192.0.2.1'; option dispatch 'multicast'",
+    environment: router({ wireless: ['br-lan'] }),
+    problems: [
+      "oneip:1: error: service 'web': option 'device': 'br-lan' is Wi-Fi, which sends frames to all at its lowest rate, and never again where they are lost; accepted: dispatch 'route', or a device of its own for the servers",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'frames to all where there are no frames',
+    service: "list ghost '192.0.2.1'; option dispatch 'broadcast'; option device 'tun0'",
+    server: "option address '10.8.0.2'",
+    environment: router({
+      links: [{ name: 'tun0', ifindex: 9, mtu: 1500, up: true }],
+      addresses: ['tun0 10.8.0.1/24'],
+    }),
+    problems: [
+      "oneip:2: error: service 'web': option 'device': 'tun0' has no Ethernet addresses, so that no frame on it goes to all servers; accepted: dispatch 'route'",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: "the router's own address, from which nothing goes to all servers",
+    service: "list ghost '203.0.113.7'; option port '80'; option dispatch 'broadcast'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost': '203.0.113.7' is this router's own address, from which nothing is sent on to servers with dispatch 'broadcast'; accepted: dispatch 'route', or another ghost address",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'second ghost addresses that are something else here',
+    service: "list ghost '192.0.2.1'; option dispatch 'broadcast'; option ghost2 '192.168.1.255'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost2': '192.168.1.255' is the broadcast address of 192.168.1.0/24 on 'br-lan'; accepted: a free address of the servers' subnet, or none for one that is chosen",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: "the router's own address as second ghost address",
+    service: "list ghost '192.0.2.1'; option dispatch 'broadcast'; option ghost2 '192.168.1.1'",
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost2': '192.168.1.1' is this router's own address; accepted: a free address of the servers' subnet, or none for one that is chosen",
+    ],
+    refused: ['web'],
+  },
+  {
+    title: 'a group on a bridge that prunes groups',
+    service: "list ghost '192.0.2.1'; option dispatch 'multicast'",
+    environment: router({ links: [snooping] }),
+    problems: [snoopingWarning('its packets are')],
+  },
+  {
+    title: 'IPv6 to all on a bridge that prunes groups',
+    service: "list ghost '2001:db8::1'; option dispatch 'broadcast'",
+    server: "option address6 '2001:db8:1::11'",
+    environment: router({ links: [snooping] }),
+    problems: [snoopingWarning('its IPv6 packets are')],
+  },
+  {
+    title: 'a group on such a bridge whose ports for servers have been set',
+    service: "list ghost '192.0.2.1'; option dispatch 'multicast'",
+    environment: router({ links: [snooping, link('lan2', 9, { masterIndex: 2, multicastRouter: true })] }),
+    problems: [],
+  },
   {
     title: 'a logical interface for the servers',
     service: "list ghost '192.0.2.1'; option device 'lan'",
