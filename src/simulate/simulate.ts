@@ -1,6 +1,7 @@
 import { clientKey, slotOf } from '../allocation/client-key.ts';
 import type { ClientPacket } from '../allocation/client-key.ts';
 import { jhash } from '../allocation/jhash.ts';
+import { isFlooded } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import { formatPrefix, parseAddress, prefixHolds } from '../net/address.ts';
@@ -69,6 +70,7 @@ export function simulate(service: Service, tables: SlotTables, client: Client, o
     server === undefined
       ? `slot ${slot} belongs to nobody: no server has a share`
       : `slot ${slot} belongs to ${server}`,
+    ...(isFlooded(service) ? [`all servers get it, by ${service.dispatch}, and it is they who keep it or drop it`] : []),
   ];
   return { service: name, slots, slot, hash, why, ...(server === undefined ? {} : { server }) };
 }

@@ -291,6 +291,8 @@ const texts = [
   ],
   ...[
     'route',
+    'broadcast',
+    'multicast',
     'ping',
     'arp',
     'http',

@@ -66,4 +66,15 @@ test('a client that is not served is told why', () => {
   assert.match(simulate(service(2), empty, client('203.0.113.9'), options).why.join('; '), /belongs to nobody/);
 });
 
+test('where all servers get everything, the answer names the one that keeps it', () => {
+  for (const dispatch of ['broadcast', 'multicast'] as const) {
+    const [one, other] = ['route' as const, dispatch].map((way) =>
+      simulate(service(3, { dispatch: way }), dealt(3), client('203.0.113.7'), options),
+    );
+    assert.is(other?.server, one?.server);
+    const last = `all servers get it, by ${dispatch}, and it is they who keep it or drop it`;
+    assert.equal(other?.why, [...(one?.why ?? []), last]);
+  }
+});
+
 test.run();

@@ -235,7 +235,10 @@ return view.extend({
 			{ default: '4096', choices: [ '256', '512', '1024', '2048', '4096' ] });
 		this.add(section, 'advanced', Text, 'seed', _('Seed of the hash'), _('None: made of the name, so that all routers agree.'),
 			{ check: values.integer(0, 4294967295) });
-		this.add(section, 'advanced', Choice, 'dispatch', _('Way to the servers'), null, { default: 'route', choices: [ [ 'route', _('unmodified, by the server\'s own address') ] ] });
+		this.add(section, 'advanced', Choice, 'dispatch', _('Way to the servers'), _('Servers that get everything need the filter for it.'),
+			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ] ] });
+		this.add(section, 'advanced', form.DynamicList, 'ghost2', _('Second ghost addresses'), _('To which the router sends what is for all servers, one a family. None: chosen.'),
+			{ check: values.address, depends: [ { dispatch: 'broadcast' }, { dispatch: 'multicast' } ] });
 	},
 
 	addServers(map) {
