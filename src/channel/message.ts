@@ -1,0 +1,281 @@
+import type { Family } from '../net/address.ts';
+import { Reader, Writer } from './bytes.ts';
+import { packNumbers, packedLength, unpackNumbers } from './slot-numbers.ts';
+
+// A message of the channel is one UDP datagram, numbers in network byte order:
+//
+//   'o' 'i', format (1), kind, length of all of it (2 bytes), life of the sender (8), its sequence number (8), content, tag (16)
+//
+// A sender's life is a random number that it takes at its start: an epoch where it is the router's, a session where it is a
+// server's. Sequence numbers count the messages of a life, from 1. The tag is made and checked by `seal.ts`.
+
+/** Bytes at the end of a message that show who has made it. */
+export const TAG_LENGTH = 16;
+/** Longest message; a table of 4096 slots and 256 servers with long names is shorter. */
+export const LONGEST_MESSAGE = 48 * 1024;
+
+const FORMAT = 1;
+const KINDS = { beat: 1, table: 2, report: 3 } as const;
+const HEADER_LENGTH = 22;
+
+const MOST_ENTRIES = 4096;
+const MOST_SLOTS = 4096;
+/** Of the messages of routers that a report proves to have been heard. */
+export const MOST_PROOFS = 4;
+
+/** Entry of a slot that nobody has. */
+export const NOBODY = 0xffff;
+
+/** Which table is meant: a service has one for each family of its ghosts. */
+export interface TableName {
+  readonly service: string;
+  readonly family: Family;
+}
+
+/** What every message begins with. */
+interface Envelope {
+  /** Random, not 0. */
+  readonly life: bigint;
+  readonly sequence: number;
+}
+
+/** A message of a server that the router has heard last. */
+export interface HeardServer {
+  readonly server: string;
+  readonly session: bigint;
+  readonly sequence: number;
+}
+
+/** By the router, at regular times and on changes: what is in force, and whom it hears. */
+export interface Beat extends Envelope {
+  readonly kind: 'beat';
+  /** All tables; a version of 0: none has been announced yet, and servers keep the one that they have. */
+  readonly tables: readonly (TableName & { readonly version: number })[];
+  readonly heard: readonly HeardServer[];
+}
+
+/** By the router: who has which slot. */
+export interface Table extends Envelope, TableName {
+  readonly kind: 'table';
+  /** Grows with every change of this table within an epoch, from 1. */
+  readonly version: number;
+  readonly members: readonly string[];
+  /** For each slot the index of its owner in `members`, or `NOBODY`. */
+  readonly owners: Uint16Array;
+}
+
+/** How a server's own service is, by its own judgement. */
+export interface ServiceHealth {
+  readonly service: string;
+  readonly well: boolean;
+  /** A few words. */
+  readonly reason: string;
+}
+
+export interface ServerLoad {
+  /** Connections of this server. */
+  readonly connections: number;
+  /** Share of the processors' time that is used, 0–1. */
+  readonly cpu: number;
+  /** Number that a script of the operator's has told. */
+  readonly script?: number;
+}
+
+/** A table as a server holds it. */
+export interface HeldTable extends TableName {
+  /** Of the epoch that the server has taken; 0: none of it. */
+  readonly version: number;
+  /** With version 0, where the server holds slots all the same: for each slot 1 where it is one of its own. */
+  readonly held?: Uint16Array;
+}
+
+/** By a server: what it holds, and how it is. */
+export interface Report extends Envelope {
+  readonly kind: 'report';
+  readonly server: string;
+  /** Last messages of routers that it has heard, of each epoch one, at most `MOST_PROOFS`. */
+  readonly heard: readonly Envelope[];
+  /** Epoch that its versions are of; 0: none. */
+  readonly epoch: bigint;
+  readonly tables: readonly HeldTable[];
+  readonly health: readonly ServiceHealth[];
+  readonly load?: ServerLoad;
+}
+
+export type Message = Beat | Table | Report;
+
+/** The message without its tag. */
+export function encodeMessage(message: Message): Uint8Array {
+  const writer = new Writer();
+  writer.u8(0x6f).u8(0x69).u8(FORMAT).u8(KINDS[message.kind]).u16(0).u64(message.life).count(message.sequence);
+  if (message.kind === 'beat') writeBeat(writer, message);
+  else if (message.kind === 'table') writeTable(writer, message);
+  else writeReport(writer, message);
+  const bytes = writer.finish();
+  const length = bytes.length + TAG_LENGTH;
+  if (length > LONGEST_MESSAGE) throw new RangeError(`a message of ${length} bytes is too long`);
+  new DataView(bytes.buffer).setUint16(4, length);
+  return bytes;
+}
+
+/**
+ * What the beginning of a datagram tells, before anybody believes it: its kind; or why it cannot be a message: it is not as
+ * long as it says, or is none of this format.
+ */
+export function peek(datagram: Uint8Array): Message['kind'] | 'truncated' | 'unknown' {
+  if (datagram.length < HEADER_LENGTH + TAG_LENGTH || datagram.length > LONGEST_MESSAGE) return 'truncated';
+  const [o, i, format, kind, high = 0, low = 0] = datagram;
+  if (o !== 0x6f || i !== 0x69 || format !== FORMAT) return 'unknown';
+  if (((high << 8) | low) !== datagram.length) return 'truncated';
+  if (kind === KINDS.beat) return 'beat';
+  if (kind === KINDS.table) return 'table';
+  return kind === KINDS.report ? 'report' : 'unknown';
+}
+
+/** The message in a datagram of which `peek` knows the kind; `undefined` where its content cannot be. */
+export function decodeMessage(datagram: Uint8Array, kind: Message['kind']): Message | undefined {
+  const reader = new Reader(datagram.subarray(6, datagram.length - TAG_LENGTH));
+  try {
+    const envelope = readEnvelope(reader);
+    const message =
+      kind === 'beat'
+        ? readBeat(reader, envelope)
+        : kind === 'table'
+          ? readTable(reader, envelope)
+          : readReport(reader, envelope);
+    reader.end();
+    return message;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function writeBeat(writer: Writer, { tables, heard }: Beat): void {
+  writer.u16(tables.length);
+  for (const table of tables) writeTableName(writer, table).count(table.version);
+  writer.u16(heard.length);
+  for (const { server, session, sequence } of heard) writer.text(server).u64(session).count(sequence);
+}
+
+function readBeat(reader: Reader, envelope: Envelope): Beat {
+  return {
+    kind: 'beat',
+    ...envelope,
+    tables: readList(reader, () => ({ ...readTableName(reader), version: reader.count() })),
+    heard: readList(reader, () => ({ server: reader.text(), session: reader.u64(), sequence: reader.count() })),
+  };
+}
+
+function writeTable(writer: Writer, table: Table): void {
+  const { version, members, owners } = table;
+  writeTableName(writer, table).count(version).u16(members.length);
+  for (const name of members) writer.text(name);
+  const numbers = owners.map((owner) => (owner === NOBODY ? members.length : owner));
+  writer.u16(owners.length).bytes(packNumbers(numbers, members.length + 1));
+}
+
+function readTable(reader: Reader, envelope: Envelope): Table {
+  const name = readTableName(reader);
+  const version = reader.count();
+  if (version === 0) throw new RangeError('no version');
+  const members = readList(reader, () => reader.text());
+  const slots = readSlotCount(reader);
+  const values = members.length + 1;
+  const numbers = unpackNumbers(reader.bytes(packedLength(slots, values)), slots, values);
+  const owners = numbers.map((number) => (number === members.length ? NOBODY : number));
+  return { kind: 'table', ...envelope, ...name, version, members, owners };
+}
+
+function writeReport(writer: Writer, { server, heard, epoch, tables, health, load }: Report): void {
+  writer.text(server).u16(heard.length);
+  for (const { life, sequence } of heard) writer.u64(life).count(sequence);
+  writer.u64(epoch).u16(tables.length);
+  for (const table of tables) {
+    const { version, held } = table;
+    writeTableName(writer, table)
+      .count(version)
+      .u16(held?.length ?? 0);
+    if (held) writer.bytes(packNumbers(held, 2));
+  }
+  writer.u16(health.length);
+  for (const { service, well, reason } of health)
+    writer
+      .text(service)
+      .u8(well ? 1 : 0)
+      .text(reason);
+  writer.u8(load ? (load.script === undefined ? 1 : 2) : 0);
+  if (!load) return;
+  writer.u32(Math.min(Math.max(Math.round(load.connections), 0), 2 ** 32 - 1)).f64(load.cpu);
+  if (load.script !== undefined) writer.f64(load.script);
+}
+
+function readReport(reader: Reader, envelope: Envelope): Report {
+  const server = reader.text();
+  const heard = readList(reader, () => readEnvelope(reader), MOST_PROOFS);
+  const epoch = reader.u64();
+  const tables = readList(reader, (): HeldTable => {
+    const name = readTableName(reader);
+    const version = reader.count();
+    const slots = reader.u16();
+    if (slots > MOST_SLOTS) throw new RangeError('too many slots');
+    if (slots === 0) return { ...name, version };
+    return { ...name, version, held: unpackNumbers(reader.bytes(packedLength(slots, 2)), slots, 2) };
+  });
+  const health = readList(reader, () => ({
+    service: reader.text(),
+    well: readFlag(reader),
+    reason: reader.text(),
+  }));
+  const load = readLoad(reader);
+  return { kind: 'report', ...envelope, server, heard, epoch, tables, health, ...(load ? { load } : {}) };
+}
+
+function readLoad(reader: Reader): ServerLoad | undefined {
+  const form = reader.u8();
+  if (form === 0) return undefined;
+  if (form > 2) throw new RangeError('unknown form of load');
+  const connections = reader.u32();
+  const cpu = reader.f64();
+  if (!(cpu >= 0 && cpu <= 1)) throw new RangeError('no share');
+  if (form === 1) return { connections, cpu };
+  const script = reader.f64();
+  if (!Number.isFinite(script)) throw new RangeError('no number');
+  return { connections, cpu, script };
+}
+
+function readEnvelope(reader: Reader): Envelope {
+  const life = reader.u64();
+  const sequence = reader.count();
+  if (life === 0n || sequence === 0) throw new RangeError('no life, or no sequence number');
+  return { life, sequence };
+}
+
+function writeTableName(writer: Writer, { service, family }: TableName): Writer {
+  return writer.text(service).u8(family);
+}
+
+function readTableName(reader: Reader): TableName {
+  const service = reader.text();
+  const family = reader.u8();
+  if (family !== 4 && family !== 6) throw new RangeError('unknown family');
+  return { service, family };
+}
+
+function readSlotCount(reader: Reader): number {
+  const slots = reader.u16();
+  if (slots === 0 || slots > MOST_SLOTS) throw new RangeError('number of slots out of range');
+  return slots;
+}
+
+function readFlag(reader: Reader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw new RangeError('no flag');
+  return flag === 1;
+}
+
+function readList<Item>(reader: Reader, read: () => Item, most = MOST_ENTRIES): Item[] {
+  const count = reader.u16();
+  if (count > most) throw new RangeError('too many entries');
+  return Array.from({ length: count }, read);
+}

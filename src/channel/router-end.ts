@@ -1,0 +1,286 @@
+import { Correspondent, noRefusals } from './freshness.ts';
+import type { Refusal, Refusals } from './freshness.ts';
+import { Handover } from './handover.ts';
+import { decodeMessage, encodeMessage, peek } from './message.ts';
+import type { HeardServer, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import type { Seal } from './seal.ts';
+import type { SlotOwners } from './server-end.ts';
+import { BEAT_INTERVAL, FIRST_SILENCE, LEASE, REPEAT_AFTER, SHORTEST_GAP, SILENCE, SILENCE_OF_DEAD } from './times.ts';
+
+/** A table as it shall be. */
+export interface WantedTable extends SlotOwners {
+  /** Equal as long as a slot means the same clients. */
+  readonly meaning: string;
+}
+
+export interface Wanted {
+  readonly tables: readonly WantedTable[];
+  /** All servers that are to be heard. */
+  readonly servers: readonly string[];
+  /** Those that the watchdogs think to be down. */
+  readonly down: ReadonlySet<string>;
+}
+
+export interface RouterEndOptions {
+  readonly seal: Seal;
+  /** Random, not 0, another one at every start. */
+  readonly epoch: bigint;
+  /** Clock, milliseconds. */
+  readonly now: number;
+}
+
+/** What has come of an event. */
+export interface RouterOutcome {
+  /** To send now. */
+  readonly messages: readonly Uint8Array[];
+  /** Server whose report has just been taken. */
+  readonly reported?: string;
+}
+
+/** What is known of a server. */
+export interface Reporter {
+  /** Clock when its last report came. */
+  readonly at: number;
+  readonly health: readonly ServiceHealth[];
+  readonly load?: ServerLoad;
+  /** True where it has every table as it is announced. */
+  readonly isCurrent: boolean;
+}
+
+interface Peer {
+  readonly correspondent: Correspondent;
+  /** Since when it is waited for. */
+  readonly since: number;
+  /** When its last report came; `-Infinity`: never. */
+  at: number;
+  /** It has told what it holds, and takes no more orders of an earlier epoch. */
+  known: boolean;
+  report: Report | undefined;
+}
+
+interface AnnouncedTable extends TableName {
+  readonly handover: Handover;
+  meaning: string;
+  /** Clock. */
+  sentAt: number;
+}
+
+const NOTHING_WANTED: Wanted = { tables: [], servers: [], down: new Set() };
+
+/**
+ * The router's end of the channel: announces tables, and hears reports. Does nothing by itself: its owner says what is wanted,
+ * brings datagrams and, at the time that `next` tells, calls `advance`; all say what to send. All times are milliseconds of one
+ * clock that never goes back.
+ */
+export class RouterEnd {
+  readonly #seal: Seal;
+  readonly #epoch: bigint;
+  readonly #refusals = noRefusals();
+  #sequence = 0;
+  #wanted = NOTHING_WANTED;
+  readonly #tables = new Map<string, AnnouncedTable>();
+  /** Those that are wanted no more; versions go on where one comes back. */
+  readonly #retired = new Map<string, AnnouncedTable>();
+  readonly #peers = new Map<string, Peer>();
+  readonly #startedAt: number;
+  #beatDue: number;
+  #beatAt = -Infinity;
+  /** Tables that somebody lacks. */
+  readonly #lacking = new Set<AnnouncedTable>();
+
+  constructor({ seal, epoch, now }: RouterEndOptions) {
+    this.#seal = seal;
+    this.#epoch = epoch;
+    this.#startedAt = now;
+    this.#beatDue = now;
+  }
+
+  get refusals(): Refusals {
+    return this.#refusals;
+  }
+
+  /** When `advance` is to be called again. */
+  next(now: number): number {
+    let next = this.#beatDue;
+    if (now < this.#startedAt + FIRST_SILENCE) next = Math.min(next, this.#startedAt + FIRST_SILENCE);
+    for (const table of this.#lacking) next = Math.min(next, table.sentAt + REPEAT_AFTER);
+    for (const [server, peer] of this.#peers) {
+      const gone = this.#goneAt(server, peer);
+      if (gone > now) next = Math.min(next, gone);
+    }
+    return next;
+  }
+
+  /** Takes what is wanted in place of what was. */
+  want(wanted: Wanted, now: number): RouterOutcome {
+    this.#wanted = wanted;
+    for (const server of wanted.servers) this.#peer(server, now);
+    for (const [server, { at }] of this.#peers) {
+      if (!wanted.servers.includes(server) && now >= at + FIRST_SILENCE) this.#peers.delete(server);
+    }
+    const keys = new Set(wanted.tables.map(keyOf));
+    for (const [key, table] of this.#tables) {
+      if (keys.has(key)) continue;
+      this.#tables.delete(key);
+      this.#lacking.delete(table);
+      this.#retired.set(key, table);
+    }
+    for (const table of wanted.tables) this.#wantTable(table);
+    return { messages: this.#send(now) };
+  }
+
+  /** Lets time pass. */
+  advance(now: number): RouterOutcome {
+    return { messages: this.#send(now) };
+  }
+
+  /** A datagram has come. */
+  receive(datagram: Uint8Array, now: number): RouterOutcome {
+    const taken = this.#take(datagram, now);
+    if (typeof taken === 'object') return { messages: this.#send(now), reported: taken.server };
+    if (taken) this.#refusals[taken]++;
+    return { messages: [] };
+  }
+
+  /** What is known of a server; `undefined`: it was never heard. */
+  reporter(server: string): Reporter | undefined {
+    const peer = this.#peers.get(server);
+    if (!peer?.report) return undefined;
+    const { health, load } = peer.report;
+    const isCurrent = [...this.#tables.values()].every(
+      (table) => this.#heldVersion(peer, table) === table.handover.version,
+    );
+    return { at: peer.at, health, ...(load ? { load } : {}), isCurrent };
+  }
+
+  /** Tables as they are announced. */
+  announced(): SlotOwners[] {
+    return [...this.#tables.values()].map(({ service, family, handover }) => {
+      const { members, owners } = handover.announced();
+      return { service, family, members, owners };
+    });
+  }
+
+  #take(datagram: Uint8Array, now: number): Refusal | Report | undefined {
+    const kind = peek(datagram);
+    // Another router's, or our own.
+    if (kind === 'beat' || kind === 'table') return undefined;
+    if (kind !== 'report') return kind;
+    if (!this.#seal.holds(datagram)) return 'forged';
+    const message = decodeMessage(datagram, kind);
+    if (message?.kind !== 'report') return 'unknown';
+    const peer = this.#peers.get(message.server);
+    // Not a server of ours any more, or not yet.
+    if (!peer) return undefined;
+    const proof = message.heard.find(({ life }) => life === this.#epoch)?.sequence ?? 0;
+    const order = peer.correspondent.judge(message.life, message.sequence, proof, this.#sequence);
+    if (order === 'late') return 'old';
+    if (order === 'old' || order === 'replayed') return order;
+    // It can hold nothing before it has heard of this.
+    if (order === 'taken') this.#beatSoon(now);
+    peer.at = now;
+    peer.report = message;
+    if (message.epoch === this.#epoch) peer.known = true;
+    this.#hearTables(peer, message);
+    return message;
+  }
+
+  #hearTables(peer: Peer, report: Report): void {
+    for (const table of this.#tables.values()) {
+      const held = report.tables.find((entry) => keyOf(entry) === keyOf(table))?.held;
+      const version = this.#heldVersion(peer, table);
+      table.handover.acknowledge(report.server, version, held);
+      if (version < table.handover.version) this.#lacking.add(table);
+    }
+  }
+
+  /** Version of a table that a server has told to have in this epoch. */
+  #heldVersion({ report }: Peer, table: TableName): number {
+    if (report?.epoch !== this.#epoch) return 0;
+    return report.tables.find((entry) => keyOf(entry) === keyOf(table))?.version ?? 0;
+  }
+
+  #wantTable({ service, family, members, owners, meaning }: WantedTable): void {
+    const key = keyOf({ service, family });
+    const known = this.#tables.get(key) ?? this.#retired.get(key);
+    const table = known ?? { service, family, handover: new Handover(owners.length), meaning, sentAt: -Infinity };
+    if (this.#retired.delete(key) || table.meaning !== meaning) table.handover.reset(owners.length);
+    table.meaning = meaning;
+    this.#tables.set(key, table);
+    table.handover.want(members, owners);
+  }
+
+  #peer(server: string, now: number): void {
+    if (this.#peers.has(server)) return;
+    const correspondent = new Correspondent();
+    // Who comes later has heard this router without being heard, and holds nothing any more.
+    const known = now >= this.#startedAt + FIRST_SILENCE;
+    this.#peers.set(server, { correspondent, since: now, at: -Infinity, known, report: undefined });
+  }
+
+  /** When a server that stays silent is taken for gone. */
+  #goneAt(server: string, { at, since }: Peer): number {
+    if (at === -Infinity) return since + FIRST_SILENCE;
+    return at + (this.#wanted.down.has(server) ? SILENCE_OF_DEAD : SILENCE);
+  }
+
+  #beatSoon(now: number): void {
+    this.#beatDue = Math.min(this.#beatDue, Math.max(now, this.#beatAt + SHORTEST_GAP));
+  }
+
+  #send(now: number): Uint8Array[] {
+    const isGone = (server: string): boolean => {
+      const peer = this.#peers.get(server);
+      return !peer || now >= this.#goneAt(server, peer);
+    };
+    const isIncomplete = now < this.#startedAt + FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
+    const changed = [...this.#tables.values()].filter(({ handover }) => handover.advance({ isGone, isIncomplete }));
+    const due = new Set(changed);
+    for (const table of this.#lacking) {
+      if (now >= table.sentAt + REPEAT_AFTER) due.add(table);
+    }
+    if (changed.length > 0) this.#beatSoon(now);
+    // Before the beat: who hears that there is a newer version has it by then.
+    const messages = [...due].filter(({ handover }) => handover.version > 0).map((table) => this.#table(table, now));
+    if (now >= this.#beatDue) messages.push(this.#beat(now));
+    return messages;
+  }
+
+  #table(table: AnnouncedTable, now: number): Uint8Array {
+    const { service, family, handover } = table;
+    table.sentAt = now;
+    this.#lacking.delete(table);
+    return this.#seal.close(
+      encodeMessage({
+        kind: 'table',
+        ...{ life: this.#epoch, sequence: ++this.#sequence, service, family },
+        ...handover.announced(),
+      }),
+    );
+  }
+
+  #beat(now: number): Uint8Array {
+    this.#beatAt = now;
+    this.#beatDue = now + BEAT_INTERVAL;
+    const heard: HeardServer[] = [];
+    for (const [server, { correspondent, at }] of this.#peers) {
+      // A confirmation older than a lease is of no use.
+      if (now >= at + LEASE) continue;
+      heard.push({ server, session: correspondent.life, sequence: correspondent.highest });
+    }
+    return this.#seal.close(
+      encodeMessage({
+        kind: 'beat',
+        ...{ life: this.#epoch, sequence: ++this.#sequence },
+        tables: [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
+          ...{ service, family, version },
+        })),
+        heard,
+      }),
+    );
+  }
+}
+
+function keyOf({ service, family }: TableName): string {
+  return `${service}/${family}`;
+}

@@ -1,0 +1,326 @@
+import { Correspondent, noRefusals } from './freshness.ts';
+import type { Refusal, Refusals } from './freshness.ts';
+import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './message.ts';
+import type { Beat, HeldTable, ServerLoad, ServiceHealth, Table, TableName } from './message.ts';
+import type { Seal } from './seal.ts';
+import { ALIVE_WITHIN, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP } from './times.ts';
+
+/** Who has which slot, as a server believes. */
+export interface SlotOwners extends TableName {
+  readonly members: readonly string[];
+  /** For each slot the index of its owner in `members`, or `NOBODY`. */
+  readonly owners: Uint16Array;
+}
+
+export interface ServerEndOptions {
+  /** Name of the server's section. */
+  readonly server: string;
+  readonly seal: Seal;
+  /** Random, not 0, another one at every start. */
+  readonly session: bigint;
+  /** What the configuration says, for the time until a router is heard, if none ever is. */
+  readonly configured: readonly SlotOwners[];
+  /** Clock, milliseconds. */
+  readonly now: number;
+}
+
+/** What has come of an event. */
+export interface ServerOutcome {
+  /** To send now. */
+  readonly messages: readonly Uint8Array[];
+  /** True where `tables` tells something else than before. */
+  readonly changed: boolean;
+}
+
+/**
+ * How a server stands to its slots: it has been told nothing yet (`waiting`), holds what it was told (`holding`), or has given
+ * up all of it, since a router that does not hear it may have given it away (`fenced`).
+ */
+export type Hold = 'waiting' | 'holding' | 'fenced';
+
+interface Own {
+  /** Of the epoch taken; 0: from before it. */
+  readonly version: number;
+  readonly table: SlotOwners;
+}
+
+/**
+ * The server's end of the channel: takes tables, and reports. Does nothing by itself: its owner brings datagrams and, at the
+ * time that `next` tells, calls `advance`; both say what to send. All times are milliseconds of one clock that never goes back.
+ *
+ * A server holds a lease on what it was told: it runs from when it sent the last report that the router is known to have heard.
+ * While no router is heard the server goes on without one, for ever: a daemon that has died must not stop the service. But a
+ * router that is heard and does not hear the server will take it for gone, and give its slots to others: then the server gives
+ * up all of them when its lease is over, which is before the router does so.
+ */
+export class ServerEnd {
+  readonly #server: string;
+  readonly #seal: Seal;
+  readonly #session: bigint;
+  #configured: readonly SlotOwners[];
+  readonly #router = new Correspondent();
+  readonly #refusals = noRefusals();
+  #sequence = 0;
+  #hold: Hold = 'waiting';
+  #epoch = 0n;
+  readonly #own = new Map<string, Own>();
+  /** Newest versions that are known to be announced, by table, of the epoch taken. */
+  readonly #floors = new Map<string, number>();
+  /** Newest message of each router heard lately, the newest first; not all of them need be of now. */
+  #heard: { life: bigint; sequence: number }[] = [];
+  /** Epochs that were taken once and are over. */
+  #formerEpochs: bigint[] = [];
+  /** When reports were sent that may yet be acknowledged. */
+  #sent: readonly { readonly sequence: number; readonly at: number }[] = [];
+  /** When the last report was sent that the router is known to have heard. */
+  #confirmed = -Infinity;
+  /** When a message of the epoch taken was heard last. */
+  #heardAt = -Infinity;
+  /** When a router that is not taken yet was heard for the first time since the last confirmation. */
+  #strangerSince = Infinity;
+  /** When any router was heard last, or this server started. */
+  #aloneSince: number;
+  #reportDue: number;
+  #reportedAt = -Infinity;
+  #health: readonly ServiceHealth[] = [];
+  #load: ServerLoad | undefined;
+  #changed = false;
+
+  constructor({ server, seal, session, configured, now }: ServerEndOptions) {
+    this.#server = server;
+    this.#seal = seal;
+    this.#session = session;
+    this.#configured = configured;
+    this.#aloneSince = now;
+    this.#reportDue = now;
+  }
+
+  get hold(): Hold {
+    return this.#hold;
+  }
+
+  get refusals(): Refusals {
+    return this.#refusals;
+  }
+
+  /** Clock when a router was heard last that this server knows; `-Infinity`: never, or too long ago. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Tables that are in force here; a service of which there is none has no slot here. */
+  tables(): SlotOwners[] {
+    return this.#hold === 'holding' ? [...this.#own.values()].map(({ table }) => table) : [];
+  }
+
+  /** True where the slot is this server's, as it believes. */
+  owns({ service, family }: TableName, slot: number): boolean {
+    const own = this.#hold === 'holding' ? this.#own.get(keyOf({ service, family })) : undefined;
+    return own !== undefined && own.table.members[own.table.owners[slot] ?? NOBODY] === this.#server;
+  }
+
+  /** When `advance` is to be called again. */
+  next(): number {
+    const turn = this.#hold === 'holding' ? this.#fenceAt() : this.#aloneSince + PATIENCE;
+    return Math.min(this.#reportDue, turn);
+  }
+
+  /** What the configuration says now: where no router has told anything, it is what counts. */
+  configure(configured: readonly SlotOwners[], now: number): ServerOutcome {
+    this.#configured = configured;
+    if (this.#hold === 'holding' && this.#router.life === 0n) this.#takeConfigured();
+    return this.#outcome(now);
+  }
+
+  /** What is to be reported. A service that fell ill or is well again is reported at once. */
+  observe(health: readonly ServiceHealth[], load: ServerLoad | undefined, now: number): ServerOutcome {
+    const states = (list: readonly ServiceHealth[]) => list.map(({ service, well }) => `${service} ${well}`).join();
+    if (states(health) !== states(this.#health)) this.#reportSoon(now);
+    this.#health = health;
+    this.#load = load;
+    return this.#outcome(now);
+  }
+
+  /** Lets time pass. */
+  advance(now: number): ServerOutcome {
+    if (this.#hold !== 'holding' && now >= this.#aloneSince + PATIENCE) this.#takeConfigured();
+    this.#fenceIfDue(now);
+    return this.#outcome(now);
+  }
+
+  /** A datagram has come. */
+  receive(datagram: Uint8Array, now: number): ServerOutcome {
+    this.#fenceIfDue(now);
+    const refusal = this.#take(datagram, now);
+    if (refusal) this.#refusals[refusal]++;
+    this.#fenceIfDue(now);
+    return this.#outcome(now);
+  }
+
+  #take(datagram: Uint8Array, now: number): Refusal | undefined {
+    const kind = peek(datagram);
+    // What other servers report is for the router.
+    if (kind === 'report') return undefined;
+    if (kind === 'truncated' || kind === 'unknown') return kind;
+    if (!this.#seal.holds(datagram)) return 'forged';
+    const message = decodeMessage(datagram, kind);
+    if (!message || message.kind === 'report') return 'unknown';
+    const proof = message.kind === 'beat' ? this.#proofIn(message) : 0;
+    const order = this.#router.judge(message.life, message.sequence, proof, this.#sequence);
+    if (order === 'old' && message.life !== this.#router.life) {
+      this.#meet(message.life, message.sequence, now);
+      return 'old';
+    }
+    if (order === 'old' || order === 'replayed') return order;
+    if (order === 'taken') this.#begin(message.life);
+    this.#note(message.life, message.sequence);
+    // One that was held up, perhaps on purpose, does not show that the router still runs.
+    if (order !== 'late') this.#aloneSince = this.#heardAt = now;
+    if (message.kind === 'beat') this.#takeBeat(message, proof, order !== 'late', now);
+    else this.#takeTable(message, now);
+    return undefined;
+  }
+
+  #proofIn({ heard }: Beat): number {
+    return heard.find(({ server, session }) => server === this.#server && session === this.#session)?.sequence ?? 0;
+  }
+
+  /** Somebody with the key whose messages may be recordings: is asked at once whether it hears us. */
+  #meet(epoch: bigint, sequence: number, now: number): void {
+    if (this.#formerEpochs.includes(epoch)) return;
+    const isNew = this.#note(epoch, sequence);
+    this.#aloneSince = now;
+    this.#strangerSince = Math.min(this.#strangerSince, now);
+    if (isNew) this.#reportSoon(now);
+  }
+
+  /** True where the message is the newest that was heard of this router. */
+  #note(life: bigint, sequence: number): boolean {
+    const known = this.#heard.find((heard) => heard.life === life);
+    if (known && known.sequence >= sequence) return false;
+    this.#heard = [{ life, sequence }, ...this.#heard.filter((heard) => heard !== known)].slice(0, MOST_PROOFS);
+    return true;
+  }
+
+  /** Another epoch begins: what is held is from before it. */
+  #begin(epoch: bigint): void {
+    const former = this.#epoch;
+    if (former !== 0n) this.#formerEpochs = [former, ...this.#formerEpochs].slice(0, 2 * MOST_PROOFS);
+    this.#heard = this.#heard.filter(({ life }) => life !== former);
+    this.#epoch = epoch;
+    this.#floors.clear();
+    for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
+    this.#reportDue = -Infinity;
+  }
+
+  #takeBeat({ tables }: Beat, proof: number, isNewest: boolean, now: number): void {
+    const wasOver = now >= this.#confirmed + LEASE;
+    this.#confirm(proof);
+    let lacks = false;
+    for (const { service, family, version } of tables) {
+      const key = keyOf({ service, family });
+      this.#floors.set(key, Math.max(this.#floors.get(key) ?? 0, version));
+      if ((this.#own.get(key)?.version ?? 0) >= version) continue;
+      lacks = true;
+      // While it was not heard the router may have given away what an outdated table says.
+      if (wasOver && this.#own.delete(key)) this.#changed = true;
+    }
+    if (isNewest) this.#forgetAllBut(new Set(tables.map(keyOf)));
+    if (lacks) this.#reportSoon(now);
+  }
+
+  #takeTable({ service, family, version, members, owners }: Table, now: number): void {
+    const key = keyOf({ service, family });
+    // Without a lease nobody knows whether it is still true.
+    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return;
+    if (this.#own.get(key)?.version === version) return;
+    // What was acknowledged once is not gone back behind, given up or not.
+    this.#floors.set(key, version);
+    this.#own.set(key, { version, table: { service, family, members, owners } });
+    this.#changed = true;
+    this.#stand('holding');
+    this.#reportSoon(now);
+  }
+
+  #confirm(proof: number): void {
+    const acknowledged = this.#sent.find(({ sequence }) => sequence === proof);
+    if (!acknowledged || acknowledged.at <= this.#confirmed) return;
+    this.#confirmed = acknowledged.at;
+    this.#strangerSince = Infinity;
+  }
+
+  #forgetAllBut(announced: ReadonlySet<string>): void {
+    for (const key of this.#own.keys()) {
+      if (announced.has(key)) continue;
+      this.#own.delete(key);
+      this.#changed = true;
+    }
+  }
+
+  #takeConfigured(): void {
+    this.#own.clear();
+    for (const table of this.#configured) this.#own.set(keyOf(table), { version: 0, table });
+    // Whoever was heard before is taken for dead.
+    this.#heardAt = -Infinity;
+    this.#strangerSince = Infinity;
+    this.#changed = true;
+    this.#stand('holding');
+  }
+
+  /** When all slots are to be given up, as far as is known now. */
+  #fenceAt(): number {
+    const lease = this.#confirmed + LEASE;
+    if (this.#heardAt > lease - ALIVE_WITHIN) return lease;
+    return Math.max(lease, this.#strangerSince + GRACE);
+  }
+
+  #fenceIfDue(now: number): void {
+    if (this.#hold !== 'holding' || now < this.#fenceAt()) return;
+    this.#own.clear();
+    this.#stand('fenced');
+    this.#reportSoon(now);
+  }
+
+  #stand(hold: Hold): void {
+    if (this.#hold === hold) return;
+    this.#hold = hold;
+    this.#changed = true;
+  }
+
+  #reportSoon(now: number): void {
+    this.#reportDue = Math.min(this.#reportDue, Math.max(now, this.#reportedAt + SHORTEST_GAP));
+  }
+
+  #outcome(now: number): ServerOutcome {
+    const messages = now >= this.#reportDue ? [this.#report(now)] : [];
+    const changed = this.#changed;
+    this.#changed = false;
+    return { messages, changed };
+  }
+
+  #report(now: number): Uint8Array {
+    const sequence = ++this.#sequence;
+    this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence, at: now }];
+    this.#reportedAt = now;
+    this.#reportDue = now + REPORT_INTERVAL;
+    return this.#seal.close(
+      encodeMessage({
+        kind: 'report',
+        ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },
+        tables: [...this.#own.values()].map((own) => this.#heldTable(own)),
+        health: this.#health,
+        ...(this.#load ? { load: this.#load } : {}),
+      }),
+    );
+  }
+
+  #heldTable({ version, table: { service, family, members, owners } }: Own): HeldTable {
+    if (version > 0 || this.#hold !== 'holding') return { service, family, version };
+    const own = members.indexOf(this.#server);
+    return { service, family, version, held: owners.map((owner) => (owner === own && own >= 0 ? 1 : 0)) };
+  }
+}
+
+function keyOf({ service, family }: TableName): string {
+  return `${service}/${family}`;
+}

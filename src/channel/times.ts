@@ -1,0 +1,28 @@
+// Times of the channel, in milliseconds. What keeps two servers from holding a slot at the same time is their order: a server's
+// lease is over before the router takes the server for gone.
+
+/** Between beats of the router. */
+export const BEAT_INTERVAL = 250;
+/** Between reports of a server. */
+export const REPORT_INTERVAL = 500;
+/** Between two messages that something has called for at once. */
+export const SHORTEST_GAP = 20;
+/** Until a table that somebody lacks is sent again. */
+export const REPEAT_AFTER = 100;
+/**
+ * How long a server may rely on what it has been told, from when it sent the last report that the router is known to have
+ * heard.
+ */
+export const LEASE = 2000;
+/** A server that has heard a router this shortly before its lease ends, or later, takes it for alive. */
+export const ALIVE_WITHIN = 1000;
+/** Without a report, until a server is taken for gone. Longer than `LEASE`. */
+export const SILENCE = 2500;
+/** The same, where the watchdogs say that it is down. */
+export const SILENCE_OF_DEAD = 1000;
+/** At the start of an epoch, until servers that have not been heard are taken for gone. */
+export const FIRST_SILENCE = 5000;
+/** How long a server goes on without its lease once it has heard a router that it does not know yet. */
+export const GRACE = 1000;
+/** Without any router, until a server that has been told nothing takes the slots that the configuration gives it. */
+export const PATIENCE = 3000;
