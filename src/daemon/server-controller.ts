@@ -97,7 +97,10 @@ export class ServerController {
     this.#loaded.distrust();
   }
 
-  /** Replaces the slots of a service that this server has, until the next time; see `Ownership`. */
+  /**
+   * Replaces the slots of a service that this server has, until the next time; see `Ownership`. Throws with the kernel's reason
+   * where it does not take them; the next reconciliation tries again.
+   */
   setOwned(service: string, owned: OwnedSlots): void {
     this.#ownership.setOwned(service, owned);
   }
