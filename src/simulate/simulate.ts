@@ -70,7 +70,9 @@ export function simulate(service: Service, tables: SlotTables, client: Client, o
     server === undefined
       ? `slot ${slot} belongs to nobody: no server has a share`
       : `slot ${slot} belongs to ${server}`,
-    ...(isFlooded(service) ? [`all servers get it, by ${service.dispatch}, and it is they who keep it or drop it`] : []),
+    ...(isFlooded(service)
+      ? [`all servers get it, by ${service.dispatch}, and it is they who keep it or drop it`]
+      : []),
   ];
   return { service: name, slots, slot, hash, why, ...(server === undefined ? {} : { server }) };
 }

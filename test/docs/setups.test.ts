@@ -57,6 +57,7 @@ const ROUTERS: Readonly<Record<string, Environment>> = {
   }),
   'A service in the LAN': router({ 'br-lan': ['192.168.1.1/24'] }),
   'A dispatcher with one arm': router({ 'br-lan': ['192.168.1.2/24'] }),
+  'Every packet to every server': router({ eth0wan: ['203.0.113.5/24'], 'br-dmz': ['192.168.3.1/24'] }),
 };
 
 test('there is a router for each set-up', () => {
