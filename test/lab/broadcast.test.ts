@@ -13,8 +13,10 @@ import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { withLab } from './lab.ts';
 import type { Namespace } from './namespace.ts';
+import { oneipProgram } from './paths.ts';
 import { ipPacket, protocol } from './packet.ts';
 import { ping } from './ping.ts';
+import { attempt } from './process.ts';
 import { assertSameRouter, routerState } from './router-state.ts';
 import {
   bigDatagram,
@@ -305,6 +307,61 @@ async function planFile(lab: Lab, config: string): Promise<string> {
   return Promise.resolve(lab.daemon.configFile);
 }
 
+plainTest('what others take away, or change, comes back', () =>
+  withLab({ servers: 2 }, async (lab) => {
+    const { daemon, router } = lab;
+    const config = configuration(lab, {
+      web: { options: { dispatch: 'broadcast', ghost2: [seconds[4], seconds[6]], port: String(echoPort) } },
+    });
+    await loadHandFilters(lab, config);
+    await daemon.start(config);
+    const shown = async () => {
+      const entries = await Promise.all(
+        families.flatMap((family) => [
+          router.run(['ip', 'neighbour', 'show', seconds[family]]),
+          router.run(['ip', ...(family === 6 ? ['-6'] : []), 'route', 'show', broadcast[family]]),
+        ]),
+      );
+      return entries.join('');
+    };
+    const before = await shown();
+    assert.is(before.match(/ PERMANENT | onlink/g)?.length, 4, before);
+    for (const family of families) {
+      const [via, ghost] = [seconds[family], broadcast[family]];
+      for (const line of [
+        `neighbour del ${via} dev br-lan`,
+        `neighbour replace ${via} lladdr 02:00:00:00:02:01 dev br-lan nud permanent`,
+        `neighbour replace ${via} lladdr 02:00:00:00:02:01 dev br-lan nud reachable`,
+        `route del ${ghost}${family === 4 ? '/32' : '/128'}`,
+      ]) {
+        await router.ip([line]);
+        await eventually(`all as before: ${line}`, 5_000, async () => ((await shown()) === before ? true : undefined));
+        await whoAnswers(lab, lab.wan, 'tcp', wanClient(family, 3), ghost, echoPort);
+      }
+    }
+  }),
+);
+
+plainTest('a bridge with a port that is Wi-Fi, as sysfs tells it, is refused', () =>
+  withLab({ servers: 1, ghosts: [ghostPlaces.elsewhere[4]] }, async (lab) => {
+    const { daemon, router } = lab;
+    daemon.configure(configuration(lab, { web: { options: { dispatch: 'broadcast', port: String(echoPort) } } }));
+    const check = async (preparation: string) => {
+      const command = `${preparation}; exec "$0" check --ubus /none "$1"`;
+      const { stdout } = await attempt([
+        ...['ip', 'netns', 'exec', router.name],
+        ...['sh', '-ec', command, oneipProgram, daemon.configFile],
+      ]);
+      return stdout;
+    };
+    assert.is(await check(':'), 'no problems\n');
+    for (const entry of ['phy80211', 'wireless']) {
+      const told = await check(`cd /sys/class/net; mount -t tmpfs none lan0/; mkdir lan0/${entry}`);
+      assert.match(told, "'lan0', a port of 'br-lan', is Wi-Fi");
+    }
+  }),
+);
+
 plainTest('snooping: what is warned of happens, and what is said to help helps', () =>
   withLab({ servers: 2, ghosts: [...families.map((family) => ghostPlaces.elsewhere[family])] }, async (lab) => {
     const { daemon, router } = lab;
@@ -335,4 +392,44 @@ plainTest('snooping: what is warned of happens, and what is said to help helps',
   }),
 );
 
+const { test: oneArmed, run: runOneArmed } = labSuite(
+  'dispatch to all servers, with one arm',
+  { oneArmed: true },
+  async (lab) => {
+    await lab.lan.ip(families.map((family) => `route add ${broadcast[family]} via ${routerAddresses.arm[family]}`));
+    const config = configuration(lab, {
+      web: { options: { source: 'br-lan', dispatch: 'broadcast', port: ['80', String(echoPort)] } },
+    });
+    await loadHandFilters(lab, config);
+    return config;
+  },
+);
+
+oneArmed(
+  'each request reaches its server once, past the gateway, and nobody is told of a shorter way',
+  async ({ lab, oracle }) => {
+    const captures = await Promise.all(
+      [lab.wan, lab.guest, lab.lan].map((namespace) => Capture.start(namespace, 'eth0')),
+    );
+    const servers = await ServerCaptures.start(lab);
+    let syns = 0;
+    for (const { namespace, from } of placesOf(lab)) {
+      for (const family of families) {
+        const client = from(family);
+        const server = oracle.server('web', client);
+        assert.is((await whoAnswers(lab, namespace, 'tcp', client, broadcast[family], echoPort)).server, server);
+        assert.is((await whoAnswers(lab, namespace, 'udp', client, broadcast[family], echoPort)).server, server);
+        assert.ok(await ping(namespace, client, broadcast[family]), `ping from ${client}`);
+        syns += lab.servers.length;
+      }
+    }
+    assert.is((await servers.arrivals(isSyn)).length, syns, 'no host on the link sends on what was for all');
+    const isRedirect = ({ family, protocol: number, payload }: Captured) =>
+      family === 4 ? number === protocol.icmp && payload[0] === 5 : number === protocol.icmp6 && payload[0] === 137;
+    for (const capture of captures) assert.equal((await capture.take()).filter(isRedirect), []);
+    await Promise.all([servers.end(), ...captures.map((capture) => capture.end())]);
+  },
+);
+
+runOneArmed();
 plainTest.run();
