@@ -1,9 +1,9 @@
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
-import { type Diagnosis, type Finding, isFaulty } from '../doctor/finding.ts';
+import { type Diagnosis, type Finding, SWITCHED_OFF, isFaulty } from '../doctor/finding.ts';
 import { examineRouter } from '../doctor/router.ts';
 import { examineServer } from '../doctor/server.ts';
-import { type Membership, serverHere, serverNamed } from '../doctor/whoami.ts';
+import { type Identity, identify } from '../server/identity.ts';
 import { pause } from '../host/clock.ts';
 import { runCommand } from '../host/command.ts';
 import { print } from '../host/console.ts';
@@ -39,13 +39,11 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
   const channel = new NetlinkChannel(NETLINK_ROUTE);
   try {
     const name = invocation.options.get('name');
-    const membership =
-      name === undefined
-        ? serverHere(configuration.model, readOwnAddresses(channel, readLinks(channel)))
-        : serverNamed(configuration.model, name);
-    if (name !== undefined && !membership) return complain(`${file} has no server '${name}'`, WRONG_USAGE);
-    const subject = membership ? `server '${membership.server.name}'` : 'router';
-    const look = () => diagnose(invocation, channel, text, configuration, membership);
+    const identity = identify(configuration.model, name, readOwnAddresses(channel, readLinks(channel)));
+    if (name !== undefined && typeof identity === 'string') return complain(identity, WRONG_USAGE);
+    const here = typeof identity === 'string' ? undefined : identity;
+    const subject = here ? `server '${here.server.name}'` : 'router';
+    const look = () => diagnose(invocation, channel, text, configuration, here);
 
     let diagnosis = await look();
     const repairs: Repair[] = [];
@@ -69,11 +67,12 @@ async function diagnose(
   channel: NetlinkChannel,
   text: string,
   configuration: Configuration,
-  membership: Membership | undefined,
+  identity: Identity | undefined,
 ): Promise<Diagnosis> {
-  if (membership) {
-    const seen = await observeServer(channel, membership);
-    return examineServer(membership, seen, configuration.model.globals.tableBase, configuration.problems);
+  if (!configuration.model.globals.enabled) return { findings: [SWITCHED_OFF], unknown: [] };
+  if (identity) {
+    const seen = await observeServer(channel, identity);
+    return examineServer(identity, seen, configuration.model.globals.tableBase, configuration.problems);
   }
   const places = { state: optionValue(invocation, 'state'), ubus: optionValue(invocation, 'ubus') };
   return examineRouter(await observeRouter(channel, text, configuration, places, await statusOf(invocation)));

@@ -57,6 +57,15 @@ export function configurationFinding(problem: Problem): Finding {
   };
 }
 
+/** The configuration is switched off as a whole. */
+export const SWITCHED_OFF: Finding = {
+  id: 'switched-off',
+  severity: 'warning',
+  what: "oneip is switched off by option 'enabled' of config globals",
+  why: 'Nothing is done for any service, whatever else stands in the file.',
+  mend: mendByHand('uci set oneip.globals.enabled=1', 'uci commit oneip', 'service oneip restart'),
+};
+
 /** True where the exit status has to say that something is wrong. */
 export function isFaulty(findings: readonly Finding[]): boolean {
   return findings.some(({ severity }) => severity !== 'information');

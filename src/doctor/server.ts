@@ -1,6 +1,8 @@
-import { type Server, type Service, serverAddress } from '../config/model.ts';
+import { type Server, type Service, isFlooded, serverAddress } from '../config/model.ts';
 import type { Problem } from '../config/problem.ts';
 import { type Address, type Family, maskAddress, prefixHolds } from '../net/address.ts';
+import { TABLE } from '../ruleset/ruleset.ts';
+import type { Identity } from '../server/identity.ts';
 import { type Drop, type Packet, describeDrop, Firewall, passCommand } from './firewall.ts';
 import {
   type Diagnosis,
@@ -12,16 +14,17 @@ import {
   sysctlCommand,
 } from './finding.ts';
 import { type OwnAddress, type Place, type ServerObservation, placeKey, placesOf } from './observation.ts';
-import type { Membership } from './whoami.ts';
 
 /** Milliseconds by which clocks may differ before logs can no longer be read side by side. */
 const CLOCK_TOLERANCE = 5000;
+/** Where a packet for this machine comes by. */
+const HOOKS = ['prerouting', 'input'];
 /** Devices on which nobody asks for addresses: what is on them is never answered for. */
 const SILENT_KINDS = ['dummy'];
 
 /** What keeps a server from answering for its ghosts, or makes it answer where it must not. Pure. */
 export function examineServer(
-  { server, services }: Membership,
+  { server, services }: Identity,
   seen: ServerObservation,
   tableBase: number,
   problems: readonly Problem[] = [],
@@ -30,6 +33,7 @@ export function examineServer(
   const ghosts = new Map(services.flatMap((service) => service.ghosts.map((ghost) => [ghost.text, ghost] as const)));
   for (const ghost of ghosts.values()) examiner.examineGhost(ghost);
   for (const service of services) for (const ghost of service.ghosts) examiner.examineService(service, ghost);
+  for (const service of services) if (isFlooded(service)) examiner.examineFlood(service);
   examiner.examineRouter();
   // Warnings are about what the router has to do with it.
   const errors = problems.filter(({ severity }) => severity === 'error').map(configurationFinding);
@@ -81,6 +85,31 @@ class ServerExaminer {
       const protocols = missing.map(({ protocol }) => protocol);
       for (const place of wrong) this.#missListener(service, place, protocols);
     }
+  }
+
+  /** Whether this machine takes its share of what is sent to all servers, and no more. */
+  examineFlood({ name, dispatch, ghosts }: Service): void {
+    if (this.#firewall && !this.#firewall.tables.has(`inet ${TABLE}`)) {
+      this.findings.push({
+        id: 'filter-missing',
+        severity: 'error',
+        what: `this machine takes everything that is for the service '${name}', whose packets go to all servers (dispatch '${dispatch}')`,
+        why: 'Every server answers every client, which takes the second answer for an attack and resets the connection.',
+        advice: `Run 'oneip server' here, or what 'oneip server-script ${this.#server.name}' prints.`,
+      });
+    }
+    const device = this.#ownAddress(6)?.device;
+    if (device === undefined || !ghosts.some(({ family }) => family === 6)) return;
+    const scopes = ['all', device].map((scope) => `net/ipv6/conf/${scope}/drop_unicast_in_l2_multicast`);
+    const dropping = scopes.filter((key) => this.#number(key) === 1);
+    if (dropping.length === 0) return;
+    this.findings.push({
+      id: 'group-frames',
+      severity: 'error',
+      what: `this machine drops packets of IPv6 that come in frames to a group (drop_unicast_in_l2_multicast)`,
+      why: `That is how packets for the service '${name}' come, so that it gets none of them.`,
+      mend: mendBy(...dropping.map((key) => sysctlCommand(key, '0'))),
+    });
   }
 
   /** What lies between here and the router. */
@@ -265,7 +294,7 @@ class ServerExaminer {
     const dropped = new Map<string, { readonly drop: Drop; readonly places: Place[] }>();
     const taken = places.filter((place) => {
       const packet = arriving(place, own.device);
-      const drop = this.#firewall?.drops(packet, ['prerouting', 'input']);
+      const drop = this.#firewall?.drops(packet, HOOKS, [TABLE]);
       if (!drop) {
         if (this.#firewall?.translates(packet)) return true;
         this.#examineInvalid(packet);
@@ -304,7 +333,7 @@ class ServerExaminer {
   }
 
   #examineInvalid(packet: Packet): void {
-    const drop = this.#firewall?.drops({ ...packet, state: 'invalid' }, ['prerouting', 'input']);
+    const drop = this.#firewall?.drops({ ...packet, state: 'invalid' }, HOOKS, [TABLE]);
     if (!drop || packet.protocol !== 'tcp' || this.#number('net/netfilter/nf_conntrack_tcp_loose') !== 0) return;
     this.findings.push({
       id: 'invalid-dropped',

@@ -207,7 +207,7 @@ tests('who does not exist, and what cannot be read', async ({ lab, file }) => {
   assert.ok(server);
   const unknown = await server.namespace.attempt([...examine.program, '--config', file, '--name', 's9']);
   assert.is(unknown.status, 2);
-  assert.match(unknown.stderr, "has no server 's9'");
+  assert.match(unknown.stderr, "no server of a service has the name 's9'");
   const missing = await server.namespace.attempt([...examine.program, '--config', `${file}.none`]);
   assert.is(missing.status, 2);
   assert.match(missing.stderr, 'cannot read');

@@ -11,11 +11,11 @@ import {
   placeKey,
   placesOf,
 } from '../../doctor/observation.ts';
-import type { Membership } from '../../doctor/whoami.ts';
 import type { Address, Family } from '../../net/address.ts';
 import { decodeAddressFlags } from '../../netlink/address-flags.ts';
 import { RTM_GETADDR, decodeAddress, encodeAddressDump } from '../../netlink/link.ts';
 import { parseListeners } from '../../network/listeners.ts';
+import type { Identity } from '../../server/identity.ts';
 import type { NetlinkChannel } from '../netlink-channel.ts';
 import { readLinks, readRoutes } from '../rtnetlink.ts';
 import { readSysctl } from '../sysctl.ts';
@@ -43,7 +43,7 @@ export function readOwnAddresses(channel: NetlinkChannel, links: readonly LinkSt
 /** Looks at the server that this machine is. Sends echo requests to its next hops, and connects to its own ports; changes nothing. */
 export async function observeServer(
   channel: NetlinkChannel,
-  { server, services }: Membership,
+  { server, services }: Identity,
 ): Promise<ServerObservation> {
   const linkList = readLinks(channel);
   const links = new Map(linkList.map((link) => [link.name, link]));
@@ -113,7 +113,10 @@ async function gatewayOn(
 
 function readSysctls(devices: readonly string[]): Map<string, string> {
   const scopes = ['all', ...new Set(devices)];
-  const keys = scopes.flatMap((scope) => SYSCTLS.map((name) => `net/ipv4/conf/${scope}/${name}`));
+  const keys = scopes.flatMap((scope) => [
+    ...SYSCTLS.map((name) => `net/ipv4/conf/${scope}/${name}`),
+    `net/ipv6/conf/${scope}/drop_unicast_in_l2_multicast`,
+  ]);
   return new Map(
     [...keys, 'net/netfilter/nf_conntrack_tcp_loose'].flatMap((key) => {
       const value = readSysctl(key);
