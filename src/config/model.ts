@@ -16,6 +16,10 @@ export interface Globals {
   readonly tableBase: number;
   /** Preference of the slow path's policy routing rules (`ip rule`), 1–32765. */
   readonly rulePriority: number;
+  /** Secret of the channel between router and servers, 16–128 printable ASCII characters; absent: there is none. */
+  readonly key?: string;
+  /** UDP port of that channel. */
+  readonly channelPort: number;
 }
 
 /** Transport protocols that a service takes; `all` is every protocol, ports or none. */
@@ -114,6 +118,8 @@ export type Check =
   | { readonly type: 'tcp'; readonly port?: number }
   | HttpCheck
   | { readonly type: 'script'; readonly path: string }
+  /** The server tells by itself, over the channel. */
+  | { readonly type: 'report' }
   /** Nobody is asked: results come as ubus events, and each holds for `ttl` milliseconds. */
   | { readonly type: 'ubus'; readonly ttl: number };
 

@@ -15,6 +15,7 @@ import {
   prefix,
   protocols,
   reference,
+  secret,
   serverReference,
   statusRange,
   text,
@@ -109,6 +110,12 @@ export const globalsOptions = {
     '900',
     "Preference of the slow path's policy routing rules. It must come before those of mwan3 (from 1001) and of pbr.",
   ),
+  key: optional(
+    secret,
+    'router and servers do not talk',
+    'Secret of the channel between the router and its servers, the same on all of them: who has it may say who serves whom. `head -c 24 /dev/urandom | base64` makes one.',
+  ),
+  channel_port: single(integer(1, 65535), '28521', 'UDP port of that channel, the same on all of them.'),
 } as const;
 
 export const serviceOptions = {
@@ -220,13 +227,13 @@ export const serverOptions = {
 } as const;
 
 /** Those that ask, rather than wait to be told. */
-const asking = ['ping', 'arp', 'tcp', 'http', 'script'] as const;
+const asking = ['ping', 'arp', 'tcp', 'http', 'script', 'report'] as const;
 
 export const watchdogOptions = {
   enabled: single(boolean, '1', '`0` switches this watchdog off. Its values are checked all the same.'),
   type: required(
     choice([...asking, 'ubus']),
-    'How servers are asked: for an ICMP echo (`ping`), for the address of their network card (`arp`, which for IPv6 is a neighbour solicitation), for a TCP connection (`tcp`) or a page (`http`), or by a program of yours (`script`). With `ubus` nobody is asked; programs tell.',
+    'How servers are asked: for an ICMP echo (`ping`), for the address of their network card (`arp`, which for IPv6 is a neighbour solicitation), for a TCP connection (`tcp`) or a page (`http`), or by a program of yours (`script`). With `report` the server itself tells, over the channel that `key` opens: each turn waits for its next report. With `ubus` nobody is asked; programs tell.',
   ),
   service: list(reference, { absent: 'all services', summary: 'Services whose servers it watches.' }),
   server: list(serverReference, {

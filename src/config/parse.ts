@@ -142,13 +142,14 @@ class SectionReader {
 
   #value(key: string, type: ValueType<unknown>, value: UciValue): Entry<unknown> | undefined {
     const place = this.#place(key, value.line);
+    const shown = type.isSecret ? 'the value' : quote(value.text);
     if (hasLineBreak(value)) {
-      this.#refuse(place, `${quote(value.text)} runs over lines, which a missing quote can cause`, type.accepted);
+      this.#refuse(place, `${shown} runs over lines, which a missing quote can cause`, type.accepted);
       return undefined;
     }
     const reading = type.read(value.text);
     if ('value' in reading) return { value: reading.value, line: value.line };
-    this.#refuse(place, `${quote(value.text)} ${reading.reason}`, reading.accepted ?? type.accepted);
+    this.#refuse(place, `${shown} ${reading.reason}`, reading.accepted ?? type.accepted);
     return undefined;
   }
 

@@ -64,7 +64,7 @@ export function loadConfiguration(text: string, file: string): Configuration {
     findings.warning(positions.place(section), 'has no server', `a server section with option service ${quote(name)}`);
   }
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
-  const watchable = { services: known, servers: serverSections, running: complete };
+  const watchable = { services: known, servers: serverSections, running: complete, hasKey: globals.key !== undefined };
   const watchdogs = sections('watchdog').flatMap(
     (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings, positions) ?? [],
   );
@@ -105,6 +105,8 @@ function readGlobals(found: readonly UciSection[], all: readonly UciSection[], f
     markBase: values.mark_base.value,
     tableBase: values.table_base.value,
     rulePriority: values.rule_priority.value,
+    ...(values.key ? { key: values.key.value } : {}),
+    channelPort: values.channel_port.value,
   };
 }
 

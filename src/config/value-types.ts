@@ -13,6 +13,8 @@ export interface ValueType<T> {
   /** Ends the message about a wrong value; also the reference's description of right ones. */
   readonly accepted: string;
   readonly read: (text: string) => Reading<T>;
+  /** True where the value must not be shown, be it right or wrong. */
+  readonly isSecret?: boolean;
   /** Equal for equal values; the value as text where absent. */
   key?(value: T): string;
 }
@@ -262,5 +264,17 @@ export const absolutePath: ValueType<string> = {
   read: (text) => {
     if (text.includes('\0')) return { reason: 'has a NUL, as no path has' };
     return text.startsWith('/') ? { value: text } : { reason: 'is not absolute' };
+  },
+};
+
+/** Of a key: printable ASCII characters without blanks, so that it is the same wherever it is written. */
+export const secret: ValueType<string> = {
+  name: 'secret',
+  accepted: '16 to 128 printable ASCII characters without blanks',
+  isSecret: true,
+  read: (text) => {
+    if (!/^[!-~]*$/.test(text)) return { reason: 'has others than printable ASCII characters' };
+    if (text.length < 16) return { reason: 'is too short' };
+    return text.length > 128 ? { reason: 'is too long' } : { value: text };
   },
 };

@@ -17,6 +17,8 @@ export interface Watchable {
   readonly servers: readonly ServerSection[];
   /** Services that run. */
   readonly running: readonly Service[];
+  /** Servers can report. */
+  readonly hasKey: boolean;
 }
 
 /** The watchdog that a section describes; `undefined` where it is off, or bad (and reported). */
@@ -50,6 +52,13 @@ export function readWatchdog(
   };
   warnOfNobody(watchdog, section, watchable, findings);
   warnOfPorts(watchdog, section, watchable, findings);
+  if (watchdog.check.type === 'report' && !watchable.hasKey) {
+    findings.warning(
+      { line: values.type?.line ?? section.line, section: section.label, option: 'type' },
+      'hears no reports, and takes all its servers for failed',
+      "option 'key' in globals",
+    );
+  }
   positions.note(section.line, section.label);
   if (values.port) positions.note(values.port.line, section.label, 'port');
   return watchdog;

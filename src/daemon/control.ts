@@ -2,6 +2,7 @@ import { serverAddress } from '../config/model.ts';
 import type { Server } from '../config/model.ts';
 import { formatPortRange } from '../config/ports.ts';
 import type { Problem } from '../config/problem.ts';
+import { withoutSecrets } from '../config/redact.ts';
 import { hasErrors } from '../config/report.ts';
 import { addSection, addToList, removeFromList, removeSection, setOption } from '../config/uci-edit.ts';
 import { loadConfiguration } from '../config/validate.ts';
@@ -222,7 +223,7 @@ export class DaemonControl implements Control {
     const { controller } = this.#options;
     const { services } = await this.status();
     return {
-      configuration: controller.text,
+      configuration: withoutSecrets(controller.text),
       services,
       orders: controller.orders,
       numbers: Object.fromEntries(controller.numbers),

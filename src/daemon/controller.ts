@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../config/redact.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
@@ -314,7 +315,7 @@ export class Controller {
       leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
     }));
     const snapshot = formatSnapshot({
-      configuration: this.#text,
+      configuration: withoutSecrets(this.#text),
       orders: this.#orders,
       standings,
       numbers: this.#numbers,

@@ -133,12 +133,14 @@ function targetsOf(
     mark: (markBase + server.number) >>> 0,
     ...(port === undefined ? {} : { port }),
   });
-  return ([4, 6] as const).flatMap((family) => {
+  const targets = ([4, 6] as const).flatMap((family) => {
     const address = serverAddress(server, family);
     const ghosts = service.ghosts.filter((ghost) => ghost.family === family);
     if (!address) return [];
     return (check.type === 'arp' ? ghosts.slice(0, 1) : ghosts).map((ghost) => targetOf(ghost, address));
   });
+  // What a server tells of a service is of all its ghosts.
+  return check.type === 'report' ? targets.slice(0, 1) : targets;
 }
 
 function portOf(check: Check, service: Service): number | undefined {
@@ -158,12 +160,12 @@ function questionOf({ check, interval, timeout }: Watchdog): string {
   return `${JSON.stringify(check)} ${interval}/${timeout}`;
 }
 
-/** What tells two targets of the same question apart. A script is told the service, and may answer by it. */
+/** What tells two targets of the same question apart. A script is told the service, and a report tells of one. */
 function identityOf({ type }: Check, { service, server, ghost, address, device, port }: ProbeTarget): string {
   const parts = [`${device.name}/${server}`, address.text];
   if (type !== 'arp') parts.push(ghost.text);
   if (port !== undefined) parts.push(String(port));
-  if (type === 'script') parts.push(service);
+  if (type === 'script' || type === 'report') parts.push(service);
   return parts.join(' ');
 }
 

@@ -35,7 +35,8 @@ export interface ProbeResult {
 export interface Prober {
   /**
    * Starts a probe; `done` is called once, never before `start` has returned, and not at all once it was cancelled. Nothing
-   * throws: what cannot be sent has failed. Checks of type `ubus` are never started.
+   * throws: what cannot be sent has failed. Checks of type `ubus` are never started; those of
+   * type `report` wait for what the server tells.
    */
   start(check: Check, target: ProbeTarget, timeout: number, done: (result: ProbeResult) => void): { cancel(): void };
 }

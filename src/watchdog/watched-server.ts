@@ -101,7 +101,10 @@ export class WatchedServer {
   }
 }
 
-/** An answer by ARP shows that the link and the neighbour are there, but not that the server still has the ghost address. */
+/**
+ * An answer by ARP shows that the link and the neighbour are there, but not that the server still has the ghost address, and so
+ * does a report.
+ */
 export function contradicts({ type }: Check, source: EvidenceSource): boolean {
-  return type !== 'arp' || source !== 'icmp';
+  return (type !== 'arp' && type !== 'report') || source !== 'icmp';
 }

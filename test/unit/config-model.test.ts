@@ -50,7 +50,7 @@ config server 'one'
 
 test('model: defaults', () => {
   assert.equal(readable(model(minimal)), {
-    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 },
+    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
     services: [
       {
         name: 'web',
@@ -156,7 +156,7 @@ config watchdog 'page'
 
 test('model: everything given', () => {
   assert.equal(readable(model(full)), {
-    globals: { enabled: false, markBase: 65536, tableBase: 1000, rulePriority: 1 },
+    globals: { enabled: false, markBase: 65536, tableBase: 1000, rulePriority: 1, channelPort: 28521 },
     services: [
       {
         ...{ name: 'dns', ghosts: ['192.0.2.1', '2001:db8::1'], protocols: ['tcp', 'udp'] },

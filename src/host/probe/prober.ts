@@ -55,6 +55,7 @@ export class HostProber implements Prober {
       }
       case 'script':
         return probeByScript(check.path, target, timeout, attempt);
+      case 'report':
       case 'ubus':
         return attempt.fail('nobody is asked');
     }

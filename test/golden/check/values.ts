@@ -404,6 +404,18 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'globals',
+    line: "option key 'too short'",
+    problem:
+      "oneip:2: error: globals 'globals': option 'key': the value has others than printable ASCII characters; accepted: 16 to 128 printable ASCII characters without blanks",
+  },
+  {
+    section: 'globals',
+    line: "option channel_port '0'",
+    problem:
+      "oneip:2: error: globals 'globals': option 'channel_port': '0' is too small; accepted: a whole number 1–65535",
+  },
+  {
+    section: 'globals',
     line: "option rule_priority '32766'",
     problem:
       "oneip:2: error: globals 'globals': option 'rule_priority': '32766' is too large; accepted: a whole number 1–32765",

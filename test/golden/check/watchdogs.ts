@@ -40,7 +40,7 @@ config watchdog 'later'
 	option enabled '0'
 `,
     problems: [
-      "oneip:27: error: watchdog 'look': option 'type' is missing; accepted: ping, arp, tcp, http, script or ubus",
+      "oneip:27: error: watchdog 'look': option 'type' is missing; accepted: ping, arp, tcp, http, script, report or ubus",
     ],
   },
   {
@@ -107,12 +107,31 @@ config watchdog 'knock'
       "oneip:34: warning: watchdog 'look': option 'body' does not go with type 'ping' and is ignored; accepted: type http",
       "oneip:35: warning: watchdog 'look': option 'script' does not go with type 'ping' and is ignored; accepted: type script",
       "oneip:36: warning: watchdog 'look': option 'ttl' does not go with type 'ping' and is ignored; accepted: type ubus",
-      "oneip:40: warning: watchdog 'listen': option 'interval' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http or script",
-      "oneip:41: warning: watchdog 'listen': option 'timeout' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http or script",
-      "oneip:42: warning: watchdog 'listen': option 'rise' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http or script",
-      "oneip:43: warning: watchdog 'listen': option 'fall' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http or script",
+      "oneip:40: warning: watchdog 'listen': option 'interval' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http, script or report",
+      "oneip:41: warning: watchdog 'listen': option 'timeout' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http, script or report",
+      "oneip:42: warning: watchdog 'listen': option 'rise' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http, script or report",
+      "oneip:43: warning: watchdog 'listen': option 'fall' does not go with type 'ubus' and is ignored; accepted: type ping, arp, tcp, http, script or report",
       "oneip:50: warning: watchdog 'knock': option 'path' does not go with type 'tcp' and is ignored; accepted: type http",
     ],
+  },
+  {
+    title: 'a watchdog that nobody can report to',
+    uci: `${surroundings}config watchdog 'look'
+	option type 'report'
+`,
+    problems: [
+      "oneip:28: warning: watchdog 'look': option 'type': hears no reports, and takes all its servers for failed; accepted: option 'key' in globals",
+    ],
+  },
+  {
+    title: 'a watchdog that servers report to',
+    uci: `${surroundings}config watchdog 'look'
+	option type 'report'
+
+config globals 'globals'
+	option key 'sixteen.letters.'
+`,
+    problems: [],
   },
   {
     title: 'a watchdog may wait longer than until its next probe',

@@ -77,7 +77,7 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
 /** Services deployed on a router, with slots dealt in turn: what table they have does not matter to the ruleset. */
 export function deployment(services: readonly Service[], around: Environment = environment()): Deployment {
   const model: Model = {
-    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 },
+    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
     services,
     watchdogs: [],
   };

@@ -128,6 +128,9 @@ return baseclass.extend({
 
 	absolutePath: expecting((text) => text.startsWith('/') && !text.includes('\0'), () => _('Expecting the absolute path of a program.')),
 
+	/** A key. */
+	secret: expecting((text) => (/^[!-~]{16,128}$/.test(text)), () => _('Expecting 16 to 128 characters of ASCII, without blanks.')),
+
 	/** The name of a section. */
 	name: expecting((text) => (/^[a-z0-9_]{1,32}$/.test(text)), () => _('Expecting 1 to 32 letters a–z, digits and underscores.')),
 

@@ -13,7 +13,7 @@ const callDevices = rpc.declare({ object: 'luci-rpc', method: 'getNetworkDevices
 const callInterfaces = rpc.declare({ object: 'network.interface', method: 'dump', expect: { 'interface': [] } });
 
 /** Types of watchdogs that ask, rather than wait to be told. */
-const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script' ];
+const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script', 'report' ];
 
 /** What the daemon takes for a truth value. */
 const TRUTHS = { 1: '1', on: '1', true: '1', yes: '1', enabled: '1', 0: '0', off: '0', false: '0', no: '0', disabled: '0' };
@@ -192,6 +192,10 @@ return view.extend({
 			{ placeholder: '28416', check: values.integer(256, 4294901760) });
 		this.add(section, 'advanced', Text, 'rule_priority', _('Preference of routing rules'), _('It must come before those of mwan3 and pbr.'),
 			{ placeholder: '900', check: values.integer(1, 32765) });
+		this.add(section, 'advanced', Text, 'key', _('Key of the channel to the servers'), _('A secret of 16 to 128 characters, the same on all of them.'),
+			{ password: true, check: values.secret });
+		this.add(section, 'advanced', Text, 'channel_port', _('Port of the channel to the servers'), null,
+			{ placeholder: '28521', check: values.integer(1, 65535) });
 	},
 
 	addServices(map, places) {
@@ -268,6 +272,7 @@ return view.extend({
 			[ 'tcp', _('tcp: for a connection') ],
 			[ 'http', _('http: for a page') ],
 			[ 'script', _('script: by a program') ],
+			[ 'report', _('report: the server itself tells') ],
 			[ 'ubus', _('ubus: not at all; programs tell') ]
 		] });
 		this.add(section, 'general', Names, 'service', _('Services'), _('None: all.'), { nothing: _('all'), modalonly: null });
