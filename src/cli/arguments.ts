@@ -80,7 +80,7 @@ export const COMMANDS: readonly Command[] = [
     operands: '',
     minimum: 0,
     maximum: 0,
-    summary: 'find what keeps direct return from working, on a server or on the router',
+    summary: 'find what keeps packets from servers, or answers from clients',
     takes: ['name', 'fix', 'json'],
     examples: ['oneip doctor', 'oneip doctor --fix', 'oneip doctor --name web1 --config /tmp/oneip'],
   },

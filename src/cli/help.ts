@@ -33,7 +33,7 @@ export function helpText(command: string): string {
     'Examples:',
     ...shown.flatMap(({ examples }) => examples.map((example) => `  ${example}`)),
     '',
-    'Exit status: 0 done, 1 failed, refused, or errors in the configuration, 2 wrong usage,',
+    'Exit status: 0 done, 1 failed, refused, or something is wrong (check, doctor), 2 wrong usage,',
     '3 no daemon runs (or no ubus) to be asked.',
     '',
   ].join('\n');

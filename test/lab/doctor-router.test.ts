@@ -5,7 +5,7 @@ import { LabBus } from './bus.ts';
 import { examine, planted, type Fault } from './doctor.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
-import { configuration, eventually } from './scenario.ts';
+import { configuration, eventually, figure } from './scenario.ts';
 import type { Server } from './topology.ts';
 import type { LabSuite } from './suite.ts';
 import { labSuite } from './suite.ts';
@@ -207,7 +207,7 @@ test('what the daemon says of its servers is told, and it is told to make again 
     }
   }));
 
-test('in a large network of servers it is done within seconds, and says whom it does not hear', () =>
+test('with many servers it is done within seconds, and says whom it does not hear', () =>
   withLab({ servers: 12, ghosts: [ghostPlaces.elsewhere[4]] }, async (lab) => {
     await lab.daemon.start(config(lab));
     for (const { namespace } of lab.servers.slice(0, 3)) await namespace.ip(['link set eth0 down']);
@@ -215,6 +215,7 @@ test('in a large network of servers it is done within seconds, and says whom it 
     const { ids } = await examine(lab.router, argvOf(lab));
     const seconds = (performance.now() - begun) / 1000;
     assert.equal(ids, ['server-silent', 'server-silent', 'server-silent']);
+    figure(`the doctor has looked at a router with 12 servers, of which 3 are silent, in ${seconds.toFixed(1)} s`);
     assert.ok(seconds < 10, `${seconds} s`);
   }));
 

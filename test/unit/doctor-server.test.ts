@@ -268,7 +268,8 @@ test('where everything goes to all servers, somebody has to take out what is for
 });
 
 test('without nft it is said that the firewall was not looked at', () => {
-  const { ruleset: _, ...rest } = seen();
+  const { ruleset, ...rest } = seen();
+  assert.ok(ruleset);
   const web = service(1);
   const [server] = web.servers;
   if (!server) throw new Error('no server');
