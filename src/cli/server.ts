@@ -2,7 +2,8 @@ import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { print, printError } from '../host/console.ts';
 import { directoryExists, readText, readTextIfThere } from '../host/files.ts';
-import { inspectServer, statusFile } from '../host/server.ts';
+import { serverStatusFile } from '../host/cleanup.ts';
+import { inspectServer } from '../host/server.ts';
 import { claim } from '../host/system.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
@@ -19,7 +20,7 @@ import { complain, DONE, FAILED, NO_DAEMON } from './ask.ts';
 /** `oneip server --status`: what the running daemon has in force, held against the machine as it is. */
 export function runServerStatus(invocation: Invocation): number {
   const state = optionValue(invocation, 'state');
-  const text = readTextIfThere(statusFile(state));
+  const text = readTextIfThere(serverStatusFile(state));
   const runs = directoryExists(state) && !claim(`${state}/daemon.lock`);
   if (text === undefined || !runs) {
     const killed = text === undefined ? '' : ', and what a killed one has left is in force: start it, or oneip cleanup';

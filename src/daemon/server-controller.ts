@@ -19,6 +19,8 @@ import type { Router } from './router.ts';
 /** A server's machine as the controller sees it; `src/host/server.ts` is the real one. */
 export interface ServerHost extends Pick<Router, 'load' | 'moveSlots'> {
   observe(): Machine;
+  /** Removes tables of ours that nobody knows, but for those of the given families; tells which, a line each. */
+  clear(kept: readonly string[]): string[];
   establish(wanted: NetworkState): string[];
   prune(wanted: NetworkState): string[];
 }
@@ -120,7 +122,9 @@ export class ServerController {
     // The filter stands before the first packet to a ghost is taken, and membership in a group before the router asks for it.
     const first = { ...network, addresses: addresses.filter(({ kind }) => kind === 'group') };
     for (const line of host.establish(first)) log(line);
-    this.#loaded.load(addresses.length > 0 ? serverFilter(filtered) : { tables: [] });
+    const ruleset = addresses.length > 0 ? serverFilter(filtered) : { tables: [] };
+    if (!this.#loaded.ruleset) for (const line of host.clear(ruleset.tables.map(({ family }) => family))) log(line);
+    this.#loaded.load(ruleset);
     for (const line of host.establish(network)) log(line);
     for (const line of host.prune(network)) log(line);
     this.#state = { identity, attachment: this.#attachment, filtered };

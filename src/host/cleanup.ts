@@ -1,5 +1,5 @@
 import { fileStatus, removeFile } from 'oneip:runtime';
-import { removeRuleset, transaction } from '../plan/ruleset-diff.ts';
+import { FAMILIES, removeRuleset, transaction } from '../plan/ruleset-diff.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { Journal } from './journal.ts';
 import { Network } from './network.ts';
@@ -27,7 +27,7 @@ export function leave(state: string, network: Network, what = 'router'): string[
   const failures: string[] = [];
   for (const part of [
     () => outcomeLines(network.withdrawAddresses()),
-    removeTables,
+    () => removeTables(),
     () => outcomeLines(network.restore()),
   ]) {
     try {
@@ -37,16 +37,24 @@ export function leave(state: string, network: Network, what = 'router'): string[
     }
   }
   if (failures.length > 0) throw new Error(`the ${what} is not as it was: ${failures.join('; ')}`);
-  const snapshot = `${state}/applied.json`;
-  if (fileStatus(snapshot) !== null) removeFile(snapshot);
+  for (const told of [`${state}/applied.json`, serverStatusFile(state)]) {
+    if (fileStatus(told) !== null) removeFile(told);
+  }
   return lines;
 }
 
-function removeTables(): string[] {
+/** File in the state directory that tells what a running server has in force. */
+export function serverStatusFile(state: string): string {
+  return `${state}/server.json`;
+}
+
+/** Removes our tables but for those of the given families. Tells which, a line each. */
+export function removeTables(kept: readonly string[] = []): string[] {
   const listed = nftRun('{"nftables":[{"list":{"tables":null}}]}');
   throwIfRefused(listed);
   const { nftables } = JSON.parse(listed.json) as { nftables: { table?: { family: string; name: string } }[] };
-  const ours = nftables.flatMap(({ table }) => (table?.name === TABLE ? [table] : []));
-  if (ours.length > 0) throwIfRefused(nftRun(transaction(removeRuleset().commands)));
-  return ours.map(({ family, name }) => `- table ${family} ${name}`);
+  const there = nftables.flatMap(({ table }) => (table?.name === TABLE ? [table.family] : []));
+  const ours = FAMILIES.filter((family) => there.includes(family) && !kept.includes(family));
+  if (ours.length > 0) throwIfRefused(nftRun(transaction(removeRuleset(ours).commands)));
+  return ours.map((family) => `- table ${family} ${TABLE}`);
 }

@@ -1,4 +1,3 @@
-import { fileStatus, removeFile } from 'oneip:runtime';
 import type { Count } from '../daemon/router.ts';
 import type { LinkState } from '../config/environment.ts';
 import type { NetworkState } from '../network/state.ts';
@@ -6,7 +5,7 @@ import type { NetworkChange } from '../network/diff.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import type { Machine } from '../server/machine.ts';
-import { leave } from './cleanup.ts';
+import { leave, removeTables, serverStatusFile } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
@@ -26,11 +25,6 @@ export interface ServerListener {
   readonly changed: () => void;
   /** Our table may not be what we loaded, for the reason given. */
   readonly distrusted: (reason: string) => void;
-}
-
-/** File in the state directory that tells what a running server has in force. */
-export function statusFile(state: string): string {
-  return `${state}/server.json`;
 }
 
 /** The machine that we run on, as a server. */
@@ -80,6 +74,16 @@ export class HostServer {
     return outcomeLines(this.#network.prune(wanted));
   }
 
+  /** Removes tables of ours that an earlier run has left, but for those of the given families. */
+  clear(kept: readonly string[]): string[] {
+    let lines: string[] = [];
+    this.#tables.transaction(() => {
+      lines = removeTables(kept);
+      return { status: lines.length > 0 ? 0 : 1 };
+    });
+    return lines;
+  }
+
   load(commands: string): void {
     this.#tables.load(commands);
   }
@@ -95,7 +99,7 @@ export class HostServer {
   /** Keeps a text for those who ask for the status. A full disk is no reason to stop: it is reported. */
   remember(text: string): void {
     try {
-      writeText(statusFile(this.#state), text);
+      writeText(serverStatusFile(this.#state), text);
     } catch (error) {
       this.#listener.log(error instanceof Error ? error.message : String(error));
     }
@@ -105,7 +109,6 @@ export class HostServer {
   close(): string[] {
     this.#tables.close();
     this.#watch.close();
-    if (fileStatus(statusFile(this.#state)) !== null) removeFile(statusFile(this.#state));
     try {
       return leave(this.#state, this.#network, 'server');
     } finally {

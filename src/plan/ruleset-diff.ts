@@ -11,12 +11,15 @@ export interface RulesetChange {
   readonly summary: readonly string[];
 }
 
+/** Families of the tables that we may have. */
+export const FAMILIES: readonly Table['family'][] = ['inet', 'netdev'];
+
 /**
  * The smallest change from `before` to `after`; `before` must be what the kernel holds. A table that it does not hold as we
  * know it, or whose sets change their kind, is replaced as a whole: in the same transaction, so that no packet sees a gap.
  */
 export function diffRulesets(before: Ruleset, after: Ruleset): RulesetChange {
-  const parts = (['inet', 'netdev'] as const).map((family) => {
+  const parts = FAMILIES.map((family) => {
     const old = before.tables.find((table) => table.family === family);
     const wanted = after.tables.find((table) => table.family === family);
     if (!wanted) return old ? removeTable(old) : nothing();
@@ -31,9 +34,9 @@ export function replaceRuleset(after: Ruleset): RulesetChange {
   return diffRulesets({ tables: [] }, after);
 }
 
-/** Removes our tables whether they are there or not. */
-export function removeRuleset(): RulesetChange {
-  const parts = (['inet', 'netdev'] as const).map((family) => removeTable({ family }));
+/** Removes our tables of the families whether they are there or not. */
+export function removeRuleset(families: readonly Table['family'][] = FAMILIES): RulesetChange {
+  const parts = families.map((family) => removeTable({ family }));
   return { commands: parts.flatMap(({ commands }) => commands), summary: parts.flatMap(({ summary }) => summary) };
 }
 

@@ -211,11 +211,21 @@ test('after SIGKILL the next start, or oneip cleanup, knows what was before', ()
     assert.is(await daemon.stop(), 0);
     assertSameRouter(await stateOf(server.namespace), before);
 
+    // What the new configuration has no use for goes, though nobody knows it any more.
+    await daemon.start(config);
+    await daemon.crash();
+    await daemon.start(webOf(lab));
+    const { stdout } = await server.namespace.attempt(['nft', 'list', 'tables']);
+    assert.not.match(stdout, 'oneip');
+    assert.is(await daemon.stop(), 0);
+    assertSameRouter(await stateOf(server.namespace), before);
+
     await daemon.start(config);
     await daemon.crash();
     for (let turn = 0; turn < 2; turn++) {
       assert.is((await daemon.command(['cleanup', '--state', daemon.stateFolder])).status, 0);
       assertSameRouter(await stateOf(server.namespace), before);
+      assert.match((await status()).stderr, /no server's daemon runs with [^,]*$/);
     }
   }));
 

@@ -224,6 +224,11 @@ class FakeHost implements ServerHost {
     return this.machine;
   }
 
+  clear(kept: readonly string[]): string[] {
+    this.deeds.push(`clear all but ${kept.join()}`);
+    return [];
+  }
+
   load(commands: string): void {
     if (this.refusing) throw new Error('refused');
     this.deeds.push(commands.includes('"delete":{"chain"') ? 'unload' : 'load');
@@ -256,7 +261,7 @@ test('the filter stands before the ghosts, and the group is joined before', () =
   const host = new FakeHost();
   const { controller } = controllerOf(host);
   assert.ok(controller.configure(text('multicast'), 'test'));
-  assert.equal(host.deeds, ['group', 'load', 'ghost']);
+  assert.equal(host.deeds, ['group', 'clear all but inet', 'load', 'ghost']);
 });
 
 test('slots that are told later move by a small change, and nothing else happens', () => {
