@@ -43,6 +43,7 @@ import { parseClient, simulate } from '../simulate/simulate.ts';
 import type { Simulation } from '../simulate/simulate.ts';
 import { progress } from '../transition/state.ts';
 import { createAllocator } from './allocator.ts';
+import type { Announcer } from './announcer.ts';
 import type { Controller } from './controller.ts';
 import type { HealthWatch } from './health-watch.ts';
 import type { Count, Router } from './router.ts';
@@ -52,6 +53,7 @@ const LARGEST_WEIGHT = 1000;
 export interface DaemonControlOptions {
   readonly controller: Controller;
   readonly health: HealthWatch;
+  readonly announcer: Announcer;
   readonly router: Router;
   readonly clock: () => number;
   readonly version: string;
@@ -84,14 +86,16 @@ export class DaemonControl implements Control {
 
   status(service?: string): Promise<DaemonStatus> {
     return settle(() => {
-      const { controller, router, version, clock, failure } = this.#options;
+      const { controller, router, version, clock, failure, announcer } = this.#options;
       const squads = service === undefined ? [...controller.fleet.values()] : [this.#squad(service)];
       const counters = router.counters();
       const failing = failure();
+      const refused = announcer.refusals();
       return {
         version,
         uptime: (clock() - this.#started) / 1000,
         ...(failing === undefined ? {} : { failing }),
+        ...(refused ? { refused } : {}),
         services: squads.map((squad) => this.#serviceStatus(squad, counters)),
       };
     });
@@ -293,6 +297,21 @@ export class DaemonControl implements Control {
       ...(provenance ? { provenance } : {}),
       damped: health?.damped ?? false,
       ...(probe ? { probe: { ...probe.result, age: (now - probe.at) / 1000 } } : {}),
+      ...this.#report(service, server.name, now),
+    };
+  }
+
+  #report(service: string, server: string, now: number): Pick<ServerStatus, 'report'> {
+    const reporter = this.#options.announcer.reporter(server);
+    if (!reporter) return {};
+    const told = reporter.health.find((health) => health.service === service);
+    return {
+      report: {
+        age: (now - reporter.at) / 1000,
+        ...(told ? { well: told.well, reason: told.reason } : {}),
+        current: reporter.isCurrent,
+        ...reporter.load,
+      },
     };
   }
 

@@ -44,6 +44,8 @@ export interface ControllerOptions {
   readonly defer?: (work: () => void) => void;
   /** Called when no old connection of a service is kept any more. */
   readonly ended?: (service: string) => void;
+  /** Called when the kernel holds what is in force, whatever has changed. */
+  readonly committed?: () => void;
   /** Called when the kernel holds a deployment that may differ in more than who has which slots. */
   readonly deployed?: (deployment: Deployment) => void;
 }
@@ -379,6 +381,7 @@ export class Controller {
     if (failures !== this.#failures) this.#router.keep('failures', failures);
     this.#failures = failures;
     this.#deployment = deployment;
+    this.#options.committed?.();
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
   }

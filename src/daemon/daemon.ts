@@ -4,6 +4,7 @@ import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
+import { ChannelSocket, randomLife } from '../host/channel-socket.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
 import { HostProber } from '../host/probe/prober.ts';
@@ -17,7 +18,9 @@ import { NO_ORDERS, parseOrders } from '../membership/orders.ts';
 import type { ServiceEvent } from '../service/control.ts';
 import { publishService } from '../service/object.ts';
 import type { Publication } from '../service/object.ts';
+import { ReportProber } from '../watchdog/report-prober.ts';
 import { createAllocator } from './allocator.ts';
+import { Announcer } from './announcer.ts';
 import { DaemonControl } from './control.ts';
 import { Controller } from './controller.ts';
 import type { Heritage } from './controller.ts';
@@ -72,6 +75,8 @@ class Daemon {
   readonly #health: HealthWatch;
   readonly #servers: ServerWatch;
   readonly #prober: HostProber;
+  readonly #reports = new ReportProber(startTimer);
+  readonly #announcer: Announcer;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -106,7 +111,12 @@ class Daemon {
     this.#prober = new HostProber();
     this.#health = new HealthWatch(
       {
-        prober: this.#prober,
+        prober: {
+          start: (check, target, timeout, done) =>
+            check.type === 'report'
+              ? this.#reports.start(target, timeout, done)
+              : this.#prober.start(check, target, timeout, done),
+        },
         clock: steadyTime,
         startTimer,
         changed: () => void this.#reconcile(),
@@ -116,6 +126,11 @@ class Daemon {
     this.#servers = new ServerWatch(({ server, device, source, family, down, reason }) => {
       if (down) this.#health.accuse(source, server, device, reason, family);
       else this.#health.acquit(source, server, device, family);
+    });
+    this.#announcer = new Announcer({
+      ...{ clock: steadyTime, startTimer, randomLife, log },
+      open: (place, received) => new ChannelSocket(place, received),
+      reported: (server, health) => this.#reports.heard(server, health),
     });
     this.#controller = new Controller(
       {
@@ -131,11 +146,13 @@ class Daemon {
           this.#announce({ action: 'transition', service, reason: 'ended' });
         },
         deployed: (deployment) => this.#watch(deployment),
+        committed: () => this.#inform(),
       },
       heritage,
     );
     this.#control = new DaemonControl({
       controller: this.#controller,
+      announcer: this.#announcer,
       health: this.#health,
       router: this.#router,
       clock: steadyTime,
@@ -184,6 +201,7 @@ class Daemon {
     this.#health.close();
     this.#servers.close();
     this.#prober.close();
+    this.#announcer.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -283,6 +301,12 @@ class Daemon {
         ),
       ),
     );
+  }
+
+  /** Tells the servers what is in force. */
+  #inform(): void {
+    const { configuration, deployment, fleet } = this.#controller;
+    if (configuration && deployment) this.#announcer.update({ model: configuration.model, deployment, fleet });
   }
 
   #tell(changes: readonly MemberChange[]): void {

@@ -33,6 +33,21 @@ export interface ServerStatus {
     /** Seconds ago. */
     readonly age: number;
   };
+  /** What it told last over the channel; absent: it never did. */
+  readonly report?: {
+    /** Seconds ago. */
+    readonly age: number;
+    /** Whether its own service is well, where it judges that, and why. */
+    readonly well?: boolean;
+    readonly reason?: string;
+    /** True where it has the slots that it shall have. */
+    readonly current: boolean;
+    readonly connections?: number;
+    /** Share of its processors' time that is used, 0–1. */
+    readonly cpu?: number;
+    /** Number that a script there has told. */
+    readonly script?: number;
+  };
 }
 
 export interface TransitionStatus {
@@ -65,6 +80,8 @@ export interface DaemonStatus {
   readonly uptime: number;
   /** Why the kernel does not hold what it should, where that is so. */
   readonly failing?: string;
+  /** Datagrams of the channel that were refused, by reason; absent where there is no channel. */
+  readonly refused?: Readonly<Record<string, number>>;
   readonly services: readonly ServiceStatus[];
 }
 

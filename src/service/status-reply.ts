@@ -12,6 +12,7 @@ export function statusReply(status: DaemonStatus): WritableTable {
     version: status.version,
     uptime: whole(status.uptime),
     failing: text(status.failing),
+    refused: status.refused,
     services: keyed(status.services, ({ service }) => service, serviceTable),
   };
 }
@@ -63,7 +64,7 @@ function transitionTable({ since, until, slots, kept }: TransitionStatus): Writa
 }
 
 function serverTable(server: ServerStatus): WritableTable {
-  const { probe } = server;
+  const { probe, report } = server;
   return {
     address: server.address,
     address6: server.address6,
@@ -85,6 +86,15 @@ function serverTable(server: ServerStatus): WritableTable {
       reason: wireText(probe.reason),
       latency: probe.latency === undefined ? undefined : double(probe.latency / 1000),
       age: double(probe.age),
+    },
+    report: report && {
+      age: double(report.age),
+      well: report.well,
+      reason: text(report.reason),
+      current: report.current,
+      connections: report.connections,
+      cpu: report.cpu === undefined ? undefined : double(report.cpu),
+      script: report.script === undefined ? undefined : double(report.script),
     },
   };
 }
