@@ -11,8 +11,13 @@ export function readStatus(reply: Table): DaemonStatus {
     version: text(reply['version']),
     uptime: number(reply['uptime']),
     ...optional('failing', reply['failing'], text),
+    ...optional('refused', reply['refused'], readCounts),
     services: named(reply['services'], readService),
   };
+}
+
+function readCounts(value: Value): Record<string, number> {
+  return Object.fromEntries(Object.entries(tableOf(value)).map(([name, count]) => [name, number(count)]));
 }
 
 /** Names of the services in a status. */
@@ -65,6 +70,18 @@ function readServer(server: string, table: Table): ServerStatus {
       const { passed, reason, latency, age } = tableOf(value);
       const milliseconds = optional('latency', latency, (seconds) => number(seconds) * 1000);
       return { passed: passed === true, reason: text(reason), ...milliseconds, age: number(age) };
+    }),
+    ...optional('report', table['report'], (value) => {
+      const { age, well, reason, current, connections, cpu, script } = tableOf(value);
+      return {
+        age: number(age),
+        ...optional('well', well, (told) => told === true),
+        ...optional('reason', reason, text),
+        current: current === true,
+        ...optional('connections', connections, number),
+        ...optional('cpu', cpu, number),
+        ...optional('script', script, number),
+      };
     }),
   };
 }

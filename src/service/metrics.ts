@@ -20,6 +20,13 @@ const METRICS: readonly Metric[] = [
     '',
     failing !== undefined,
   ]),
+  {
+    name: 'oneip_channel_refused_total',
+    type: 'counter',
+    help: 'Messages of servers that were refused',
+    samples: ({ refused }) =>
+      Object.entries(refused ?? {}).map(([reason, count]) => [labels({ reason }), count] as const),
+  },
   ofServices('oneip_service_running', 'Whether the service is in force', ({ inactive }) => inactive === undefined),
   ofServices('oneip_service_slots', 'Entries of the allocation table', ({ slots }) => slots),
   ofServices(
@@ -52,6 +59,20 @@ const METRICS: readonly Metric[] = [
   ofServers('oneip_probe_success', 'Whether the last probe succeeded', ({ probe }) => probe?.passed),
   ofServers('oneip_probe_latency_seconds', 'Time until the last probe was answered', ({ probe }) =>
     probe?.latency === undefined ? undefined : (probe.latency / 1000).toFixed(6),
+  ),
+  ofServers('oneip_report_age_seconds', 'Time since the server reported', ({ report }) => report?.age.toFixed(6)),
+  ofServers('oneip_report_well', 'Whether the server reports that it is well', ({ report }) => report?.well),
+  ofServers(
+    'oneip_report_current',
+    'Whether the server has the slots that it shall have',
+    ({ report }) => report?.current,
+  ),
+  ofServers('oneip_report_connections', 'Connections that the server reports', ({ report }) => report?.connections),
+  ofServers('oneip_report_cpu', 'Share of processor time that the server reports, 0 to 1', ({ report }) =>
+    report?.cpu?.toFixed(6),
+  ),
+  ofServers('oneip_report_script', 'Number that a script of the server reports', ({ report }) =>
+    report?.script?.toFixed(6),
   ),
 ];
 

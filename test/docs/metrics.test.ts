@@ -22,10 +22,12 @@ const page = readFileSync('docs/metrics.md', 'utf8');
 /** Types and labels of all metrics, from what is printed where everything is there. */
 const exported = new Map<string, { readonly type: string; readonly labels: readonly string[] }>();
 const probe = { passed: true, reason: 'ok', latency: 1, age: 1 };
+const report = { age: 1, well: true, reason: '', current: true, connections: 1, cpu: 0.5, script: 1 };
 const text = formatMetrics({
   version: '1',
   uptime: 1,
-  services: [serviceStatus('web', { servers: [serverStatus('web1', { probe })] })],
+  refused: { forged: 1 },
+  services: [serviceStatus('web', { servers: [serverStatus('web1', { probe, report })] })],
 });
 for (const [, name = '', type = '', labels = ''] of text.matchAll(/^# TYPE (\w+) (\w+)\n\w+(\{.*\})?/gm)) {
   exported.set(name, { type, labels: [...labels.matchAll(/(\w+)=/g)].map(([, label = '']) => label) });

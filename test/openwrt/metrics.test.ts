@@ -32,15 +32,25 @@ const STATUSES: Readonly<Record<string, DaemonStatus>> = {
     version: '1.2.3',
     uptime: 100.5,
     failing: 'nft: no such file',
+    refused: { forged: 3, replayed: 0, old: 1, truncated: 0, unknown: 0 },
     services: [
       serviceStatus('web', {
         slots: 1024,
         transition: { since: 1, until: 2, slots: 77, kept: [{ server: 'web2', packets: 5n, idle: 1 }] },
         servers: [
           serverStatus('web1', { share: 1 / 3, probe: { passed: true, reason: 'ok', latency: 0.34, age: 1 } }),
-          serverStatus('web2', { state: 'draining', weight: 0, share: 0, slots: 0 }),
-          serverStatus('web3', { state: 'down', damped: true, probe: { passed: false, reason: 'silence', age: 1 } }),
-          serverStatus('web4', { share: 1, packets: 123_456_789_012_345n, bytes: 2n ** 53n }),
+          serverStatus('web2', {
+            ...{ state: 'draining', weight: 0, share: 0, slots: 0 },
+            report: { age: 0.25, well: true, reason: '', current: true, connections: 17, cpu: 0.5, script: 2.5 },
+          }),
+          serverStatus('web3', {
+            ...{ state: 'down', damped: true, probe: { passed: false, reason: 'silence', age: 1 } },
+            report: { age: 1, well: false, reason: 'nobody listens', current: false, connections: 0, cpu: 0 },
+          }),
+          serverStatus('web4', {
+            report: { age: 1, current: false },
+            ...{ share: 1, packets: 123_456_789_012_345n, bytes: 2n ** 53n },
+          }),
           serverStatus('web5', { state: 'disabled', probe: { passed: true, reason: '', latency: 0, age: 0 } }),
         ],
       }),

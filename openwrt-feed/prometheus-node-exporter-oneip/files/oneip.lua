@@ -59,6 +59,13 @@ local function scrape()
   metric("oneip_uptime_seconds", "gauge", nil, reply.uptime)
   metric("oneip_failing", "gauge", nil, flag(reply.failing))
 
+  if reply.refused then
+    local refused = metric("oneip_channel_refused_total", "counter")
+    for reason, count in pairs(reply.refused) do
+      refused({ reason = reason }, whole(count))
+    end
+  end
+
   each_service("oneip_service_running", function(s) return flag(s.running) end)
   each_service("oneip_service_slots", function(s) return s.slots end)
   each_service("oneip_transition_active", function(s) return flag(s.transition) end)
@@ -81,6 +88,14 @@ local function scrape()
   each_server("oneip_server_bytes_total", "counter", function(s) return whole(s.bytes) end)
   each_server("oneip_probe_success", "gauge", function(s) return s.probe and flag(s.probe.passed) end)
   each_server("oneip_probe_latency_seconds", "gauge", function(s) return s.probe and millionths(s.probe.latency) end)
+  each_server("oneip_report_age_seconds", "gauge", function(s) return s.report and millionths(s.report.age) end)
+  each_server("oneip_report_well", "gauge", function(s)
+    return s.report and s.report.well ~= nil and flag(s.report.well) or nil
+  end)
+  each_server("oneip_report_current", "gauge", function(s) return s.report and flag(s.report.current) end)
+  each_server("oneip_report_connections", "gauge", function(s) return s.report and s.report.connections end)
+  each_server("oneip_report_cpu", "gauge", function(s) return s.report and millionths(s.report.cpu) end)
+  each_server("oneip_report_script", "gauge", function(s) return s.report and millionths(s.report.script) end)
 end
 
 return { scrape = scrape }

@@ -42,6 +42,13 @@ gauge("oneip_build_info", "Version of the daemon")({ version: reply.version }, 1
 gauge("oneip_uptime_seconds", "Time since the start of the daemon")({}, reply.uptime);
 gauge("oneip_failing", "Whether the kernel does not hold what it should")({}, reply.failing == null ? 0 : 1);
 
+if (reply.refused != null) {
+	const refused = counter("oneip_channel_refused_total", "Messages of servers that were refused");
+
+	for (let reason in reply.refused)
+		refused({ reason: reason }, reply.refused[reason]);
+}
+
 each_service(gauge("oneip_service_running", "Whether the service is in force"), s => s.running ? 1 : 0);
 each_service(gauge("oneip_service_slots", "Entries of the allocation table"), s => s.slots);
 each_service(gauge("oneip_transition_active", "Whether a change still keeps old connections"), s => s.transition == null ? 0 : 1);
@@ -63,3 +70,19 @@ each_server(counter("oneip_server_bytes_total", "Bytes handed to the server"), s
 each_server(gauge("oneip_probe_success", "Whether the last probe succeeded"), s => s.probe == null ? null : s.probe.passed ? 1 : 0);
 each_server(gauge("oneip_probe_latency_seconds", "Time until the last probe was answered"),
 	s => s.probe == null || s.probe.latency == null ? null : sprintf("%.6f", s.probe.latency));
+
+// What the server reports, if it does.
+function each_report(metric, read) {
+	each_server(metric, s => s.report == null ? null : read(s.report));
+}
+
+function millionths(number) {
+	return number == null ? null : sprintf("%.6f", number);
+}
+
+each_report(gauge("oneip_report_age_seconds", "Time since the server reported"), r => millionths(r.age));
+each_report(gauge("oneip_report_well", "Whether the server reports that it is well"), r => r.well == null ? null : r.well ? 1 : 0);
+each_report(gauge("oneip_report_current", "Whether the server has the slots that it shall have"), r => r.current ? 1 : 0);
+each_report(gauge("oneip_report_connections", "Connections that the server reports"), r => r.connections);
+each_report(gauge("oneip_report_cpu", "Share of processor time that the server reports, 0 to 1"), r => millionths(r.cpu));
+each_report(gauge("oneip_report_script", "Number that a script of the server reports"), r => millionths(r.script));
