@@ -26,10 +26,15 @@ export function formatExamination({ subject, findings, unknown, repairs }: Exami
   ];
   const notes = unknown.map((sentence) => paint('dim', `not known: ${sentence}`));
   const total = summary(findings);
+  const isMended = repairs.some(({ failure }) => failure === undefined);
+  const lasting = isMended ? ['What was mended so lasts until the next reboot.\n'] : [];
   const end = `${subject}: ${total ?? 'nothing is wrong'}`;
-  return [...blocks.map((lines) => `${lines.join('\n')}\n\n`), ...notes.map((line) => `${line}\n`), `${end}\n`].join(
-    '',
-  );
+  return [
+    ...blocks.map((lines) => `${lines.join('\n')}\n\n`),
+    ...notes.map((line) => `${line}\n`),
+    ...lasting,
+    `${end}\n`,
+  ].join('');
 }
 
 /** The same for scripts; `command` is what a shell takes. */

@@ -9,6 +9,7 @@ import { runCommand } from '../host/command.ts';
 import { print } from '../host/console.ts';
 import { readText } from '../host/files.ts';
 import { NETLINK_ROUTE, NetlinkChannel } from '../host/netlink-channel.ts';
+import { mayAsk } from '../host/observe/connection.ts';
 import { observeRouter } from '../host/observe/router.ts';
 import { observeServer, readOwnAddresses } from '../host/observe/server.ts';
 import { readLinks } from '../host/rtnetlink.ts';
@@ -28,6 +29,7 @@ const DAEMON_PATIENCE = 3000;
 
 /** `oneip doctor [--name NAME] [--fix]`: on a server or on the router, whichever this machine is. */
 export async function runDoctor(invocation: Invocation): Promise<number> {
+  if (!mayAsk()) return complain('only root may ask the network; nothing was looked at', WRONG_USAGE);
   const file = optionValue(invocation, 'config');
   let text: string;
   try {

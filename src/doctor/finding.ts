@@ -48,7 +48,8 @@ export function configurationFinding(problem: Problem): Finding {
   return {
     id: 'configuration',
     severity,
-    what: formatProblem(problem),
+    // The severity stands before it anyway.
+    what: formatProblem(problem).replace(`: ${severity}: `, ': '),
     why:
       severity === 'error'
         ? 'The daemon refuses it.'

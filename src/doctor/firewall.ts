@@ -49,6 +49,8 @@ interface Chain {
   readonly hook?: string;
   readonly priority: number;
   readonly policy: string;
+  /** Of the hook `ingress`, where nft tells them. */
+  readonly devices?: readonly string[];
 }
 
 interface Rule {
@@ -110,6 +112,17 @@ export class Firewall {
     );
   }
 
+  /** The same at the device where it comes in, before a chain of this priority sees it. Not every nft tells of which devices a chain is. */
+  dropsBefore(packet: Packet, priority: number, except: readonly string[] = []): Drop | undefined {
+    for (const chain of this.#chains.values()) {
+      const isHere = chain.devices?.includes(packet.incoming) ?? true;
+      if (chain.hook !== 'ingress' || chain.family !== 'netdev' || except.includes(chain.table) || !isHere) continue;
+      const outcome = chain.priority < priority ? this.#walk(chain, packet, 0) : undefined;
+      if (outcome?.verdict === 'drop') return outcome.drop;
+    }
+    return undefined;
+  }
+
   /** Base chains in the order in which the kernel goes through them. */
   #chainsAt(hook: string, family: Family, except: readonly string[] = []): Chain[] {
     const families = family === 4 ? ['inet', 'ip'] : ['inet', 'ip6'];
@@ -129,6 +142,7 @@ export class Firewall {
       ...(typeof chain['hook'] === 'string' && { hook: chain['hook'] }),
       priority: typeof chain['prio'] === 'number' ? chain['prio'] : 0,
       policy: textOf(chain['policy']),
+      ...(chain['dev'] !== undefined && { devices: listOf(chain['dev']).map(textOf) }),
     });
   }
 

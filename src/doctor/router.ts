@@ -6,6 +6,7 @@ import type { Address } from '../net/address.ts';
 import { looksUpLocal } from '../netlink/rule.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { ROUTE_PROTOCOL } from '../network/state.ts';
+import { INGRESS_PRIORITY } from '../ruleset/fast-path.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { transports } from '../ruleset/traffic.ts';
 import { type Drop, type Packet, describeDrop, Firewall, passCommand } from './firewall.ts';
@@ -52,7 +53,10 @@ class RouterExaminer {
     this.#examineKernel();
     this.#examineServers();
     this.#examineClaims();
-    for (const deployed of this.#seen.deployment.services) this.#examineRules(deployed);
+    for (const deployed of this.#seen.deployment.services) {
+      this.#examineRules(deployed);
+      this.#examineReversePath(deployed);
+    }
     if (this.#seen.daemon.running)
       for (const deployed of this.#seen.deployment.services) this.#examineFirewall(deployed);
     this.#examineAnswers();
@@ -67,6 +71,7 @@ class RouterExaminer {
         what: 'no daemon runs here',
         why: 'Nobody hands packets to the servers.',
         mend: mendByHand('service oneip enable', 'service oneip start'),
+        advice: 'Where this is a server, none of its addresses is in the file: --name says which one it is.',
       });
       return;
     }
@@ -287,6 +292,25 @@ class RouterExaminer {
     }
   }
 
+  /** A ghost has one route, whatever services it has: strict filtering elsewhere takes its answers for forged ones (RFC 3704). */
+  #examineReversePath({ device, ghosts }: DeployedService): void {
+    const { services, observation } = this.#seen.deployment;
+    if (!observation.strictReversePath.has(device.name)) return;
+    for (const { address, ownedBy } of ghosts) {
+      const routed = services.find((other) =>
+        other.ghosts.some((ghost) => ghost.address.text === address.text),
+      )?.device;
+      if (address.family === 6 || ownedBy !== undefined || !routed || routed.name === device.name) continue;
+      this.findings.push({
+        id: 'rp-filter',
+        severity: 'error',
+        what: `rp_filter is strict on ${device.name}, and the route to ${address.text} leads to ${routed.name}, where other servers have the same ghost`,
+        why: `What servers on ${device.name} answer is dropped, since the kernel would not send to the ghost there.`,
+        mend: mendBy(sysctlCommand(`net/ipv4/conf/${device.name}/rp_filter`, '2')),
+      });
+    }
+  }
+
   /** What somebody else's rules make of requests that the stack forwards, and of answers. */
   #examineFirewall(deployed: DeployedService): void {
     const { service, device, sources, ghosts, servers } = deployed;
@@ -308,33 +332,49 @@ class RouterExaminer {
         mark: 0,
       }));
       for (const { drop, names } of answers) this.#answersDropped(drop, ghost, device, names);
+      const arriving = { ...common, destination: ghost, ...(port !== undefined && { destinationPort: port }), mark };
       const requests = this.#dropsOf(ways, ({ source, protocol }) => ({
-        ...common,
+        ...arriving,
         protocol,
         incoming: source.name,
         outgoing: device.name,
-        destination: ghost,
-        ...(port !== undefined && { destinationPort: port }),
-        mark,
       }));
+      const early = this.#dropsOf(
+        ways,
+        ({ source, protocol }) => ({ ...arriving, protocol, incoming: source.name }),
+        (packet) => this.#firewall?.dropsBefore(packet, INGRESS_PRIORITY, [TABLE]),
+      );
+      for (const { drop, names } of early) this.#takenBefore(drop, ghost, names);
       for (const { drop, names } of requests) this.#requestsDropped(drop, deployed, ghost, names, mark);
     }
+  }
+
+  #takenBefore(drop: Drop, ghost: Address, sources: string): void {
+    this.findings.push({
+      id: 'requests-dropped',
+      severity: 'error',
+      what: `what comes by ${sources} for ${ghost.text} is dropped before oneip sees it: ${describeDrop(drop)}`,
+      why: 'No request gets to any server.',
+      mend: mendByHand(passCommand(drop, `${ghost.family === 4 ? 'ip' : 'ip6'} daddr ${ghost.text}`)),
+      advice: UNTIL_LOADED,
+    });
   }
 
   /** Where packets are dropped, each place once, with the devices at the clients' side. */
   #dropsOf<Way extends { readonly source: LinkState }>(
     ways: readonly Way[],
     packetOf: (way: Way) => Packet,
+    dropOf = (packet: Packet) => this.#firewall?.drops(packet, ['prerouting', 'forward', 'postrouting'], [TABLE]),
   ): { readonly drop: Drop; readonly names: string }[] {
     const found = new Map<string, { readonly drop: Drop; readonly sources: Set<string> }>();
     for (const way of ways) {
-      const drop = this.#firewall?.drops(packetOf(way), ['prerouting', 'forward', 'postrouting'], [TABLE]);
+      const drop = dropOf(packetOf(way));
       if (!drop) continue;
       const place = found.get(describeDrop(drop)) ?? { drop, sources: new Set() };
       place.sources.add(way.source.name);
       found.set(describeDrop(drop), place);
     }
-    return [...found.values()].map(({ drop, sources }) => ({ drop, names: [...sources].join(' and ') }));
+    return [...found.values()].map(({ drop, sources }) => ({ drop, names: [...sources].join(' or ') }));
   }
 
   #answersDropped(drop: Drop, ghost: Address, { name }: LinkState, sources: string): void {

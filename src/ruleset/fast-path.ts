@@ -30,7 +30,7 @@ import {
 import type { Question } from './transition.ts';
 
 /** Before flowtables (0) and before anything else that usually hooks ingress. */
-const INGRESS_PRIORITY = -150;
+export const INGRESS_PRIORITY = -150;
 
 /** Chain of the guards that a service's packets of one class pass on their way from a device. */
 export function guardChain(place: string, service: string, traffic: Traffic, family: Family): string {

@@ -86,9 +86,9 @@ test('the README works as written: configuration, servers, commands, and a clien
     assert.is(outcomes[0]?.stdout, 'no problems\n');
     const bus = await LabBus.start(daemon.ubusSocket, {});
     await daemon.start(configuration);
-    const [shownStatus, drain, simulation, ...others] = commands.slice(beforeStart.length + 1);
+    const [shownStatus, drain, simulation, doctor, ...others] = commands.slice(beforeStart.length + 1);
     assert.equal(others, []);
-    assert.ok(shownStatus && drain && simulation);
+    assert.ok(shownStatus && drain && simulation && doctor);
     const seen = await inRouter(lab, shownStatus);
     assert.is(seen.status, 0, seen.stderr);
     assert.match(seen.stdout, /^web .*198\.51\.100\.1[^]*web1 [^]* up [^]*web2 [^]* up /);
@@ -98,6 +98,8 @@ test('the README works as written: configuration, servers, commands, and a clien
     assert.match((await inRouter(lab, shownStatus)).stdout, /web1 .* drained /);
     const { status, stdout } = await inRouter(lab, simulation);
     assert.is(status, 0);
+    const examined = await inRouter(lab, doctor);
+    assert.equal([examined.status, examined.stdout], [0, 'router: nothing is wrong\n']);
     const [, client = '', server] = /^(\S+) → web: (\S+) \(slot \d+\)/.exec(stdout) ?? [];
 
     await wan.ip([`address add ${client}/24 dev eth0`]);

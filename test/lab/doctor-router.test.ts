@@ -74,6 +74,19 @@ const faults: readonly Fault<Lab>[] = [
     restore: async ({ router }) => void (await router.run(['nft', 'delete', 'table', 'inet', 'other'])),
   },
   {
+    name: 'a list of bans at the device takes the ghost in',
+    plant: ({ router }) =>
+      router.nft(`table netdev bans {
+        chain wan {
+          type filter hook ingress device wan priority -500
+          ip daddr ${ghost} drop
+        }
+      }`),
+    finds: ['requests-dropped'],
+    mend: 'commands',
+    restore: async ({ router }) => void (await router.run(['nft', 'delete', 'table', 'netdev', 'bans'])),
+  },
+  {
     name: 'a server answers ARP for the ghost',
     plant: (lab) => first(lab).namespace.sysctl({ 'net.ipv4.conf.all.arp_ignore': 0 }),
     finds: ['server-answers'],

@@ -202,7 +202,7 @@ tests('a clock that is not that of the router', async ({ lab, file }) => {
   await lab.router.run(['nft', 'delete', 'table', 'ip', 'clock']);
 });
 
-tests('who does not exist, and what cannot be read', async ({ lab, file }) => {
+tests('who does not exist, what cannot be read, and who may not ask', async ({ lab, file }) => {
   const [server] = lab.servers;
   assert.ok(server);
   const unknown = await server.namespace.attempt([...examine.program, '--config', file, '--name', 's9']);
@@ -211,6 +211,10 @@ tests('who does not exist, and what cannot be read', async ({ lab, file }) => {
   const missing = await server.namespace.attempt([...examine.program, '--config', `${file}.none`]);
   assert.is(missing.status, 2);
   assert.match(missing.stderr, 'cannot read');
+  const nobody = ['setpriv', '--reuid=65534', '--clear-groups', ...examine.program, '--config', file];
+  const outsider = await server.namespace.attempt(nobody);
+  assert.is(outsider.status, 2);
+  assert.match(outsider.stderr, 'only root');
 });
 
 tests.run();

@@ -5,7 +5,7 @@ import type { Service } from '../../src/config/model.ts';
 import { examineRouter } from '../../src/doctor/router.ts';
 import type { RouterObservation, RoutingRules, ServerSight } from '../../src/doctor/router-observation.ts';
 import type { Rule } from '../../src/netlink/rule.ts';
-import { address, deployment, service } from './support/deployments.ts';
+import { address, deployment, environment, service } from './support/deployments.ts';
 import { serverStatus, serviceStatus } from './support/fake-control.ts';
 
 const ghost = address('198.51.100.1');
@@ -82,7 +82,7 @@ test('what the configuration lacks, as check tells it', () => {
   } as const;
   const [found] = examineRouter(seen({ problems: [problem] })).findings;
   assert.is(found?.severity, 'warning');
-  assert.is(found?.what, "f:3: warning: service 'web' has no server");
+  assert.is(found?.what, "f:3: service 'web' has no server");
 });
 
 test('a daemon that does not run, that runs something else, that says what is wrong with it', () => {
@@ -215,6 +215,43 @@ test('firewalls that drop answers, or what the stack forwards, and one that does
   ]);
 });
 
+test('what is dropped at the device before our chain, and what comes behind it', () => {
+  const at = (prio: number, dev?: string) => {
+    const common = { family: 'netdev', table: 'bans', chain: 'wan' };
+    const chain = {
+      ...common,
+      name: 'wan',
+      type: 'filter',
+      hook: 'ingress',
+      prio,
+      policy: 'accept',
+      ...(dev && { dev }),
+    };
+    const match = { op: '==', left: { payload: { protocol: 'ip', field: 'daddr' } }, right: ghost.text };
+    const expr = [{ match }, { drop: null }];
+    return `{"nftables":[${OURS},${JSON.stringify({ chain })},${JSON.stringify({ rule: { ...common, handle: 3, expr } })}]}`;
+  };
+  const found = ['error requests-dropped: nft insert rule netdev bans wan position 3 ip daddr 198.51.100.1 accept'];
+  assert.equal(said({ ruleset: at(-500) }), found);
+  assert.equal(said({ ruleset: at(-500, 'wan') }), found);
+  assert.equal(said({ ruleset: at(-500, 'eth7') }), []);
+  assert.equal(said({ ruleset: at(0) }), []);
+});
+
+test('two devices with servers of one ghost: the route leads to one, and strict filtering drops answers from the other', () => {
+  const around = environment();
+  const dmz = { name: 'br-dmz', ifindex: 9, mtu: 1500, up: true, hardware: '02:00:00:00:00:09' };
+  const both = deployment(
+    [service(2, { sources: ['wan'] }), service(1, { name: 'dns', sources: ['wan'], device: 'br-dmz' })],
+    { ...around, links: new Map([...around.links, ['br-dmz', dmz]]) },
+  );
+  const strict = (...names: string[]) => ({
+    deployment: { ...both, observation: { ...both.observation, strictReversePath: new Set(names) } },
+  });
+  assert.equal(said(strict('br-lan', 'wan')), []);
+  assert.equal(said(strict('br-dmz')), ['error rp-filter: sysctl -w net.ipv4.conf.br-dmz.rp_filter=2']);
+});
+
 test('the rule against NAT leakage is harmless, since answers are not tracked, unless it takes those as well', () => {
   const leakage = (states: string[]) => ({
     comment: '!fw4: Prevent NAT leakage',
@@ -249,8 +286,10 @@ not mended: no daemon runs here
 error: no daemon runs here
   why   Nobody hands packets to the servers.
   mend  service oneip enable && service oneip start
+        Where this is a server, none of its addresses is in the file: --name says which one it is.
 
 not known: web1 answers no ping
+What was mended so lasts until the next reboot.
 router: 1 error
 `,
   );

@@ -4,6 +4,7 @@ import type { Address } from '../../net/address.ts';
 
 /** Milliseconds that a connection within this machine may take. */
 const PATIENCE = 500;
+const ICMP = 1;
 /** ECONNREFUSED, as on most architectures and on MIPS. */
 const REFUSED: readonly number[] = [111, 146];
 
@@ -27,4 +28,15 @@ export function connectHere(address: Address, port: number): Promise<LocalAnswer
       end((error as { code?: string }).code === 'ECONNREFUSED' ? 'refused' : 'silent');
     }
   });
+}
+
+/** False where this user may not send what the network is asked with. */
+export function mayAsk(): boolean {
+  try {
+    new Socket('inet', 'raw', ICMP).close();
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EPERM') throw error;
+    return false;
+  }
 }
