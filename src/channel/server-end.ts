@@ -18,8 +18,8 @@ export interface ServerEndOptions {
   readonly seal: Seal;
   /** Random, not 0, another one at every start. */
   readonly session: bigint;
-  /** What the configuration says, for the time until a router is heard, if none ever is. */
-  readonly configured: readonly SlotOwners[];
+  /** What the configuration says: asked where no router is heard. */
+  readonly configured: () => readonly SlotOwners[];
   /** Clock, milliseconds. */
   readonly now: number;
 }
@@ -57,7 +57,7 @@ export class ServerEnd {
   readonly #server: string;
   readonly #seal: Seal;
   readonly #session: bigint;
-  #configured: readonly SlotOwners[];
+  #configured: ServerEndOptions['configured'];
   readonly #router = new Correspondent();
   readonly #refusals = noRefusals();
   #sequence = 0;
@@ -126,7 +126,7 @@ export class ServerEnd {
   }
 
   /** What the configuration says now: where no router has told anything, it is what counts. */
-  configure(configured: readonly SlotOwners[], now: number): ServerOutcome {
+  configure(configured: ServerEndOptions['configured'], now: number): ServerOutcome {
     this.#configured = configured;
     if (this.#hold === 'holding' && this.#router.life === 0n) this.#takeConfigured();
     return this.#outcome(now);
@@ -259,7 +259,7 @@ export class ServerEnd {
 
   #takeConfigured(): void {
     this.#own.clear();
-    for (const table of this.#configured) this.#own.set(keyOf(table), { version: 0, table });
+    for (const table of this.#configured()) this.#own.set(keyOf(table), { version: 0, table });
     // Whoever was heard before is taken for dead.
     this.#heardAt = -Infinity;
     this.#strangerSince = Infinity;

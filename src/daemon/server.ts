@@ -1,10 +1,20 @@
 import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
+import { channelsOf } from '../channel/place.ts';
+import { isFlooded } from '../config/model.ts';
+import type { Model } from '../config/model.ts';
+import { loadConfiguration } from '../config/validate.ts';
+import { ChannelSocket, randomLife } from '../host/channel-socket.ts';
+import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText } from '../host/files.ts';
+import { readListeners } from '../host/listeners.ts';
+import { LoadMeter } from '../host/server-load.ts';
 import { HostServer } from '../host/server.ts';
 import { claim, everySignal, freeMemory, startTimer } from '../host/system.ts';
+import { healthOf } from '../server/health.ts';
 import { formatServerState } from '../server/status.ts';
+import { Listener } from './listener.ts';
 import { ServerController } from './server-controller.ts';
 
 /** Events come in bursts (a device appears with its addresses); one reconciliation answers them all. */
@@ -43,6 +53,9 @@ class ServerDaemon {
   readonly #file: string;
   readonly #host: HostServer;
   readonly #controller: ServerController;
+  readonly #listener: Listener;
+  readonly #load = new LoadMeter();
+  #model: Model | undefined;
   #settling: { cancel(): void } | undefined;
   #retry = FIRST_RETRY;
   #ending = false;
@@ -68,6 +81,13 @@ class ServerDaemon {
         if (this.#controller.state) this.#host.remember(formatServerState(this.#controller.state));
       },
     });
+    this.#listener = new Listener({
+      ...{ clock: steadyTime, startTimer, randomLife, log },
+      open: (place, received) => new ChannelSocket(place, received),
+      healthOf: (services) => healthOf(services, readListeners()),
+      loadOf: () => this.#load.read(),
+      setOwned: (service, owned) => this.#controller.setOwned(service, owned),
+    });
   }
 
   async run(text: string): Promise<number> {
@@ -75,7 +95,13 @@ class ServerDaemon {
       everySignal(['SIGTERM', 'SIGINT'], () => resolve());
     });
     try {
+      const { model } = loadConfiguration(text, this.#file);
+      // Who has which slots only the router knows: until it is heard, or has not been for a while, nothing is taken.
+      for (const { services } of channelsOf(model).values()) {
+        for (const { name } of services.filter(isFlooded)) this.#controller.setOwned(name, {});
+      }
       this.#controller.configure(text, this.#file);
+      this.#listen(model);
     } catch (error) {
       this.#stop(true);
       throw error;
@@ -92,6 +118,7 @@ class ServerDaemon {
   #stop(failing: boolean): void {
     this.#ending = true;
     this.#settling?.cancel();
+    this.#listener.close();
     try {
       for (const line of this.#host.close()) log(line);
       log('stopped; the server is as it was');
@@ -104,13 +131,22 @@ class ServerDaemon {
   #reload(): void {
     if (this.#ending) return;
     try {
-      const taken = this.#controller.configure(readText(this.#file), this.#file);
+      const text = readText(this.#file);
+      const taken = this.#controller.configure(text, this.#file);
+      if (taken) this.#listen(loadConfiguration(text, this.#file).model);
       log(taken ? 'reloaded' : 'not reloaded: the configuration has errors; going on with the one in force');
     } catch (error) {
       log(`not reloaded: ${reasonOf(error)}; going on with the configuration in force`);
       this.#reconcileSoon(0);
     }
     freeMemory();
+  }
+
+  /** Has the channel know the configuration, and where this machine is attached. */
+  #listen(model: Model): void {
+    this.#model = model;
+    const { state } = this.#controller;
+    if (state) this.#listener.update({ model, identity: state.identity, attachment: state.attachment });
   }
 
   #reconcileSoon(delay: number): void {
@@ -124,6 +160,7 @@ class ServerDaemon {
   #reconcile(): void {
     try {
       this.#controller.reconcile();
+      if (this.#model) this.#listen(this.#model);
       this.#retry = FIRST_RETRY;
     } catch (error) {
       log(`${reasonOf(error)}; trying again in ${this.#retry / 1000} s`);

@@ -191,7 +191,7 @@ export class ChannelWorld {
   }
 
   #startServer(server: string): void {
-    const options = { server, seal: this.#seal, session: this.#life(), configured: [], now: this.now };
+    const options = { server, seal: this.#seal, session: this.#life(), configured: () => [], now: this.now };
     this.servers.set(server, new ServerEnd(options));
     this.#heardAt.set(server, this.now);
     this.#tellRouter();

@@ -1,0 +1,185 @@
+import type { ServerLoad, ServiceHealth } from '../channel/message.ts';
+import { channelsOf } from '../channel/place.ts';
+import { Seal } from '../channel/seal.ts';
+import { ServerEnd } from '../channel/server-end.ts';
+import type { ServerOutcome, SlotOwners } from '../channel/server-end.ts';
+import type { Model, Service } from '../config/model.ts';
+import { isFlooded } from '../config/model.ts';
+import { slotTables } from '../deployment/slot-tables.ts';
+import type { Family } from '../net/address.ts';
+import type { Identity } from '../server/identity.ts';
+import type { Attachment } from '../server/machine.ts';
+import type { OwnedSlots } from '../server/ownership.ts';
+import type { AnnouncerOptions, ChannelLine } from './announcer.ts';
+
+/** Milliseconds between looks at this server's own health and load: one a report. */
+const LOOK_INTERVAL = 500;
+
+export interface ListenerOptions extends Pick<
+  AnnouncerOptions,
+  'clock' | 'startTimer' | 'randomLife' | 'open' | 'log'
+> {
+  readonly healthOf: (services: readonly Service[]) => readonly ServiceHealth[];
+  readonly loadOf: () => ServerLoad;
+  /** Slots of a service that are this server's now. Throws where the kernel does not take them. */
+  readonly setOwned: (service: string, owned: OwnedSlots) => void;
+}
+
+/** This server, and where it is. */
+export interface Situation {
+  readonly model: Model;
+  readonly identity: Identity;
+  readonly attachment: Attachment;
+}
+
+interface Channel {
+  /** Equal for the same key, family, port and server. */
+  readonly identity: string;
+  readonly end: ServerEnd;
+  readonly family: Family;
+  ifindex: number;
+  line: ChannelLine | undefined;
+  timer: { cancel(): void } | undefined;
+}
+
+/** A server's part in the channel: hears who has which slots, and reports. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  #channel: Channel | undefined;
+  #situation: Situation | undefined;
+  #lookAt = 0;
+  /** What `setOwned` was told last, by service. */
+  readonly #owned = new Map<string, string>();
+  /** The kernel lacks what the channel says. */
+  #failed = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the configuration, and where this machine is attached, as they are now. */
+  update(situation: Situation): void {
+    const { model, identity, attachment } = situation;
+    const isSame = this.#situation?.identity === identity;
+    this.#situation = situation;
+    const places = channelsOf(model);
+    // A server's addresses are on one network, and so is its channel.
+    const place = identity.services.flatMap(({ device }) => places.get(device) ?? [])[0];
+    const { key, channelPort: port } = model.globals;
+    const link = place && attachment[place.family];
+    if (!place || key === undefined) return this.#close();
+    const name = JSON.stringify([key, place.family, port, identity.server.name]);
+    if (this.#channel?.identity !== name) {
+      this.#close();
+      const { clock, randomLife } = this.#options;
+      const end = new ServerEnd({
+        ...{ server: identity.server.name, seal: new Seal(key), session: randomLife() },
+        ...{ configured: () => this.#configured(), now: clock() },
+      });
+      this.#channel = { identity: name, end, family: place.family, ifindex: 0, line: undefined, timer: undefined };
+    } else if (!isSame) this.#took(this.#channel.end.configure(() => this.#configured(), this.#options.clock()));
+    const channel = this.#channel;
+    if (link && (channel.ifindex !== link.ifindex || !channel.line)) this.#open(channel, link, port);
+    this.#failed = !this.#tell();
+    this.#arm(channel);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#close();
+  }
+
+  #close(): void {
+    this.#channel?.timer?.cancel();
+    this.#channel?.line?.close();
+    this.#channel = undefined;
+    this.#owned.clear();
+  }
+
+  #open(channel: Channel, link: { readonly name: string; readonly ifindex: number }, port: number): void {
+    channel.line?.close();
+    channel.line = undefined;
+    const device = { name: link.name, ifindex: link.ifindex };
+    try {
+      channel.line = this.#options.open({ device, family: channel.family, port }, (datagram) => {
+        this.#took(channel.end.receive(datagram, this.#options.clock()));
+        this.#arm(channel);
+      });
+      channel.ifindex = link.ifindex;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log(`no channel to the router on ${link.name}: ${reason}`);
+    }
+  }
+
+  #flooded(): Service[] {
+    return this.#situation?.identity.services.filter(isFlooded) ?? [];
+  }
+
+  /** What the configuration gives whom while all servers are up. */
+  #configured(): SlotOwners[] {
+    return this.#flooded().flatMap((service) => {
+      const tables = slotTables(service);
+      const members = service.servers.map(({ name }) => name);
+      return ([4, 6] as const).flatMap((family) => {
+        const owners = tables[family];
+        return owners ? { service: service.name, family, members, owners } : [];
+      });
+    });
+  }
+
+  #took({ messages, changed }: ServerOutcome): void {
+    const channel = this.#channel;
+    if (!channel) return;
+    // First the kernel: what is reported to be held, and to be held no more, must be so.
+    if (changed || this.#failed) this.#failed = !this.#tell();
+    if (this.#failed) return;
+    for (const message of messages) channel.line?.send(message);
+  }
+
+  /** Brings the kernel to what the channel says; false where it does not take it, and then nothing must be reported. */
+  #tell(): boolean {
+    const end = this.#channel?.end;
+    const name = this.#situation?.identity.server.name;
+    if (!end || name === undefined) return true;
+    const tables = end.tables();
+    try {
+      for (const { name: service } of this.#flooded()) {
+        const owned: Partial<Record<Family, Uint8Array>> = {};
+        for (const table of tables) {
+          if (table.service !== service) continue;
+          const own = table.members.indexOf(name);
+          owned[table.family] = Uint8Array.from(table.owners, (owner) => (own >= 0 && owner === own ? 1 : 0));
+        }
+        const key = `${owned[4]?.join('') ?? ''}/${owned[6]?.join('') ?? ''}`;
+        if (this.#owned.get(service) === key) continue;
+        this.#owned.delete(service);
+        this.#options.setOwned(service, owned);
+        this.#owned.set(service, key);
+      }
+      return true;
+    } catch (error) {
+      this.#options.log(error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  }
+
+  #arm(channel: Channel): void {
+    if (channel !== this.#channel) return;
+    channel.timer?.cancel();
+    const { clock, startTimer } = this.#options;
+    const delay = Math.max(Math.min(channel.end.next(), this.#lookAt) - clock(), 0);
+    channel.timer = startTimer(() => {
+      const now = clock();
+      if (now >= this.#lookAt) this.#look(channel, now);
+      this.#took(channel.end.advance(clock()));
+      this.#arm(channel);
+    }, delay);
+  }
+
+  #look(channel: Channel, now: number): void {
+    this.#lookAt = now + LOOK_INTERVAL;
+    const services = this.#situation?.identity.services ?? [];
+    this.#took(channel.end.observe(this.#options.healthOf(services), this.#options.loadOf(), now));
+  }
+}
