@@ -6,7 +6,7 @@ import { whyUnusable } from './unusable.ts';
 import { quote } from './wording.ts';
 
 /** Options that say what the router does with packets, and therefore nothing where it does nothing with them. */
-const routersWork = ['on_change', 'on_failure'] as const;
+const routersWork = ['on_change', 'on_failure', 'second_chance'] as const;
 
 /** False where the service cannot be sent to all servers as its section wants (and that is reported). */
 export function checkDispatch(section: ServiceSection, findings: Findings): boolean {

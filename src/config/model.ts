@@ -63,6 +63,8 @@ export interface Service {
   readonly dispatch: Dispatch;
   /** Second ghost addresses as configured, at most one of a family; what is missing is chosen. Empty with `dispatch` `route`. */
   readonly ghost2: readonly Address[];
+  /** With `route`: a server passes segments of connections that it does not know to the other servers, once. */
+  readonly secondChance: boolean;
   /** What becomes of open connections when slots move between live servers: they stay where they are, or get a RST (S3). */
   readonly onChange: 'keep' | 'reset';
   /** What a dead server's connections get with their next segment: the new server's own RST, one from the router, or silence. */

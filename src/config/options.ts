@@ -174,6 +174,11 @@ export const serviceOptions = {
     summary:
       "With `broadcast` and `multicast`: second ghost address, to which the router sends what is for the ghost address; one a family. It is nobody's address and never seen on the wire.",
   }),
+  second_chance: single(
+    boolean,
+    '0',
+    'With `route` and `oneip server` on the servers: one that gets a segment of a TCP connection that it does not know asks the others, to whom it passes the segment in a frame to everybody; who has the connection takes it. So connections outlive even a router that has forgotten a change. For those of a server that is dead nobody answers with a RST then; `on_failure` `reset` has the router do it.',
+  ),
   on_change: single(
     choice(['keep', 'reset']),
     'keep',

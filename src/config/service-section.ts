@@ -45,6 +45,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
     seed: values.seed?.value ?? seedOfName(name),
     dispatch: values.dispatch.value,
     ghost2: values.dispatch.value === 'route' ? [] : plain(values.ghost2),
+    secondChance: values.dispatch.value === 'route' && values.second_chance.value,
     onChange: values.on_change.value,
     onFailure: values.on_failure.value,
     allDown: values.all_down.value,

@@ -10,6 +10,7 @@ import { identify } from '../server/identity.ts';
 import type { Identity } from '../server/identity.ts';
 import { attach } from '../server/machine.ts';
 import type { Attachment, Machine } from '../server/machine.ts';
+import { passageNetwork, passageTables } from '../server/second-chance.ts';
 import { Ownership } from '../server/ownership.ts';
 import type { OwnedSlots } from '../server/ownership.ts';
 import { misplacedGhosts, wantedServer } from '../server/wanted.ts';
@@ -116,13 +117,15 @@ export class ServerController {
     this.#attachment = attach(identity.server, machine.environment, this.#attachment);
     this.#ownership.configure(identity.services, identity.server.name, slotTables);
     this.#complain(identity, machine);
-    const network = wantedServer(identity, machine, this.#attachment);
     const filtered = this.#filtered(identity);
+    const own = wantedServer(identity, machine, this.#attachment);
+    const network = { ...own, ...passageNetwork(filtered, this.#attachment) };
     const { addresses = [] } = network;
     // The filter stands before the first packet to a ghost is taken, and membership in a group before the router asks for it.
     const first = { ...network, addresses: addresses.filter(({ kind }) => kind === 'group') };
     for (const line of host.establish(first)) log(line);
-    const ruleset = addresses.length > 0 ? serverFilter(filtered) : { tables: [] };
+    const tables = [...serverFilter(filtered).tables, ...passageTables(filtered, this.#attachment)];
+    const ruleset = { tables: addresses.length > 0 ? tables : [] };
     if (!this.#loaded.ruleset) for (const line of host.clear(ruleset.tables.map(({ family }) => family))) log(line);
     this.#loaded.load(ruleset);
     for (const line of host.establish(network)) log(line);
@@ -143,7 +146,8 @@ export class ServerController {
   }
 
   #filtered({ server, services }: Identity): FilteredService[] {
-    return services.filter(isFlooded).map((service: Service) => ({
+    const looked = services.filter((service) => isFlooded(service) || service.secondChance);
+    return looked.map((service: Service) => ({
       service,
       families: ([4, 6] as const).filter((family) => serverAddress(server, family)),
       owned: this.#ownership.of(service),

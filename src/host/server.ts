@@ -1,5 +1,6 @@
 import type { Count } from '../daemon/router.ts';
 import type { LinkState } from '../config/environment.ts';
+import { ROUTE_PROTOCOL } from '../network/state.ts';
 import type { NetworkState } from '../network/state.ts';
 import type { NetworkChange } from '../network/diff.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
@@ -51,6 +52,10 @@ export class HostServer {
           if (gone || JSON.stringify(this.#links.get(link.name)) !== JSON.stringify(link)) listener.changed();
         },
         address: listener.changed,
+        route: listener.changed,
+        neighbour: ({ protocol }, gone) => {
+          if (gone && protocol === ROUTE_PROTOCOL) listener.changed();
+        },
         lost: listener.changed,
       },
       () => this.#network.channel.port,

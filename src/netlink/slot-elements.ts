@@ -27,7 +27,7 @@ const LARGEST_LIST = 60_000;
 const SLOT_OFFSET = 12;
 
 /** NFPROTO_*. */
-export const PROTOCOL_FAMILY = { inet: 1, netdev: 5 } as const;
+export const PROTOCOL_FAMILY = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
 
 /** A set or map of a table. */
 interface Place {

@@ -12,7 +12,7 @@ export interface RulesetChange {
 }
 
 /** Families of the tables that we may have. */
-export const FAMILIES: readonly Table['family'][] = ['inet', 'netdev'];
+export const FAMILIES: readonly Table['family'][] = ['inet', 'ip', 'ip6', 'netdev'];
 
 /**
  * The smallest change from `before` to `after`; `before` must be what the kernel holds. A table that it does not hold as we

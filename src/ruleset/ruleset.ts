@@ -11,7 +11,7 @@ export interface Ruleset {
 
 /** Tables are told apart by family; all of them are called `oneip`. */
 export interface Table {
-  readonly family: 'netdev' | 'inet';
+  readonly family: 'netdev' | 'inet' | 'ip' | 'ip6';
   readonly chains: readonly Chain[];
   readonly sets: readonly SetObject[];
   readonly slotMaps: readonly SlotMap[];

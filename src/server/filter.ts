@@ -33,9 +33,9 @@ const FILTER_PRIORITY = -199;
 const SERVER = 0;
 
 /** Segments that begin a connection have SYN of these, and nothing else. */
-const BEGINNING = ['fin', 'syn', 'rst', 'ack'];
+export const FLAGS: Json = { '&': [payload('tcp', 'flags'), ['fin', 'syn', 'rst', 'ack']] };
 
-/** A service of which every server gets every packet, and what this server has of it. */
+/** A service of which every server may get every packet, and what this server has of it. */
 export interface FilteredService {
   readonly service: Service;
   /** Families in which the server is part of it. */
@@ -61,14 +61,13 @@ export const LEFT_COUNTER = 'left';
  * before, and knows of which connection an ICMP error tells.
  */
 export function serverFilter(services: readonly FilteredService[]): Ruleset {
-  const active = services
-    .filter(({ service }) => isFlooded(service))
+  const here = services
+    .filter(({ service }) => isFlooded(service) || service.secondChance)
     .map(deployedOf)
     .filter((deployed) => familiesOf(deployed).length > 0);
-  if (active.length === 0) return { tables: [] };
-  const families = ([4, 6] as const).filter((family) =>
-    active.some((deployed) => familiesOf(deployed).includes(family)),
-  );
+  const active = here.filter(({ service }) => isFlooded(service));
+  if (here.length === 0) return { tables: [] };
+  const families = ([4, 6] as const).filter((family) => here.some((deployed) => familiesOf(deployed).includes(family)));
   const map = serviceMap(
     'begin',
     active.map((deployed) => ({
@@ -102,7 +101,7 @@ export function serverFilter(services: readonly FilteredService[]): Ruleset {
         key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
         verdicts: false,
         interval: false,
-        elements: ghostTexts(active, family),
+        elements: ghostTexts(here, family),
       })),
       ...map.sets,
     ],
@@ -117,13 +116,16 @@ export function withOwned(ruleset: Ruleset, services: readonly FilteredService[]
   const maps = services
     .filter(({ service }) => isFlooded(service))
     .flatMap((filtered) => slotMapsOf(deployedOf(filtered)));
-  return { tables: ruleset.tables.map((table) => ({ ...table, slotMaps: maps })) };
+  return {
+    tables: ruleset.tables.map((table) => (table.family === 'inet' ? { ...table, slotMaps: maps } : table)),
+  };
 }
 
-type Filtered = Pick<DeployedService, 'service' | 'ghosts' | 'tables'>;
+/** A service as far as its filter asks. */
+export type Filtered = Pick<DeployedService, 'service' | 'ghosts' | 'tables'>;
 
 /** A service in the terms of the router's ruleset, its tables telling this server from all others. */
-function deployedOf({ service, families, owned }: FilteredService): Filtered {
+export function deployedOf({ service, families, owned }: FilteredService): Filtered {
   const tables: Partial<Record<Family, Uint16Array>> = {};
   for (const family of families) {
     const ours = owned[family];
@@ -133,7 +135,7 @@ function deployedOf({ service, families, owned }: FilteredService): Filtered {
   return { service, ghosts, tables };
 }
 
-function ghostTexts(active: readonly Filtered[], family: Family): string[] {
+export function ghostTexts(active: readonly Filtered[], family: Family): string[] {
   const here = active.filter((deployed) => familiesOf(deployed).includes(family));
   const ghosts = here.flatMap(({ ghosts }) => ghosts.filter(({ address }) => address.family === family));
   return [...new Set(ghosts.map(({ address }) => address.text))];
@@ -141,13 +143,12 @@ function ghostTexts(active: readonly Filtered[], family: Family): string[] {
 
 function floodedChain(family: Family): Chain {
   const toBegin = goto('begin');
-  const flags: Json = { '&': [payload('tcp', 'flags'), BEGINNING] };
   const connected = match({ ct: { key: 'state' } }, ['established', 'related'], 'in');
   const kept = anonymous(PROTOCOL_NUMBER.tcp, PROTOCOL_NUMBER[icmpProtocol(family)]);
   return {
     name: `flooded${family}`,
     rules: [
-      rule('a connection begins', match(flags, 'syn'), toBegin),
+      rule('a connection begins', match(FLAGS, 'syn'), toBegin),
       rule('echo requests', match(icmpType(family), 'echo-request'), toBegin),
       rule('of a connection of this server', connected, set(meta('pkttype'), 'host'), accept),
       rule('of another one', match(meta('l4proto'), kept), count(LEFT_COUNTER), drop),

@@ -67,6 +67,7 @@ test('model: defaults', () => {
         seed: seedOfName('web'),
         dispatch: 'route',
         ghost2: [],
+        secondChance: false,
         ...transitionDefaults,
         servers: [['one', '192.168.1.11', undefined, 100]],
         disabled: [],
@@ -161,7 +162,15 @@ test('model: everything given', () => {
       {
         ...{ name: 'dns', ghosts: ['192.0.2.1', '2001:db8::1'], protocols: ['tcp', 'udp'] },
         ...{ ports: [{ first: 53, last: 53 }], sources: ['wan'], device: 'br-lan', hash: 'source', hashPrefix6: 64 },
-        ...{ allow: [], deny: [], slots: 4096, seed: seedOfName('dns'), dispatch: 'route', ghost2: [] },
+        ...{
+          allow: [],
+          deny: [],
+          slots: 4096,
+          seed: seedOfName('dns'),
+          dispatch: 'route',
+          ghost2: [],
+          secondChance: false,
+        },
         ...transitionDefaults,
         servers: [['one', '192.168.1.11', '2001:db8:1::11', 1000]],
         disabled: [],
@@ -177,7 +186,7 @@ test('model: everything given', () => {
         ],
         ...{ sources: ['pppoe-wan', 'eth0.2'], device: 'lan', hash: 'source_port', hashPrefix6: 56 },
         ...{ allow: ['198.51.100.0/24', '2001:db8:2::/48'], deny: ['198.51.100.7/32', '198.51.100.8/29'] },
-        ...{ slots: 256, seed: 4294967295, dispatch: 'route', ghost2: [] },
+        ...{ slots: 256, seed: 4294967295, dispatch: 'route', ghost2: [], secondChance: false },
         ...{ onChange: 'reset', onFailure: 'drop', allDown: 'reject' },
         ...{ drainTimeout: 86_400_000, idleTimeout: 90_000, learnTime: 0 },
         servers: [

@@ -19,6 +19,7 @@ import type { Identity } from '../../src/server/identity.ts';
 import { attach } from '../../src/server/machine.ts';
 import type { LinkSettings, Machine } from '../../src/server/machine.ts';
 import { Ownership, ownedIn } from '../../src/server/ownership.ts';
+import { passageNetwork, passageTables } from '../../src/server/second-chance.ts';
 import { misplacedGhosts, wantedServer } from '../../src/server/wanted.ts';
 
 const text = (dispatch = 'broadcast', more = '') => `config service 'web'
@@ -211,6 +212,62 @@ test('a server that is switched off, or knows of no slots, begins nothing and ke
     [['web/slot4', true]],
   );
   assert.equal(serverFilter([{ service: { ...service, dispatch: 'route' }, families: [4], owned }]).tables, []);
+});
+
+test('second chance: tables that pass on where an address of the family is, and receivers in the filter', () => {
+  const configuration = text('route').replace("dispatch 'route'", "dispatch 'route'\n\toption second_chance '1'");
+  const { services, server } = identityOf(configuration);
+  const filtered = services
+    .filter(({ secondChance }) => secondChance)
+    .map((service) => ({ service, families: [4, 6] as const, owned: {} }));
+  assert.equal(
+    filtered.map(({ service }) => service.name),
+    ['web'],
+  );
+  const both4and6 = attach(server, machineOf(both).environment);
+  assert.equal(
+    passageTables(filtered, both4and6).map(({ family, chains, sets }) => [
+      family,
+      chains.map(({ bound }) => bound),
+      sets.map(({ elements }) => elements),
+    ]),
+    [
+      ['ip', [{ eth0: 2 }], [['192.0.2.80']]],
+      ['ip6', [{ eth0: 2 }], [['2001:db8:80::80']]],
+    ],
+  );
+  const { routes, neighbours } = passageNetwork(filtered, both4and6);
+  assert.equal(
+    neighbours.map(({ address, hardware }) => [address.text, hardware]),
+    [
+      ['169.254.111.111', 'ff:ff:ff:ff:ff:ff'],
+      ['fe80::6f6e:6569:7000:1', '33:33:00:00:00:01'],
+    ],
+  );
+  assert.is(routes.length, 2);
+  const only6 = attach(server, machineOf(both.slice(1)).environment);
+  assert.equal(
+    passageTables(filtered, only6).map(({ family }) => family),
+    ['ip6'],
+  );
+  const [table] = serverFilter(filtered).tables;
+  assert.ok(table);
+  assert.equal(
+    table.sets.filter(({ name }) => name.startsWith('ghost')).map(({ elements }) => elements),
+    [['192.0.2.80'], ['2001:db8:80::80']],
+  );
+  assert.equal(table.slotMaps, []);
+});
+
+test('second chance is for routed services', () => {
+  const configuration = text().replace("dispatch 'broadcast'", "dispatch 'broadcast'\n\toption second_chance '1'");
+  const { model, problems } = loadConfiguration(configuration, 'test');
+  assert.is(serviceOf(model).secondChance, false);
+  const about = problems.filter(({ option }) => option === 'second_chance');
+  assert.equal(
+    about.map(({ severity }) => severity),
+    ['warning'],
+  );
 });
 
 class FakeHost implements ServerHost {

@@ -57,6 +57,7 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
     seed: 7,
     dispatch: 'route',
     ghost2: [],
+    secondChance: false,
     onChange: 'keep',
     onFailure: 'pass',
     allDown: 'keep',

@@ -243,6 +243,8 @@ return view.extend({
 			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ] ] });
 		this.add(section, 'advanced', form.DynamicList, 'ghost2', _('Second ghost addresses'), _('To which the router sends what is for all servers, one a family. None: chosen.'),
 			{ check: values.address, depends: [ { dispatch: 'broadcast' }, { dispatch: 'multicast' } ] });
+		this.add(section, 'advanced', Switch, 'second_chance', _('Second chance'), _('A server asks the others about connections that it does not know. Needs oneip on the servers.'),
+			{ default: '0', depends: [ { dispatch: 'route' } ] });
 	},
 
 	addServers(map) {
