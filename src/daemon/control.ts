@@ -369,7 +369,8 @@ export class DaemonControl implements Control {
     if (address?.family !== family) throw new ControlError('invalid', `'${text}' is no IPv${family} address`);
     const { fleet } = this.#options.controller;
     for (const other of fleet.values()) {
-      if (other.roster.service.ghosts.some((ghost) => ghost.text === address.text))
+      const { ghosts, ghost2 } = other.roster.service;
+      if ([...ghosts, ...ghost2].some((ghost) => ghost.text === address.text))
         throw new ControlError(
           'invalid',
           `'${address.text}' is a ghost address of service '${other.roster.service.name}'`,

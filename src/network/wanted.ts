@@ -3,7 +3,7 @@ import type { LinkState } from '../config/environment.ts';
 import { isFlooded, serverAddress } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
-import { BEFORE_LOCAL, neighbourKey, routeKey } from './state.ts';
+import { BEFORE_LOCAL, neighbourPlace, routeKey } from './state.ts';
 import type { DeviceReference, NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /** The routing table `main` (RT_TABLE_MAIN). */
@@ -32,7 +32,7 @@ export function wantedNetwork(deployment: Deployment): NetworkState {
     ),
     neighbours: unique(
       parts.flatMap(({ neighbours }) => neighbours),
-      neighbourKey,
+      neighbourPlace,
     ),
     sysctls: unique(
       parts.flatMap(({ sysctls }) => sysctls),

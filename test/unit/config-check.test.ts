@@ -76,7 +76,11 @@ test('check: a wrong value costs the section, a wrong globals value only itself'
     const wrong = problem.includes(': error: ');
     const servers = model.services.flatMap((service) => service.servers);
     if (section === 'globals') {
-      assert.equal(model.globals, { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 }, line);
+      assert.equal(
+        model.globals,
+        { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+        line,
+      );
     } else if (section === 'service') {
       assert.is(model.services.length, wrong ? 0 : 1, line);
     } else if (section === 'watchdog') {

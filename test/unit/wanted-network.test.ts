@@ -185,4 +185,10 @@ test('another MAC address, or another use, takes the place of a neighbour entry 
   }
 });
 
+test('a server that an order has given a second ghost address: one entry, and no quarrel about it', () => {
+  const flooded = web(['198.51.100.1'], { dispatch: 'broadcast', ghost2: [address('192.168.1.11')] });
+  const { neighbours } = wantedNetwork(deployment([flooded]));
+  assert.is(neighbours.filter((entry) => entry.address.text === '192.168.1.11').length, 1);
+});
+
 test.run();
