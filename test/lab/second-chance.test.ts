@@ -78,6 +78,38 @@ test('a router that has forgotten everything breaks no connection', () =>
     }
   }));
 
+test('what leads to the others comes back when somebody takes it away', () =>
+  withLab({ servers: 1, bareServers: true }, async (lab) => {
+    const [server] = lab.servers;
+    assert.ok(server);
+    const { namespace } = server;
+    await startServerDaemons(lab, configOf(lab));
+    const look = async () =>
+      (
+        await Promise.all([
+          namespace.run(['ip', 'route', 'show', 'to', '169.254.111.111']),
+          namespace.run(['ip', '-6', 'route', 'show', 'to', 'fe80::6f6e:6569:7000:1/128']),
+          namespace.run(['sh', '-c', 'ip neighbour show nud permanent | sort']),
+          namespace.run(['nft', '-s', 'list', 'tables']),
+        ])
+      ).join('');
+    const before = await look();
+    assert.match(before, /lladdr ff:ff:ff:ff:ff:ff[^]*table ip oneip\n[^]*table ip6 oneip\n/);
+    for (const deed of [
+      'ip route delete 169.254.111.111',
+      'ip -6 route delete fe80::6f6e:6569:7000:1/128 dev eth0',
+      'ip neighbour delete 169.254.111.111 dev eth0',
+      'ip neighbour delete fe80::6f6e:6569:7000:1 dev eth0',
+      'nft delete table ip6 oneip',
+      'nft flush ruleset',
+    ]) {
+      await namespace.run(['sh', '-ec', deed]);
+      await eventually(deed, 3_000, async () =>
+        [...(await look())].sort().join('') === [...before].sort().join('') ? true : undefined,
+      );
+    }
+  }));
+
 test('what nobody knows is passed on once, and dropped', () =>
   withLab({ servers: 4, bareServers: true }, async (lab) => {
     const config = configOf(lab);

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { families, ghostPlaces, lanHost, macs, wanClient } from './addresses.ts';
+import { families, ghostPlaces, lanHost, macs, routerAddresses, wanClient } from './addresses.ts';
 import { withLab, type Lab } from './lab.ts';
 import type { Namespace } from './namespace.ts';
 import { run } from './process.ts';
@@ -186,6 +186,41 @@ test('what is taken away or altered is put right', () =>
     assert.is(await daemon.stop(), 0);
     const after = await routerState(namespace, ['addresses', 'sysctls', 'ruleset']);
     assertSameRouter(after, new Map([...before].filter(([part]) => after.has(part))));
+  }));
+
+test('a network card that goes and comes back is one to be silent on again', () =>
+  withLab({ servers: 2, ...bare }, async (lab) => {
+    const config = configuration(lab, { web: { options: { port: String(echoPort), dispatch: 'multicast' } } });
+    const [first] = lab.servers;
+    assert.ok(first);
+    const { namespace, address, mac, port } = first;
+    await lab.daemon.start(config);
+    const [daemon] = await startServerDaemons(lab, config);
+    assert.ok(daemon);
+    const groups = async () =>
+      (await namespace.run(['ip', 'maddress', 'show', 'dev', 'eth0']))
+        .split('\n')
+        .filter((line) => /01:00:5e:7f|33:33:8/.test(line));
+    assert.is((await groups()).length, 2);
+    await namespace.ip(['link delete eth0']);
+    await lab.router.ip([
+      `link add ${port} type veth peer name eth0 address ${mac} netns ${namespace.name}`,
+      `link set ${port} master br-lan up`,
+    ]);
+    assert.is((await namespace.run(['sysctl', '-n', 'net.ipv4.conf.eth0.arp_ignore'])).trim(), '0');
+    await namespace.ip([
+      'link set eth0 up',
+      ...families.map((family) => `address add ${address[family]}/${family === 4 ? 24 : 64} dev eth0`),
+      ...families.map((family) => `route replace default via ${routerAddresses.lan[family]}`),
+    ]);
+    await eventually('silence, and the groups', 3_000, async () => {
+      const value = await namespace.run(['sysctl', '-n', 'net.ipv4.conf.eth0.arp_ignore']);
+      return value.trim() === '1' && (await groups()).length === 2 ? true : undefined;
+    });
+    await everyServerAnswers(lab, config);
+    assert.is(await daemon.stop(), 0);
+    assert.is((await namespace.run(['sysctl', '-n', 'net.ipv4.conf.eth0.arp_ignore'])).trim(), '0');
+    assert.equal(await groups(), []);
   }));
 
 test('after SIGKILL the next start, or oneip cleanup, knows what was before', () =>
