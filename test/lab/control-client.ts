@@ -49,6 +49,7 @@ export interface ServerReply {
     readonly latency?: number;
     readonly age: number;
   };
+  readonly report?: { readonly age: number; readonly well?: boolean; readonly current: boolean };
 }
 
 interface Waiter {

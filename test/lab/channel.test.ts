@@ -1,0 +1,119 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { families, ghostPlaces } from './addresses.ts';
+import { LabBus } from './bus.ts';
+import { ControlClient } from './control-client.ts';
+import type { Daemon } from './daemon.ts';
+import { withLab, type Lab } from './lab.ts';
+import { oneipProgram } from './paths.ts';
+import { configuration, eventually, figure, Oracle, spreadClients, whoAnswers } from './scenario.ts';
+import { startServerDaemons } from './server-programs.ts';
+import { echoPort } from './servers.ts';
+import { uciSection } from './uci.ts';
+
+// The channel between the router and its servers: who has which slots, and how the servers are.
+
+const ghost = ghostPlaces.elsewhere;
+/** Of both families. */
+const SLOTS = 2 * 4096;
+
+function configOf(lab: Lab): string {
+  const options = { dispatch: 'broadcast', port: String(echoPort), proto: 'tcp' };
+  return [
+    configuration(lab, { web: { ghost: families.map((family) => ghost[family]), options } }),
+    uciSection('globals', 'globals', { key: 'the.key.of.the.laboratory' }),
+    uciSection('watchdog', 'told', { type: 'report', interval: '300ms', timeout: '1s', fall: '2', half_life: '0' }),
+  ].join('');
+}
+
+/** Slots that each server holds, of both families together, by what is in force there. */
+async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> {
+  return Promise.all(
+    lab.servers.map(async ({ namespace }, index) => {
+      const daemon = daemons[index];
+      if (!daemon) return Number.NaN;
+      const places = ['--config', daemon.configFile, '--state', daemon.stateFolder];
+      const { stdout } = await namespace.attempt([oneipProgram, 'server', '--status', '--json', ...places]);
+      const status = JSON.parse(stdout) as { services: { slots: { ipv4?: number; ipv6?: number } }[] };
+      const { ipv4 = 0, ipv6 = 0 } = status.services[0]?.slots ?? {};
+      return ipv4 + ipv6;
+    }),
+  );
+}
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+
+test('servers learn from the router who has which slots, and it hears from them how they are', () =>
+  withLab({ servers: 3, bareServers: true, ghosts: [ghost[4], ghost[6]] }, async (lab) => {
+    const config = configOf(lab);
+    const bus = await LabBus.start(lab.daemon.ubusSocket, {});
+    try {
+      await lab.daemon.start(config);
+      const daemons = await startServerDaemons(lab, config);
+      const all = await eventually('every slot has an owner', 5_000, async () => {
+        const counts = await slotsOf(lab, daemons);
+        return sum(counts) === SLOTS && counts.every((count) => count > 0) ? counts : undefined;
+      });
+      figure(`all servers had their slots ${Math.round(all.milliseconds)} ms after they were ready`);
+      const oracle = new Oracle(config);
+      const control = await ControlClient.join(bus, 20_000);
+      const serverStatus = async (name: string) => (await control.status()).services['web']?.servers[name];
+      const [first, second] = lab.servers;
+      assert.ok(first && second);
+      for (const family of families) {
+        for (const client of spreadClients(family, 12)) {
+          const { server } = await whoAnswers(lab, lab.wan, 'tcp', client, ghost[family], echoPort);
+          assert.is(server, oracle.server('web', client));
+        }
+      }
+      const report = await eventually('a report', 5_000, async () => (await serverStatus(first.name))?.report);
+      assert.is(report.result.well, true);
+      assert.is(report.result.current, true);
+
+      // A server whose program has died says so itself.
+      await lab.programs[0]?.echo.stop('SIGKILL');
+      const ill = await eventually('the slots of the ill one move', 10_000, async () => {
+        const counts = await slotsOf(lab, daemons);
+        return counts[0] === 0 && sum(counts) === SLOTS ? counts : undefined;
+      });
+      figure(`the slots of a server without its program had moved after ${Math.round(ill.milliseconds)} ms`);
+      assert.match(String((await serverStatus(first.name))?.reason), /nobody listens on tcp port/);
+
+      // One that is silent is taken for dead.
+      await second.namespace.ip(['link set eth0 down']);
+      const silent = await eventually('the slots of the silent one move', 10_000, async () => {
+        const counts = await slotsOf(lab, daemons);
+        return counts[2] === SLOTS ? counts : undefined;
+      });
+      figure(`the slots of a silent server had moved after ${Math.round(silent.milliseconds)} ms`);
+      for (const client of spreadClients(4, 12)) {
+        const { server } = await whoAnswers(lab, lab.wan, 'tcp', client, ghost[4], echoPort);
+        assert.is(server, lab.servers[2]?.name);
+      }
+      await second.namespace.ip(['link set eth0 up']);
+      await eventually('the silent one is back', 10_000, async () => {
+        const counts = await slotsOf(lab, daemons);
+        return (counts[1] ?? 0) > 0 && sum(counts) === SLOTS ? counts : undefined;
+      });
+
+      // A router whose daemon has died stops nothing, nor does the next one that begins.
+      const before = await slotsOf(lab, daemons);
+      const dump = JSON.stringify(await control.order('dump', {}));
+      control.close();
+      assert.match(dump, /option key/);
+      assert.not.match(dump, /the\.key\.of/);
+      await lab.daemon.crash();
+      const begin = performance.now();
+      while (performance.now() - begin < 4_000) assert.equal(await slotsOf(lab, daemons), before);
+      const restarted = lab.daemon.start(config);
+      restarted.catch(() => undefined);
+      let starting = true;
+      void restarted.finally(() => (starting = false)).catch(() => undefined);
+      while (starting) assert.equal(sum(await slotsOf(lab, daemons)), SLOTS);
+      await restarted;
+    } finally {
+      await bus.stop();
+    }
+  }));
+
+test.run();
