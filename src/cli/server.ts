@@ -7,6 +7,8 @@ import { inspectServer } from '../host/server.ts';
 import { claim } from '../host/system.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
+import { TABLE } from '../ruleset/ruleset.ts';
+import { LEFT_COUNTER, takenCounter } from '../server/filter.ts';
 import { identify } from '../server/identity.ts';
 import { attach } from '../server/machine.ts';
 import { serverScript } from '../server/script.ts';
@@ -29,16 +31,24 @@ export function runServerStatus(invocation: Invocation): number {
   const status = JSON.parse(text) as ServerStatus;
   const file = optionValue(invocation, 'config');
   const { model } = loadConfiguration(readText(file), file);
-  const { missing } = inspectServer(state, (machine) => {
+  const { missing, counters } = inspectServer(state, (machine) => {
     const identity = identify(model, status.server, machine.environment.addresses);
     if (typeof identity === 'string') return EMPTY_NETWORK;
     return wantedServer(identity, machine, attach(identity.server, machine.environment));
   });
-  const commands = missing.map(describeNetworkChange);
+  const services = status.services.map((service) => {
+    const packets = counters.get(takenCounter(service.name))?.packets;
+    return packets === undefined ? service : { ...service, taken: Number(packets) };
+  });
+  const isFiltered = services.some(({ slots }) => slots !== undefined) && status.ghosts.length > 0;
+  const commands = [
+    ...missing.map(describeNetworkChange),
+    ...(isFiltered && !counters.has(LEFT_COUNTER) ? [`nft: the filter, table inet ${TABLE}`] : []),
+  ];
   print(
     invocation.flags.has('json')
-      ? `${JSON.stringify({ ...status, in_force: commands.length === 0, missing: commands }, null, 2)}\n`
-      : describeServer(status, commands),
+      ? `${JSON.stringify({ ...status, services, in_force: commands.length === 0, missing: commands }, null, 2)}\n`
+      : describeServer({ ...status, services }, commands),
   );
   return commands.length === 0 ? DONE : FAILED;
 }

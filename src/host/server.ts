@@ -10,6 +10,7 @@ import { leave, removeTables, serverStatusFile } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
+import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
 import { Network } from './network.ts';
 import { outcomeLines } from './network-outcome.ts';
 import { NetworkWatch } from './network-watch.ts';
@@ -122,17 +123,18 @@ export class HostServer {
   }
 }
 
-/** The machine for a command that looks once, and what it lacks of what `wantedOf` makes of it. Changes nothing. */
+/** For a command that looks once: what the machine lacks of what `wantedOf` makes of it, and our counters. Changes nothing. */
 export function inspectServer(
   state: string,
   wantedOf: (machine: Machine) => NetworkState,
-): { readonly machine: Machine; readonly missing: NetworkChange[] } {
+): { readonly missing: NetworkChange[]; readonly counters: ReadonlyMap<string, Count> } {
   const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
+  const tables = new NetlinkChannel(NETLINK_NETFILTER);
   try {
-    const machine = observeMachine(network);
-    return { machine, missing: network.plan(wantedOf(machine)) };
+    return { missing: network.plan(wantedOf(observeMachine(network))), counters: readCounters(tables) };
   } finally {
     network.close();
+    tables.close();
   }
 }
 

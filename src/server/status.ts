@@ -22,6 +22,8 @@ export interface ServiceStatus {
   readonly slots?: Readonly<Partial<Record<`ipv${Family}`, number>>>;
   /** Entries of the table. */
   readonly of?: number;
+  /** What began here since the filter was loaded, in packets. */
+  readonly taken?: number;
 }
 
 /** What is in force, in the daemon's own words. */
@@ -66,9 +68,10 @@ export function describeServer(status: ServerStatus, missing: readonly string[])
     `server     ${server}`,
     `devices    ${devices.join(', ') || 'none: it has none of its addresses'}`,
     `ghosts     ${ghosts.join(', ') || 'none'}`,
-    ...services.map(({ name, dispatch, slots, of }) => {
+    ...services.map(({ name, dispatch, slots, of, taken }) => {
       const shares = Object.entries(slots ?? {}).map(([family, count]) => `${count} of ${of} slots (${family})`);
-      return `service    ${[name, dispatch, ...shares].join(', ')}`;
+      const count = taken === undefined ? [] : [`taken ${taken}`];
+      return `service    ${[name, dispatch, ...shares, ...count].join(', ')}`;
     }),
     ...(missing.length === 0 ? ['in force'] : ['not in force:', ...missing.map((line) => `  ${line}`)]),
   ];

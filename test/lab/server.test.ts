@@ -233,13 +233,28 @@ test('after SIGKILL the next start, or oneip cleanup, knows what was before', ()
     await daemon.start(config);
     const during = await stateOf(server.namespace);
     assert.is.not(differences(during, before).length, 0);
-    const status = () => server.namespace.attempt([...statusWords(daemon.stateFolder, daemon.configFile)]);
+    const status = (words: string[] = []) =>
+      server.namespace.attempt([...statusWords(daemon.stateFolder, daemon.configFile), ...words]);
     assert.match(
       (await status()).stdout,
       /^server {5}s1\ndevices {4}eth0\n[^]*4096 of 4096 slots \(ipv4\)[^]*\nin force\n$/,
     );
+    // A daemon that hangs repairs nothing: the status tells what would be to do.
+    daemon.process.signal('SIGSTOP');
+    await server.namespace.run(['nft', 'delete', 'table', 'inet', 'oneip']);
+    await server.namespace.ip([`address delete ${ghost[4]}/32 dev lo`]);
+    const hurt = await status();
+    assert.is(hurt.status, 1);
+    const missing = `  ip address add ${ghost[4]}/32 dev lo scope host\n  nft: the filter, table inet oneip\n`;
+    assert.ok(hurt.stdout.endsWith(`not in force:\n${missing}`), hurt.stdout);
+    const told = JSON.parse((await status(['--json'])).stdout) as { in_force: boolean; missing: string[] };
+    assert.equal([told.in_force, told.missing.length], [false, 2]);
+    daemon.process.signal('SIGCONT');
+    await eventually('all of it', 3_000, async () => ((await status()).status === 0 ? true : undefined));
+    const mended = await stateOf(server.namespace);
+    assert.equal(elementsIn(differences(mended, before)), elementsIn(differences(during, before)));
     await daemon.crash();
-    assert.equal(differences(await stateOf(server.namespace), during), [], 'the kernel goes on as it was told');
+    assert.equal(differences(await stateOf(server.namespace), mended), [], 'the kernel goes on as it was told');
     assert.is((await status()).status, 3);
 
     await daemon.start(config);
