@@ -80,3 +80,17 @@ export interface ServerObservation {
   /** By address of the next hop: milliseconds by which the router's clock is ahead of ours. */
   readonly clocks: ReadonlyMap<string, number>;
 }
+
+/** An address of this machine, on whichever device. */
+export function findAddress(
+  { addresses }: Pick<ServerObservation, 'addresses'>,
+  { text }: Address,
+): OwnAddress | undefined {
+  return addresses.find(({ address }) => address.text === text);
+}
+
+/** A sysctl's value as a number; `undefined` where there is none. */
+export function numberAt(sysctls: ReadonlyMap<string, string>, key: string): number | undefined {
+  const value = sysctls.get(key);
+  return value === undefined ? undefined : Number(value);
+}

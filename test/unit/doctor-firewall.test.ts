@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { describeDrop, Firewall, passCommand, type Packet } from '../../src/doctor/firewall.ts';
+import { describeDrop, Firewall, passCommand } from '../../src/doctor/firewall.ts';
+import type { Packet } from '../../src/doctor/packet-match.ts';
 import { address } from './support/deployments.ts';
 
 type Rule = readonly [chain: string, ...expressions: object[]];
