@@ -1,10 +1,10 @@
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { print, printError } from '../host/console.ts';
-import { directoryExists, readText, readTextIfThere } from '../host/files.ts';
+import { readText, readTextIfThere } from '../host/files.ts';
 import { serverStatusFile } from '../host/cleanup.ts';
+import { isLocked } from '../host/observe/lock.ts';
 import { inspectServer } from '../host/server.ts';
-import { claim } from '../host/system.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
@@ -23,7 +23,7 @@ import { complain, DONE, FAILED, NO_DAEMON } from './ask.ts';
 export function runServerStatus(invocation: Invocation): number {
   const state = optionValue(invocation, 'state');
   const text = readTextIfThere(serverStatusFile(state));
-  const runs = directoryExists(state) && !claim(`${state}/daemon.lock`);
+  const runs = isLocked(`${state}/daemon.lock`);
   if (text === undefined || !runs) {
     const killed = text === undefined ? '' : ', and what a killed one has left is in force: start it, or oneip cleanup';
     return complain(`no server's daemon runs with ${state}${killed}`, NO_DAEMON);
