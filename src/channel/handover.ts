@@ -113,7 +113,8 @@ export class Handover {
     const told = `${isIncomplete} ${gone.join()}`;
     if (told === this.#told) return false;
     this.#told = told;
-    let changed = this.#version === 0;
+    // What was announced before a reset holds until another version is.
+    let changed = this.#version === 0 || this.#version === this.#barrier;
     for (const slot of this.#moving) {
       const wanted = this.#wanted[slot] ?? NOBODY;
       const owner = this.#announced[slot] ?? NOBODY;
