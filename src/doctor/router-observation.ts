@@ -11,7 +11,7 @@ export interface DaemonSight {
   readonly running: boolean;
   /** What it says of itself; absent where it cannot be asked. */
   readonly status?: DaemonStatus;
-  /** The configuration that it has in force; absent where that is not known. */
+  /** The configuration that it has in force, without secrets; absent where that is not known. */
   readonly configuration?: string;
 }
 
@@ -56,7 +56,7 @@ export interface RoutingRules {
 
 /** The router, as its own kernel and its servers tell of it. */
 export interface RouterObservation {
-  /** The configuration's text. */
+  /** The configuration's text, without secrets. */
   readonly configuration: string;
   /** What is wrong in it, by itself and on this router. */
   readonly problems: readonly Problem[];

@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../../config/redact.ts';
 import type { Configuration } from '../../config/validate.ts';
 import { firstTcpPort, isFlooded, serverAddress } from '../../config/model.ts';
 import { activate } from '../../deployment/activate.ts';
@@ -76,13 +77,13 @@ export async function observeRouter(
   try {
     const servers = await lookAtServers(deployment, prober);
     return {
-      configuration: text,
+      configuration: withoutSecrets(text),
       problems: [...configuration.problems, ...problems],
       deployment,
       daemon: {
         running,
         ...(status && { status }),
-        ...(snapshot && { configuration: snapshot.configuration }),
+        ...(snapshot && { configuration: withoutSecrets(snapshot.configuration) }),
       },
       lacking: running && snapshot ? lackingOf(deployment, state) : [],
       ...(ruleset !== undefined && { ruleset }),
