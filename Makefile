@@ -56,7 +56,8 @@ sanitized: setup $(BUILD)/quickjs/quickjs.c
 $(BUNDLE): $(SOURCES) src/build/bundle.mjs package-lock.json
 	@mkdir -p $(@D)
 	@node src/build/bundle.mjs src/main.ts $@ $(VERSION)
-	@printf 'oneip.js: %s bytes, %s compressed\n' "$$(wc -c <$@)" "$$(gzip -9c $@ | wc -c)"
+	@printf 'oneip.js and its parts: %s bytes, %s compressed\n' \
+		"$$(cat $(@D)/*.js | wc -c)" "$$(cat $(@D)/*.js | gzip -9 | wc -c)"
 
 $(BUILD)/bin/oneip: src/build/launcher.sh
 	@mkdir -p $(@D)
@@ -101,7 +102,10 @@ install-runtime:
 
 # All of files/, executable or not as it is there. The configuration is only root's to read, and one that is there stays.
 install-program:
-	install -D -m 755 $(BUNDLE) "$(DESTDIR)/usr/bin/oneip"
+	install -D -m 755 $(BUNDLE) "$(DESTDIR)/usr/lib/oneip/oneip.js"
+	install -m 644 $(dir $(BUNDLE))oneip-*.js "$(DESTDIR)/usr/lib/oneip/"
+	mkdir -p "$(DESTDIR)/usr/bin"
+	ln -sfn ../lib/oneip/oneip.js "$(DESTDIR)/usr/bin/oneip"
 	@cd files && find . -type f | sort | while read -r file; do \
 		installed="$(DESTDIR)/$${file#./}"; \
 		mode=$$(test -x "$$file" && echo 755 || echo 644); \

@@ -1,14 +1,5 @@
-import { COMMANDS, parseArguments } from './cli/arguments.ts';
+import { parseArguments } from './cli/arguments.ts';
 import type { Invocation } from './cli/arguments.ts';
-import { runCheck, runCleanup, runPlan, runSimulate } from './cli/commands.ts';
-import { runDoctor } from './cli/doctor.ts';
-import { runEvents, runStatus } from './cli/follow.ts';
-import { helpText } from './cli/help.ts';
-import { runMetrics } from './cli/metrics.ts';
-import { runServerScript, runServerStatus } from './cli/server.ts';
-import { runDump, runOrder, runReload } from './cli/orders.ts';
-import { runDaemon } from './daemon/daemon.ts';
-import { runServer } from './daemon/server.ts';
 import { VERSION } from './version.ts';
 import { commandLine, endProcess, print, printError } from './host/console.ts';
 
@@ -25,51 +16,19 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   if (invocation.flags.has('help')) {
+    const { helpText } = await import('./cli/run.ts');
     print(helpText(invocation.command));
     return 0;
   }
   return run(invocation);
 }
 
+/** What a command needs is loaded with it: a daemon has no use for what commands print, nor memory for it. */
 async function run(invocation: Invocation): Promise<number> {
-  switch (invocation.command) {
-    case 'daemon':
-      return runDaemon(invocation);
-    case 'check':
-      return runCheck(invocation);
-    case 'doctor':
-      return runDoctor(invocation);
-    case 'server':
-      return invocation.flags.has('status') ? runServerStatus(invocation) : runServer(invocation);
-    case 'server-script':
-      return runServerScript(invocation);
-    case 'plan':
-      return runPlan(invocation);
-    case 'simulate':
-      return runSimulate(invocation);
-    case 'cleanup':
-      return runCleanup(invocation);
-    case 'status':
-      return runStatus(invocation);
-    case 'events':
-      return runEvents(invocation);
-    case 'reload':
-      return runReload(invocation);
-    case 'metrics':
-      return runMetrics(invocation);
-    case 'dump':
-      return runDump(invocation);
-    case 'failover':
-    case 'drain':
-    case 'up':
-    case 'auto':
-    case 'weight':
-    case 'add':
-    case 'remove':
-      return runOrder(invocation);
-    default:
-      throw new Error(`'${invocation.command}' is none of ${COMMANDS.map(({ name }) => name).join(', ')}`);
-  }
+  const { command, flags } = invocation;
+  if (command === 'daemon') return (await import('./daemon/daemon.ts')).runDaemon(invocation);
+  if (command === 'server' && !flags.has('status')) return (await import('./daemon/server.ts')).runServer(invocation);
+  return (await import('./cli/run.ts')).runCommand(invocation);
 }
 
 try {

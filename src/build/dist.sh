@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes the release tarball: dist.sh VERSION BUNDLE OUTPUT [--fill | --check]
 #
-# It holds the sources, but for the feed, which holds the hash of the tarball, and BUNDLE (with its source map) in bundle/,
-# since build hosts of OpenWrt have no npm. The same sources give the same bytes, wherever they lie. With --fill the hash is
+# It holds the sources, but for the feed, which holds the hash of the tarball, and BUNDLE with its parts and source maps in
+# bundle/, since build hosts of OpenWrt have no npm. The same sources give the same bytes, wherever they lie. With --fill the hash is
 # written into the feed; with --check it is an error where another one stands there.
 # SPDX-License-Identifier: GPL-2.0-or-later
 set -eu
@@ -31,7 +31,7 @@ while read -r file; do [ ! -e "$file" ] || echo "$file"; done <"$work/list" >"$w
 tar -cf - -T "$work/present" | tar -C "$tree" -xf -
 chmod -R u=rwX,go=rX "$tree"
 install -D -m 755 "$bundle" "$tree/bundle/oneip.js"
-install -D -m 644 "$bundle.map" "$tree/bundle/oneip.js.map"
+install -m 644 "$(dirname "$bundle")"/oneip-*.js "$(dirname "$bundle")"/*.js.map "$tree/bundle/"
 
 mkdir -p "$(dirname "$output")"
 LC_ALL=C tar -C "$work" --format=gnu --numeric-owner --owner=0 --group=0 --sort=name --mtime="@$date" -cf - "oneip-$version" |

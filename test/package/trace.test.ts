@@ -43,7 +43,7 @@ test('the stack of a shortened program leads back to the lines of its sources', 
   const run = spawnSync('build/bin/oneip-runtime', [bundle, '1'], { encoding: 'utf8' });
   assert.is(run.status, 1);
   assert.match(run.stderr, /^Uncaught: Error: at the bottom, 2 steps down\n {4}at \S+ \(.*oneip\.js:\d+:\d+\)\n/);
-  const traced = execFileSync(process.execPath, ['src/build/trace.mjs', `${bundle}.map`], { input: run.stderr });
+  const traced = execFileSync(process.execPath, ['src/build/trace.mjs', folder], { input: run.stderr });
   const places = [...String(traced).matchAll(/(steps\.ts:\d+):\d+\)/g)].map(([, place]) => place);
   assert.equal(places, [
     placeOf('throw new Error'),

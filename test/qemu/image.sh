@@ -68,7 +68,9 @@ with_libraries() {
 libnftables=$(ldconfig -p | sed -n 's/.*libnftables\.so\.1 .*=> //p' | head -n 1)
 with_libraries /usr/sbin/ip /usr/sbin/nft "$libnftables" "$build/bin/oneip-runtime" "$@"
 mv "$root$build/bin/oneip-runtime" "$root/usr/bin/oneip-runtime"
-cp "$build/lib/oneip/oneip.js" "$root/usr/bin/oneip"
+mkdir -p "$root/usr/lib/oneip"
+cp "$build"/lib/oneip/*.js "$root/usr/lib/oneip/"
+ln -s ../lib/oneip/oneip.js "$root/usr/bin/oneip"
 
 for module in $modules; do
 	files=$(modprobe -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null) || fail "this kernel has no module $module"
