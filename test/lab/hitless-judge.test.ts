@@ -60,7 +60,8 @@ test('a server that gets no new connections excuses none', () => {
 });
 
 test('a datagram may be lost while its server fails, or anybody where nobody had answered', () => {
-  const loss = (server: string, since: number) => causeOfLoss({ flow: 1, server, since, time: since + 1_000 }, outages);
+  const loss = (server: string, since: number) =>
+    causeOfLoss({ flow: 1, server, since, good: since - 10, time: since + 1_000 }, outages);
   assert.is(loss('s1', 950), 'killed');
   assert.is(loss('s1', 2_900), 'killed');
   assert.is(loss('s1', 3_001), undefined);
@@ -68,6 +69,18 @@ test('a datagram may be lost while its server fails, or anybody where nobody had
   assert.is(loss('s2', 1_100), undefined);
   assert.is(loss('', 1_100), 'killed');
   assert.is(loss('', 1_350), undefined);
+});
+
+test('a flow that was moved when its server failed may be lost with another one, until somebody has answered', () => {
+  const other: Outage = { server: 's2', cause: 'alias', inUse: true, from: 2_900, noticed: 3_600 };
+  const loss = (good: number) =>
+    causeOfLoss({ flow: 1, server: 's1', since: 3_400, good, time: 4_400 }, [...outages, other]);
+  assert.is(loss(2_800), 'alias');
+  assert.is(loss(3_100), undefined, 'its server had answered again');
+  assert.is(
+    causeOfLoss({ flow: 1, server: 's1', since: 3_700, good: 2_800, time: 4_700 }, [...outages, other]),
+    undefined,
+  );
 });
 
 test('a new connection that took as long as a repeated SYN did not go well', () => {

@@ -61,9 +61,15 @@ export function causeOfAttempt(
 /** Milliseconds between a datagram and its answer, at most: who fails in that time may have had it. */
 const underWay = 100;
 
-/** Why a datagram had no answer. */
-export function causeOfLoss({ server, since }: Loss, outages: readonly Outage[]): Cause | undefined {
+/**
+ * Why a datagram had no answer. A flow whose server has failed since its last answer may be anybody's, and so may one that
+ * nobody has answered yet: there the failure of another server explains it, too.
+ */
+export function causeOfLoss({ server, since, good }: Loss, outages: readonly Outage[]): Cause | undefined {
   const time = since + underWay;
-  if (server === '') return causeOfAttempt({ began: since, time }, outages);
-  return outages.find((one) => one.server === server && one.from <= time && since <= (one.until ?? Infinity))?.cause;
+  const failed = (from: number) =>
+    outages.find((one) => one.server === server && one.from <= time && from <= (one.until ?? Infinity))?.cause;
+  const cause = failed(since);
+  if (cause !== undefined || (server !== '' && failed(good) === undefined)) return cause;
+  return causeOfAttempt({ began: since, time }, outages);
 }

@@ -360,6 +360,7 @@ export class HitlessRun {
         `${seconds}  ${what.slice(0, 43).padEnd(44)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
       );
     }
+    lines.push(`the clock stood at ${this.#begin.toFixed(3)} when it began`);
     const bad = attempts.filter((one) => !isWell(one));
     const times = attempts.filter(isWell).map(({ began, time }) => time - began);
     times.sort((one, other) => one - other);
