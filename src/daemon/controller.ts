@@ -262,15 +262,13 @@ export class Controller {
     const known = this.#loaded.ruleset;
     if (isSameDistribution(before, deployment) && known) return this.#commit(fleet, before);
     if (known && differsInElements(before, deployment)) this.#loaded.moveElements(withElements(known, deployment));
-    else this.#loaded.loadInStages(buildRuleset(deployment));
+    else this.#loaded.load(buildRuleset(deployment));
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
   }
 
   /** Everything may have changed. */
   async #establish(configuration: Configuration, fleet: Fleet): Promise<void> {
-    // How a client is hashed, and where it arrives, is configured: all else may change before and after slots do.
-    const canBeStaged = this.#shape?.configuration === configuration;
     this.#shape = undefined;
     const model = modelOf(configuration.model, fleet);
     const observation = onlyServers(await this.#look(), model);
@@ -293,8 +291,7 @@ export class Controller {
     const seen = await this.#look();
     const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
     this.goOn();
-    if (canBeStaged) this.#loaded.loadInStages(buildRuleset(known));
-    else this.#loaded.load(buildRuleset(known));
+    this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(network)) this.#options.log(line);

@@ -1,7 +1,6 @@
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
 import type { RulesetChange } from '../plan/ruleset-diff.ts';
 import { slotChange } from '../plan/slot-moves.ts';
-import { stagesBetween } from '../plan/stages.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Router } from './router.ts';
 
@@ -38,27 +37,6 @@ export class LoadedRuleset {
       }
     }
     this.#ruleset = ruleset;
-  }
-
-  /** The same for a ruleset that differs from the present one in members, slots and what is recorded alone. */
-  loadInStages(ruleset: Ruleset): void {
-    const known = this.#ruleset;
-    const stages = known && stagesBetween(known, ruleset);
-    if (!known || !stages) return this.load(ruleset);
-    try {
-      this.#change(known, stages.prepared);
-      this.#router.moveSlots(slotChange(stages.prepared, stages.moved));
-      this.#ruleset = stages.moved;
-      this.#change(stages.moved, ruleset);
-    } catch {
-      this.load(ruleset);
-    }
-  }
-
-  #change(from: Ruleset, to: Ruleset): void {
-    const change = textOf(diffRulesets(from, to));
-    if (change !== '') this.#router.load(change);
-    this.#ruleset = to;
   }
 
   /** The same for a ruleset that differs from the present one in nothing but elements. */

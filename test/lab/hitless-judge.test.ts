@@ -59,6 +59,14 @@ test('a server that gets no new connections excuses none', () => {
   assert.is(causeOfBreak(broken('s1', 900, 1_500), [drained]), 'cut');
 });
 
+test('one that was taken out of use a moment ago may still get new datagrams for old ones, but no new connection', () => {
+  const drained: Outage = { server: 's1', cause: 'killed', inUse: false, isLearnt: true, from: 1_000 };
+  const udp = { ...broken('', 0, 1_500), began: 1_100 };
+  assert.is(causeOfBreak(udp, [drained]), undefined);
+  assert.is(causeOfBreak({ ...udp, options: { ...udp.options, protocol: 'udp' } }, [drained]), 'killed');
+  assert.is(causeOfAttempt({ began: 1_100, time: 1_500 }, [drained]), undefined);
+});
+
 test('a datagram may be lost while its server fails, or anybody where nobody had answered', () => {
   const loss = (server: string, since: number) =>
     causeOfLoss({ flow: 1, server, since, good: since - 10, time: since + 1_000 }, outages);

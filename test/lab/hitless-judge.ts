@@ -11,6 +11,8 @@ export interface Outage {
   readonly from: number;
   /** New connections are sent to it until the daemon notices: it was in use, or has been put to use. */
   inUse: boolean;
+  /** It has been taken out of use so lately that UDP flows which nobody knows are still taken for old ones of its. */
+  readonly isLearnt?: boolean;
   /** When the daemon told that it is down. */
   noticed?: number;
   /** When it was well again. */
@@ -28,7 +30,7 @@ export const patienceOfNew = 900;
  */
 export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause | undefined {
   // Nobody knows whose a connection would have been that was never answered.
-  if (broken.server === '') return causeOfAttempt(broken, outages);
+  if (broken.server === '') return causeOfAttempt(broken, outages, broken.options.protocol);
   return outages.find(
     (outage) =>
       outage.server === broken.server &&
@@ -52,9 +54,11 @@ export function wentWell({ began, time, reason }: Attempt, stalls: readonly Stal
 export function causeOfAttempt(
   { began, time }: Pick<Attempt, 'began' | 'time'>,
   outages: readonly Outage[],
+  protocol: 'tcp' | 'udp' = 'tcp',
 ): Cause | undefined {
   return outages.find(
-    ({ inUse, from, noticed, mended }) => inUse && from <= time && began <= (noticed ?? mended ?? Infinity),
+    ({ inUse, isLearnt, from, noticed, mended }) =>
+      (inUse || (isLearnt && protocol === 'udp')) && from <= time && began <= (noticed ?? mended ?? Infinity),
   )?.cause;
 }
 
@@ -71,5 +75,5 @@ export function causeOfLoss({ server, since, good }: Loss, outages: readonly Out
     outages.find((one) => one.server === server && one.from <= time && from <= (one.until ?? Infinity))?.cause;
   const cause = failed(since);
   if (cause !== undefined || (server !== '' && failed(good) === undefined)) return cause;
-  return causeOfAttempt({ began: since, time }, outages);
+  return causeOfAttempt({ began: since, time }, outages, 'udp');
 }

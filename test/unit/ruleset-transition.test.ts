@@ -5,7 +5,6 @@ import type { Service } from '../../src/config/model.ts';
 import type { DeployedService, Deployment, SlotTables } from '../../src/deployment/deployment.ts';
 import { diffRulesets, replaceRuleset } from '../../src/plan/ruleset-diff.ts';
 import { slotChange } from '../../src/plan/slot-moves.ts';
-import { stagesBetween } from '../../src/plan/stages.ts';
 import { buildRuleset, differsInElements, withElements } from '../../src/ruleset/build.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { observe, step } from '../../src/transition/state.ts';
@@ -118,70 +117,6 @@ test('while the same servers are recorded only elements change, and moving these
   );
   assert.ok(quick > 0);
 });
-
-test('in stages: the kernel accepts each of them, nothing moves before the second, and the last gives what a full load would', () => {
-  let staged = 0;
-  fc.assert(
-    fc.property(settings, fc.array(turns, { minLength: 1, maxLength: 4 }), (changes, list) => {
-      const kernel = new Kernel();
-      let before: Ruleset = { tables: [] };
-      for (const after of [...deploymentsOf(changes, list), ...deploymentsOf(changes, [])].map(buildRuleset)) {
-        const stages = stagesBetween(before, after);
-        if (stages) {
-          const { prepared, moved } = stages;
-          const led = leads(kernel);
-          kernel.run(diffRulesets(before, prepared).commands);
-          assert.equal(leads(kernel), led);
-          kernel.run(slotCommands(kernel, slotChange(prepared, moved)));
-          kernel.run(diffRulesets(moved, after).commands);
-          staged++;
-        } else kernel.run(diffRulesets(before, after).commands);
-        const fresh = new Kernel();
-        fresh.run(replaceRuleset(after).commands);
-        assert.is(kernel.state(), fresh.state());
-        before = after;
-      }
-    }),
-    { numRuns: isNode ? 12 : 4 },
-  );
-  assert.ok(staged > 0);
-});
-
-test('in stages servers come and go, and a map that decides alone is never without its elements', () => {
-  const kernel = new Kernel();
-  let before = buildRuleset(deployment([service(3)]));
-  kernel.run(diffRulesets({ tables: [] }, before).commands);
-  for (const count of [4, 6, 5, 3]) {
-    const after = buildRuleset(deployment([service(count)]));
-    const stages = stagesBetween(before, after);
-    assert.ok(stages);
-    const led = leads(kernel);
-    kernel.run(diffRulesets(before, stages.prepared).commands);
-    assert.equal(leads(kernel), led);
-    kernel.run(slotCommands(kernel, slotChange(stages.prepared, stages.moved)));
-    kernel.run(diffRulesets(stages.moved, after).commands);
-    const fresh = new Kernel();
-    fresh.run(replaceRuleset(after).commands);
-    assert.is(kernel.state(), fresh.state());
-    before = after;
-  }
-  const parted = deployment([service(3)]);
-  const [only] = parted.services;
-  assert.ok(only);
-  const tables = { ...only.tables, 6: only.tables[4]?.slice().reverse() ?? new Uint16Array() };
-  const other = buildRuleset({ ...parted, services: [{ ...only, tables }] });
-  assert.is(stagesBetween(before, other), undefined, 'one map for both families becomes two');
-});
-
-/** Where each slot leads, in every map of slots that has an element. */
-function leads({ tables }: Kernel): unknown {
-  const maps = [...tables].flatMap(([table, { sets }]) =>
-    [...sets]
-      .filter(([name, elements]) => /^web\/(slot|moved|visited|new|unknown|learning)/.test(name) && elements.size > 0)
-      .map(([name, elements]) => [`${table} ${name}`, [...elements].sort()]),
-  );
-  return maps.sort();
-}
 
 /**
  * How many chains a kernel looks at that follows every jump and every element of every map anew, wherever it is reached, as
