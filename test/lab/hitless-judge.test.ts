@@ -79,6 +79,14 @@ test('a datagram may be lost while its server fails, or anybody where nobody had
   assert.is(loss('', 1_350), undefined);
 });
 
+test('a server that was stopped may have no room for datagrams at first', () => {
+  const stopped: Outage = { server: 's1', cause: 'stopped', inUse: false, from: 1_000, mended: 2_500, until: 2_500 };
+  const loss = (since: number) =>
+    causeOfLoss({ flow: 1, server: 's1', since, good: since - 400, time: since + 1_000 }, [stopped]);
+  assert.is(loss(2_510), 'stopped');
+  assert.is(loss(2_601), undefined);
+});
+
 test('a flow that was moved when its server failed may be lost with another one, until somebody has answered', () => {
   const other: Outage = { server: 's2', cause: 'alias', inUse: true, from: 2_900, noticed: 3_600 };
   const loss = (good: number) =>

@@ -39,9 +39,12 @@ export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause |
   )?.cause;
 }
 
-/** Milliseconds in which a server that goes on answers what has waited, though its connections are others' by now. */
+/** Milliseconds in which a server that goes on answers what has waited. */
+const backlog = 100;
+
+/** Milliseconds in which it does so though its connections are others' by now. */
 function backlogOf({ cause, noticed }: Outage): number {
-  return cause === 'stopped' && noticed !== undefined ? 100 : 0;
+  return cause === 'stopped' && noticed !== undefined ? backlog : 0;
 }
 
 /** True where a new connection was answered as soon as one should be: time in which the client itself stood still is not counted. */
@@ -72,8 +75,13 @@ const underWay = 100;
 export function causeOfLoss({ server, since, good }: Loss, outages: readonly Outage[]): Cause | undefined {
   const time = since + underWay;
   const failed = (from: number) =>
-    outages.find((one) => one.server === server && one.from <= time && from <= (one.until ?? Infinity))?.cause;
+    outages.find((one) => one.server === server && one.from <= time && from <= overOf(one))?.cause;
   const cause = failed(since);
   if (cause !== undefined || (server !== '' && failed(good) === undefined)) return cause;
   return causeOfAttempt({ began: since, time }, outages, 'udp');
+}
+
+/** When a server takes datagrams again: while it was stopped its socket may have filled. */
+function overOf({ cause, until = Infinity }: Outage): number {
+  return cause === 'stopped' ? until + backlog : until;
 }
