@@ -129,7 +129,7 @@ target-runtime/%: setup-cross $(BUILD)/quickjs/quickjs.c
 
 # The lab with a virtual machine of Debian's kernel for its router.
 test-qemu: build tools
-	@node test/run.mjs --full --only test/qemu/router
+	@node test/run.mjs --only test/qemu/router
 
 # An image that OpenWrt has published, from installation to removal; see test/openwrt-image. Without one nothing is tested,
 # and the status is not that of success: the recipe ends with 77, as a test that was skipped, and make with 2.

@@ -81,7 +81,16 @@ async function runTests() {
   const jobs = [];
   const add = (folder, where, platform, command, environment = {}) => {
     // Those that wait for the kernel, other programs or the network.
-    const timed = ['runtime', 'qemu', 'lab', 'docs', 'package', 'luci/browser'].includes(folder) || where === 'machine';
+    const timed = [
+      'runtime',
+      'qemu',
+      'qemu/router',
+      'lab',
+      'docs',
+      'package',
+      'luci/browser',
+      'openwrt-image',
+    ].includes(folder);
     for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, timed });
   };
   const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
@@ -99,15 +108,15 @@ async function runTests() {
     add('unit', 'runtime', 'neutral', [runtime]);
     add('runtime', 'runtime', 'neutral', [runtime]);
     add('runtime', 'sanitized', 'neutral', [sanitized], leaks);
-    for (const folder of ['golden', 'docs', 'ubus', 'openwrt', 'luci', 'package', 'qemu', 'lab']) {
+    for (const folder of ['golden', 'docs', 'ubus', 'openwrt', 'luci', 'package', 'qemu', 'qemu/router', 'lab']) {
       add(folder, 'node', 'node', [process.execPath]);
     }
   }
 
   // A browser is installed for the long tests only.
   if (full) add('luci/browser', 'chromium', 'node', [process.execPath]);
-  // A machine that serves as the lab's router takes minutes.
-  if (full) for (const folder of ['qemu/router', 'openwrt-image']) add(folder, 'machine', 'node', [process.execPath]);
+  // A machine that stands for a router with OpenWrt takes minutes.
+  if (full) add('openwrt-image', 'machine', 'node', [process.execPath]);
 
   const hasLongForm = ({ file, where }) =>
     !full || ['chromium', 'machine'].includes(where) || readFileSync(file, 'utf8').includes('ONEIP_FULL');

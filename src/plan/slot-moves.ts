@@ -9,7 +9,7 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
     const was = before.tables.find(({ family }) => family === table.family);
     return was ? [[was, table] as const] : [];
   });
-  const known = new Map<Uint16Array, Slots>();
+  const known = new Map<Uint16Array, Compared>();
   return {
     moves: pairs.flatMap(([was, { family, slotMaps }]) =>
       slotMaps.flatMap((map) => movedSlots(family, named(was.slotMaps, map.name), map, known)),
@@ -24,16 +24,22 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
 
 type Slots = Pick<MovedSlots, 'less' | 'more'>;
 
+/** What became of a map's slots, and what they were compared to. */
+interface Compared extends Slots {
+  readonly from: Uint16Array;
+}
+
 function movedSlots(
   family: Table['family'],
   was: SlotMap | undefined,
   map: SlotMap,
-  known: Map<Uint16Array, Slots>,
+  known: Map<Uint16Array, Compared>,
 ): MovedSlots[] {
   if (!was || was.slots === map.slots) return [];
   // Both tables have the map of slot to server, with the same numbers and chains of the same names.
-  const { less, more } = known.get(map.slots) ?? compare(was.slots, map);
-  known.set(map.slots, { less, more });
+  const same = known.get(map.slots);
+  const { less, more } = same?.from === was.slots ? same : compare(was.slots, map);
+  known.set(map.slots, { from: was.slots, less, more });
   if (less.length + more.length === 0) return [];
   return [{ family, table: TABLE, set: map.name, verdict: map.verdict ?? 'goto', less, more }];
 }

@@ -10,7 +10,7 @@ import { byPing, byTcp, forgetful, timeCuts, timeKills } from '../lab/detection.
 import { withLab } from '../lab/lab.ts';
 import { sweepDeadLabs } from '../lab/namespace.ts';
 import { watched } from '../lab/watchdog-lab.ts';
-import { BenchLab, ghost } from './bench-lab.ts';
+import { BenchLab, ghost, serverAddress } from './bench-lab.ts';
 import { oneipConfig, serviceName } from './service.ts';
 import { medianInterval } from './statistics.ts';
 
@@ -31,6 +31,8 @@ interface Order {
   /** Milliseconds that its median may take with 64 servers; absent: nothing is wanted. */
   readonly wanted?: number;
   readonly method: string;
+  /** Absent: the same. */
+  readonly undoMethod?: string;
   give(server: string): WritableTable;
   undo(server: string): WritableTable;
 }
@@ -55,6 +57,17 @@ const orders: readonly Order[] = [
     method: 'set_weight',
     give: (server) => ({ server, weight: 50 }),
     undo: (server) => ({ server, weight: 100 }),
+  },
+  {
+    name: 'a server leaves, another joins',
+    method: 'remove_server',
+    undoMethod: 'add_server',
+    give: (server) => ({ server, service: serviceName }),
+    undo: (server) => ({
+      server,
+      service: serviceName,
+      address: serverAddress(4, Number(server.replace('server', ''))),
+    }),
   },
 ];
 
@@ -111,7 +124,7 @@ async function measure(servers: number, rounds: number): Promise<Result[]> {
       await settled(client);
       times.given.push(await call(client, order.method, order.give(server)));
       await settled(client);
-      times.undone.push(await call(client, order.method, order.undo(server)));
+      times.undone.push(await call(client, order.undoMethod ?? order.method, order.undo(server)));
     }
     for (const direction of ['given', 'undone'] as const) {
       const { median, low, high } = medianInterval(times[direction]);

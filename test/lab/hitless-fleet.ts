@@ -57,10 +57,10 @@ export class Fleet {
     return this.outages.find((outage) => outage.server === server && outage.until === undefined);
   }
 
-  /** Makes a server fail that is well. `inUse`: new connections are sent to it. */
-  async fail(server: Server, cause: Cause, inUse: boolean): Promise<void> {
+  /** Makes a server fail that is well. `use`: whether new connections are sent to it, and unknown datagrams. */
+  async fail(server: Server, cause: Cause, use: Pick<Outage, 'inUse' | 'isLearnt'>): Promise<void> {
     const programs = this.#programsOf(server);
-    this.outages.push({ server: server.name, cause, inUse, from: clock() });
+    this.outages.push({ server: server.name, cause, ...use, from: clock() });
     if (cause === 'killed') await killServer(programs);
     else if (cause === 'cut') await cutCable(server);
     else if (cause === 'alias') await removeAlias(this.#lab, server);

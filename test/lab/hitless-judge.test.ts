@@ -59,8 +59,17 @@ test('a server that gets no new connections excuses none', () => {
   assert.is(causeOfBreak(broken('s1', 900, 1_500), [drained]), 'cut');
 });
 
+test('one that was taken out of use a moment ago may still get new datagrams for old ones, but no new connection', () => {
+  const drained: Outage = { server: 's1', cause: 'killed', inUse: false, isLearnt: true, from: 1_000 };
+  const udp = { ...broken('', 0, 1_500), began: 1_100 };
+  assert.is(causeOfBreak(udp, [drained]), undefined);
+  assert.is(causeOfBreak({ ...udp, options: { ...udp.options, protocol: 'udp' } }, [drained]), 'killed');
+  assert.is(causeOfAttempt({ began: 1_100, time: 1_500 }, [drained]), undefined);
+});
+
 test('a datagram may be lost while its server fails, or anybody where nobody had answered', () => {
-  const loss = (server: string, since: number) => causeOfLoss({ flow: 1, server, since, time: since + 1_000 }, outages);
+  const loss = (server: string, since: number) =>
+    causeOfLoss({ flow: 1, server, since, good: since - 10, time: since + 1_000 }, outages);
   assert.is(loss('s1', 950), 'killed');
   assert.is(loss('s1', 2_900), 'killed');
   assert.is(loss('s1', 3_001), undefined);
@@ -68,6 +77,26 @@ test('a datagram may be lost while its server fails, or anybody where nobody had
   assert.is(loss('s2', 1_100), undefined);
   assert.is(loss('', 1_100), 'killed');
   assert.is(loss('', 1_350), undefined);
+});
+
+test('a server that was stopped may have no room for datagrams at first', () => {
+  const stopped: Outage = { server: 's1', cause: 'stopped', inUse: false, from: 1_000, mended: 2_500, until: 2_500 };
+  const loss = (since: number) =>
+    causeOfLoss({ flow: 1, server: 's1', since, good: since - 400, time: since + 1_000 }, [stopped]);
+  assert.is(loss(2_510), 'stopped');
+  assert.is(loss(2_601), undefined);
+});
+
+test('a flow that was moved when its server failed may be lost with another one, until somebody has answered', () => {
+  const other: Outage = { server: 's2', cause: 'alias', inUse: true, from: 2_900, noticed: 3_600 };
+  const loss = (good: number) =>
+    causeOfLoss({ flow: 1, server: 's1', since: 3_400, good, time: 4_400 }, [...outages, other]);
+  assert.is(loss(2_800), 'alias');
+  assert.is(loss(3_100), undefined, 'its server had answered again');
+  assert.is(
+    causeOfLoss({ flow: 1, server: 's1', since: 3_700, good: 2_800, time: 4_700 }, [...outages, other]),
+    undefined,
+  );
 });
 
 test('a new connection that took as long as a repeated SYN did not go well', () => {

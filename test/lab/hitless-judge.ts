@@ -11,6 +11,8 @@ export interface Outage {
   readonly from: number;
   /** New connections are sent to it until the daemon notices: it was in use, or has been put to use. */
   inUse: boolean;
+  /** It has been taken out of use so lately that UDP flows which nobody knows are still taken for old ones of its. */
+  readonly isLearnt?: boolean;
   /** When the daemon told that it is down. */
   noticed?: number;
   /** When it was well again. */
@@ -28,7 +30,7 @@ export const patienceOfNew = 900;
  */
 export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause | undefined {
   // Nobody knows whose a connection would have been that was never answered.
-  if (broken.server === '') return causeOfAttempt(broken, outages);
+  if (broken.server === '') return causeOfAttempt(broken, outages, broken.options.protocol);
   return outages.find(
     (outage) =>
       outage.server === broken.server &&
@@ -37,9 +39,12 @@ export function causeOfBreak(broken: Break, outages: readonly Outage[]): Cause |
   )?.cause;
 }
 
-/** Milliseconds in which a server that goes on answers what has waited, though its connections are others' by now. */
+/** Milliseconds in which a server that goes on answers what has waited. */
+const backlog = 100;
+
+/** Milliseconds in which it does so though its connections are others' by now. */
 function backlogOf({ cause, noticed }: Outage): number {
-  return cause === 'stopped' && noticed !== undefined ? 100 : 0;
+  return cause === 'stopped' && noticed !== undefined ? backlog : 0;
 }
 
 /** True where a new connection was answered as soon as one should be: time in which the client itself stood still is not counted. */
@@ -52,18 +57,31 @@ export function wentWell({ began, time, reason }: Attempt, stalls: readonly Stal
 export function causeOfAttempt(
   { began, time }: Pick<Attempt, 'began' | 'time'>,
   outages: readonly Outage[],
+  protocol: 'tcp' | 'udp' = 'tcp',
 ): Cause | undefined {
   return outages.find(
-    ({ inUse, from, noticed, mended }) => inUse && from <= time && began <= (noticed ?? mended ?? Infinity),
+    ({ inUse, isLearnt, from, noticed, mended }) =>
+      (inUse || (isLearnt && protocol === 'udp')) && from <= time && began <= (noticed ?? mended ?? Infinity),
   )?.cause;
 }
 
 /** Milliseconds between a datagram and its answer, at most: who fails in that time may have had it. */
 const underWay = 100;
 
-/** Why a datagram had no answer. */
-export function causeOfLoss({ server, since }: Loss, outages: readonly Outage[]): Cause | undefined {
+/**
+ * Why a datagram had no answer. A flow whose server has failed since its last answer may be anybody's, and so may one that
+ * nobody has answered yet: there the failure of another server explains it, too.
+ */
+export function causeOfLoss({ server, since, good }: Loss, outages: readonly Outage[]): Cause | undefined {
   const time = since + underWay;
-  if (server === '') return causeOfAttempt({ began: since, time }, outages);
-  return outages.find((one) => one.server === server && one.from <= time && since <= (one.until ?? Infinity))?.cause;
+  const failed = (from: number) =>
+    outages.find((one) => one.server === server && one.from <= time && from <= overOf(one))?.cause;
+  const cause = failed(since);
+  if (cause !== undefined || (server !== '' && failed(good) === undefined)) return cause;
+  return causeOfAttempt({ began: since, time }, outages, 'udp');
+}
+
+/** When a server takes datagrams again: while it was stopped its socket may have filled. */
+function overOf({ cause, until = Infinity }: Outage): number {
+  return cause === 'stopped' ? until + backlog : until;
 }

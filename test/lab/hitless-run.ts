@@ -84,6 +84,8 @@ interface Place {
   isChanging: boolean;
   /** Its last order has not been answered yet: clients may go where they went before. */
   isUnanswered: boolean;
+  /** When it was taken out of use last. */
+  left: number;
 }
 
 interface Action {
@@ -120,6 +122,7 @@ export class HitlessRun {
       order: 'auto',
       isChanging: false,
       isUnanswered: false,
+      left: -Infinity,
     }));
     control.onEvent((event) => {
       this.#checkDrained(event);
@@ -234,6 +237,7 @@ export class HitlessRun {
         place.isUnanswered = true;
         await this.#control.order('set_server', { server, service: 'web', state, ...timeout });
         place.isUnanswered = false;
+        if (state === 'drain') place.left = clock();
         if (state !== 'up') return;
         await elapse(2_500);
         if (place.order === 'up') place.order = 'auto';
@@ -249,7 +253,7 @@ export class HitlessRun {
       perform: async () => {
         Object.assign(place, { inService: false, order: 'auto', isChanging: true });
         await this.#control.order('remove_server', { server, service: 'web' });
-        place.isChanging = false;
+        Object.assign(place, { isChanging: false, left: clock() });
       },
     };
   }
@@ -277,7 +281,8 @@ export class HitlessRun {
   async #fail(place: Place, cause: Cause): Promise<void> {
     const { server } = place;
     const pause = 100 + this.#random.below(3_000);
-    await this.#fleet.fail(server, cause, this.#isActive(place) || place.isUnanswered);
+    const inUse = this.#isActive(place) || place.isUnanswered;
+    await this.#fleet.fail(server, cause, { inUse, isLearnt: clock() < place.left + learnTime });
     await elapse(pause);
     this.#note(`${server.name} mended`);
     await this.#fleet.mend(server);
@@ -360,6 +365,7 @@ export class HitlessRun {
         `${seconds}  ${what.slice(0, 43).padEnd(44)}${counts}  ${[...broken].map(([whose, n]) => `${whose}: ${n}`).join(', ')}`,
       );
     }
+    lines.push(`the clock stood at ${this.#begin.toFixed(3)} when it began`);
     const bad = attempts.filter((one) => !isWell(one));
     const times = attempts.filter(isWell).map(({ began, time }) => time - began);
     times.sort((one, other) => one - other);

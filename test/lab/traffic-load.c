@@ -14,8 +14,9 @@
  *   {"event":"broken","time":T,"flow":ID,"reason":R,"began":T,"good":T,"server":NAME,"asked":T,"by":NAME}
  *       the flow has ended; `good` is when it was answered last, "server" the one that it had, both 0 and "" where it never was;
  *       where another one has answered that is "by", and the question was asked at "asked"
- *   {"event":"lost","time":T,"since":T,"flow":ID,"server":NAME}    a datagram of "since" has not been answered, though a later
- *       one was; told after a second, since answers may come in another order. "server" as above, "" for one from before it
+ *   {"event":"lost","time":T,"since":T,"good":T,"flow":ID,"server":NAME}   a datagram of "since" has not been answered, though a
+ *       later one was; told after a second, since answers may come in another order. "server" as above, "" for one from before
+ *       the first answer; "good" is when there had been an answer last, 0 for none
  *   {"event":"new","time":T,"began":T,"server":NAME}               a new connection was answered
  *   {"event":"new","time":T,"began":T,"source":S,"reason":R}       a new connection has failed
  * R is the name of an error (ECONNRESET, ECONNREFUSED), EOF, SILENT, or MOVED where another server has answered.
@@ -58,8 +59,8 @@ struct flow {
 	double next;
 	/* Numbers of questions from 1 on: the last one, the last one that was answered, and the first one that was. */
 	unsigned question, answered, first;
-	/* When datagrams were sent, by their number, and which of these have not been answered. */
-	double asked[WINDOW];
+	/* When datagrams were sent, by their number, the last answer before that, and which of these have not been answered. */
+	double asked[WINDOW], good_before[WINDOW];
 	uint64_t open;
 	const struct origin *origin;
 	char server[NAME];
@@ -154,6 +155,7 @@ static void ask(unsigned id, double time)
 	if (!flow->waiting)
 		flow->waiting = time;
 	flow->asked[flow->question % WINDOW] = time;
+	flow->good_before[flow->question % WINDOW] = flow->good;
 	flow->open |= UINT64_C(1) << flow->question % WINDOW;
 	if (send(flow->fd, line, (size_t)length, MSG_NOSIGNAL) != length)
 		broken(id, strerrorname_np(errno));
@@ -256,8 +258,8 @@ static void tell_losses(unsigned id, double time)
 		if (!(flow->open & bit) || time - asked < LATE)
 			continue;
 		flow->open &= ~bit;
-		printf("{\"event\":\"lost\",\"time\":%.3f,\"since\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, asked, id,
-		       question < flow->first ? "" : flow->server);
+		printf("{\"event\":\"lost\",\"time\":%.3f,\"since\":%.3f,\"good\":%.3f,\"flow\":%u,\"server\":\"%s\"}\n", time, asked,
+		       flow->good_before[question % WINDOW], id, question < flow->first ? "" : flow->server);
 	}
 }
 

@@ -91,7 +91,9 @@ test('a server that dies, and one that is not reached any more', () =>
     await elapse(300);
     await routeTo(lab, 1);
     await load.until('losses', 3_000, () => load.losses.length >= 20);
-    assert.ok(load.losses.every(({ since, time, server }) => server === 's1' && time - since < 1_100));
+    assert.ok(
+      load.losses.every(({ since, time, good, server }) => server === 's1' && good < since && time - since < 1_100),
+    );
     assert.equal(load.breaks, []);
 
     await lab.router.ip(families.map((family) => `route replace blackhole ${ghostPlaces.elsewhere[family]}`));

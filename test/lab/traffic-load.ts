@@ -56,6 +56,8 @@ export interface Attempt {
 export interface Loss {
   readonly flow: number;
   readonly since: number;
+  /** Last answer before it; 0: there was none. */
+  readonly good: number;
   /** When that was certain. */
   readonly time: number;
   /** Who had the flow; empty: nobody had answered yet. */
