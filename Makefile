@@ -16,7 +16,7 @@ PACKAGED := x86_64 aarch64
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
-	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
+	@echo 'make demo       see it work: clients, a router and four web servers on this machine (DEMO=broadcast: all packets to all servers)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
 	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
@@ -70,7 +70,7 @@ tools: setup
 	@$(MAKE) --no-print-directory -C test/lab BUILD=$(BUILD)
 
 demo: build tools
-	@node test/run.mjs --program test/demo/main.ts -- $(ARGS)
+	@node test/run.mjs --program test/demo/main.ts -- $(DEMO) $(ARGS)
 
 # One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
 BENCHES = packets failover
