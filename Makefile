@@ -16,7 +16,8 @@ PACKAGED := x86_64 aarch64
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
-	@echo 'make demo       see it work: clients, a router and four web servers on this machine (DEMO=broadcast: all packets to all servers)'
+	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
+	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
 	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
@@ -69,6 +70,7 @@ build: setup runtime $(BUILD)/bin/oneip
 tools: setup
 	@$(MAKE) --no-print-directory -C test/lab BUILD=$(BUILD)
 
+# One of them by DEMO=NAME: route, unless another is named, or broadcast.
 demo: build tools
 	@node test/run.mjs --program test/demo/main.ts -- $(DEMO) $(ARGS)
 
