@@ -17,6 +17,7 @@ PACKAGED := x86_64 aarch64
 
 help:
 	@echo 'make demo       see it work: clients, a router and four web servers on this machine'
+	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
 	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
@@ -70,8 +71,9 @@ build: setup runtime $(BUILD)/bin/oneip
 tools: setup
 	@$(MAKE) --no-print-directory -C test/lab BUILD=$(BUILD)
 
+# One of them by DEMO=NAME: route, unless another is named, or broadcast.
 demo: build tools
-	@node test/run.mjs --program test/demo/main.ts -- $(ARGS)
+	@node test/run.mjs --program test/demo/main.ts -- $(DEMO) $(ARGS)
 
 # One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
 BENCHES = packets failover

@@ -11,13 +11,14 @@ export const SHORTEST_GAP = 20;
 export const REPEAT_AFTER = 100;
 /**
  * How long a server may rely on what it has been told, from when it sent the last report that the router is known to have
- * heard.
+ * heard. A server to which everything comes 2 s late knows that of a report after up to 2 s and a beat, and the next one is
+ * sent 0.5 s after it: whoever is that slow must keep its slots, or nobody would serve them.
  */
-export const LEASE = 2000;
+export const LEASE = 4000;
 /** A server that has heard a router this shortly before its lease ends, or later, takes it for alive. */
 export const ALIVE_WITHIN = 1000;
 /** Without a report, until a server is taken for gone. Longer than `LEASE`. */
-export const SILENCE = 2500;
+export const SILENCE = 4500;
 /** The same, where the watchdogs say that it is down. */
 export const SILENCE_OF_DEAD = 1000;
 /** At the start of an epoch, until servers that have not been heard are taken for gone. */

@@ -15,6 +15,8 @@ export interface Client {
   readonly ghost: string;
   /** Requests answered, by server. */
   readonly requests: Map<string, number>;
+  /** Connections opened to be held, by server. */
+  readonly opened: Map<string, number>;
   /** Server of the last answered request. */
   lastServer?: string;
   /** Server that it had before anything was changed. */
@@ -28,7 +30,7 @@ const internetClients: Readonly<Record<Family, number>> = { 4: 240, 6: 120 };
 export function populate(lab: Lab): Client[] {
   const ghostOf = (family: Family) => lab.ghosts.find((ghost) => familyOf(ghost) === family) ?? '';
   const client = (address: string, place: Client['place'], namespace: Namespace): Client => {
-    return { address, place, namespace, ghost: ghostOf(familyOf(address)), requests: new Map() };
+    return { address, place, namespace, ghost: ghostOf(familyOf(address)), requests: new Map(), opened: new Map() };
   };
   return families.flatMap((family) => [
     ...Array.from({ length: internetClients[family] }, (_, index) =>
@@ -51,7 +53,7 @@ export async function visit(clients: readonly Client[]): Promise<Client[]> {
         const server = servers[index];
         if (server === undefined) return true;
         client.lastServer = server;
-        client.requests.set(server, (client.requests.get(server) ?? 0) + 1);
+        countOne(client.requests, server);
         return false;
       });
     }),
@@ -67,11 +69,27 @@ export async function connectAll(lab: Lab, clients: readonly Client[]): Promise<
       if (client.held) return;
       const conversation = await lab.traffic(client.namespace).tcp(client.address, client.ghost, echoPort);
       const answer = await conversation.ask();
-      if (answered(answer)) client.held = { conversation, server: answer.server };
-      else failed.push(client);
+      if (!answered(answer)) failed.push(client);
+      else {
+        client.held = { conversation, server: answer.server };
+        countOne(client.opened, answer.server);
+      }
     }),
   );
   return failed;
+}
+
+/** Connections that clients have had so far, requests and held ones, by server. */
+export function connectionsBy(clients: readonly Client[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { requests, opened } of clients) {
+    for (const [server, count] of [...requests, ...opened]) sums.set(server, (sums.get(server) ?? 0) + count);
+  }
+  return sums;
+}
+
+function countOne(counts: Map<string, number>, server: string): void {
+  counts.set(server, (counts.get(server) ?? 0) + 1);
 }
 
 /** What became of a connection. */

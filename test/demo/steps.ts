@@ -1,6 +1,5 @@
 import type { Broken, Client } from './population.ts';
-import { readRouterState, stateDifferences } from './router-state.ts';
-import type { Scene } from './scene.ts';
+import type { Departure, Scene } from './scene.ts';
 
 /** One sentence that held or did not. */
 export interface Check {
@@ -9,25 +8,23 @@ export interface Check {
 }
 
 /** A part of the demonstration: what is about to be seen, and, after it has happened, what was checked. */
-export interface Step {
+export interface Step<Stage extends Scene = Scene> {
   readonly title: string;
   /** For somebody who sees this for the first time. */
   readonly explanation: string;
   /** True: nothing about it can be seen in the table. */
   readonly offstage?: boolean;
-  run(scene: Scene): Promise<Check[]>;
+  run(scene: Stage): Promise<Check[]>;
 }
 
-/** Milliseconds of traffic to look at in each step. */
-const watching = 2_500;
 /** Milliseconds after which a dead server must be out: two probes and their time-outs, on a busy machine. */
 const LONGEST_DETECTION = 2_000;
 /** The server that is removed and added, and drained by command. */
-const mover = 's2';
+export const mover = 's2';
 /** The server that dies. */
-const victim = 's3';
+export const victim = 's3';
 
-const dispatch: Step = {
+export const dispatch: Step = {
   title: 'Many clients, one address',
   explanation:
     'Every client asks the same address. The router hashes the client’s address to one of 4096 slots, and each ' +
@@ -36,11 +33,12 @@ const dispatch: Step = {
     'answered by nginx; besides, every client holds on to one TCP connection.',
   async run(scene) {
     const unconnected = await scene.connect();
-    const unanswered = await scene.traffic(watching);
+    const unanswered = await scene.traffic();
     const broken = await scene.useConnections();
     const wandering = scene.clients.filter(
       ({ requests, held, lastServer }) => requests.size !== 1 || held?.server !== lastServer,
     );
+    for (const client of scene.clients) client.home = client.lastServer ?? '';
     return [
       check(unanswered, 'every request was answered', 'requests not answered'),
       check(unconnected, 'every client got its connection', 'clients that could not connect'),
@@ -63,10 +61,9 @@ const removal: Step = {
     `${mover} are handed to the others, for new connections. Those that it has stay with it until they end: for that ` +
     'time, and for these slots only, the router remembers which connections are new.',
   async run(scene) {
-    for (const client of scene.clients) client.home = client.lastServer ?? '';
     const milliseconds = await scene.remove(mover);
     const broken = await scene.useConnections();
-    const unanswered = await scene.traffic(watching);
+    const unanswered = await scene.traffic();
     const moved = scene.clients.filter(({ home, lastServer }) => home !== mover && home !== lastServer);
     return [
       took(milliseconds),
@@ -86,7 +83,7 @@ const addition: Step = {
   async run(scene) {
     const milliseconds = await scene.add(mover);
     const broken = await scene.useConnections();
-    const unanswered = await scene.traffic(watching);
+    const unanswered = await scene.traffic();
     const elsewhere = scene.clients.filter(({ home, lastServer }) => home !== lastServer);
     return [
       took(milliseconds),
@@ -98,55 +95,80 @@ const addition: Step = {
   },
 };
 
-const failure: Step = {
+/** A server's death, in one of its ways; `die` resolves with the milliseconds until it was out of service, `longest` at most. */
+export function death<Stage extends Scene>(
+  server: string,
+  die: (scene: Stage) => Promise<number>,
+  { longest = LONGEST_DETECTION, ...words }: Pick<Step, 'title' | 'explanation'> & { readonly longest?: number },
+): Step<Stage> {
+  return {
+    ...words,
+    async run(scene) {
+      const held = heldBy(scene, server);
+      const milliseconds = await die(scene);
+      const broken = await scene.useConnections();
+      const unanswered = await scene.traffic();
+      const unconnected = await scene.connect();
+      const moved = scene.clients.filter(({ home, lastServer }) => home !== server && home !== lastServer);
+      return [
+        { held: milliseconds <= longest, text: `out of service after ${milliseconds.toFixed(0)} ms` },
+        onlyOf(server, broken, held),
+        check(unanswered, 'every request since then was answered', 'requests not answered'),
+        check(moved, 'every client of the other servers stayed with its server', 'clients of other servers that moved'),
+        check(
+          unconnected,
+          `the clients of ${server} have new connections, to other servers`,
+          'clients that could not connect again',
+        ),
+      ];
+    },
+  };
+}
+
+const failure = death(victim, (scene) => scene.kill(victim), {
   title: `${victim} dies`,
   explanation:
     `All programs of ${victim} are killed. The watchdog asks every server each 100 ms on the way that client packets go; ` +
     `two failed probes take ${victim} out. Only its slots move, so that nobody else notices.`,
-  async run(scene) {
-    const held = heldBy(scene, victim);
-    const milliseconds = await scene.kill(victim);
-    const broken = await scene.useConnections();
-    const unanswered = await scene.traffic(watching);
-    const unconnected = await scene.connect();
-    const moved = scene.clients.filter(({ home, lastServer }) => home !== victim && home !== lastServer);
-    return [
-      { held: milliseconds <= LONGEST_DETECTION, text: `out of service after ${milliseconds.toFixed(0)} ms` },
-      onlyOf(victim, broken, held),
-      check(unanswered, 'every request since then was answered', 'requests not answered'),
-      check(moved, 'every client of the other servers stayed with its server', 'clients of other servers that moved'),
-      check(
-        unconnected,
-        `the clients of ${victim} have new connections, to other servers`,
-        'clients that could not connect again',
-      ),
-    ];
-  },
-};
+});
 
-const returning: Step = {
+/** Something after which every client is to be with the server that it had at first, no connection having broken. */
+export function restoration<Stage extends Scene>(
+  restore: (scene: Stage) => Promise<void>,
+  words: Pick<Step, 'title' | 'explanation'>,
+): Step<Stage> {
+  return {
+    ...words,
+    async run(scene) {
+      await restore(scene);
+      const broken = await scene.useConnections();
+      const unanswered = await scene.traffic();
+      const elsewhere = scene.clients.filter(({ home, lastServer }) => home !== lastServer);
+      return [
+        unbroken(scene, broken),
+        check(unanswered, 'every request since then was answered', 'requests not answered'),
+        check(
+          elsewhere,
+          'every client is with the server that it had at first',
+          'clients that are not where they were',
+        ),
+      ];
+    },
+  };
+}
+
+const returning = restoration((scene) => scene.revive(victim), {
   title: `${victim} returns`,
   explanation: `The watchdog finds ${victim} well again. Its clients go back to it as their connections end.`,
-  async run(scene) {
-    await scene.revive(victim);
-    const broken = await scene.useConnections();
-    const unanswered = await scene.traffic(watching);
-    const elsewhere = scene.clients.filter(({ home, lastServer }) => home !== lastServer);
-    return [
-      unbroken(scene, broken),
-      check(unanswered, 'every request since then was answered', 'requests not answered'),
-      check(elsewhere, 'every client is back with the server it had at first', 'clients that are not where they were'),
-    ];
-  },
-};
+});
 
-const drain: Step = {
+export const drain: Step = {
   title: `${mover} is drained by command`,
   explanation: 'The same as its removal, for the time being: by the command line, over ubus.',
   async run(scene) {
     await scene.order('drain', mover, '--reason', 'maintenance');
     const broken = await scene.useConnections();
-    const unanswered = await scene.traffic(watching);
+    const unanswered = await scene.traffic();
     const visitors = scene.clients.filter(({ lastServer }) => lastServer === mover);
     return [
       unbroken(scene, broken, `; ${heldBy(scene, mover)} of them go on with ${mover}`),
@@ -156,29 +178,27 @@ const drain: Step = {
   },
 };
 
-const stop = (untouched: ReadonlyMap<string, string>): Step => ({
+export const stop: Step = {
   title: 'The daemon stops',
   offstage: true,
-  explanation: 'Rules, routes, neighbours and settings of the router are compared with those from before its start.',
-  async run(scene) {
-    const status = await scene.lab.daemon.stop();
-    const differences = stateDifferences(untouched, await readRouterState(scene.lab.router));
-    return [
-      { held: status === 0, text: `it ended with status ${status}` },
-      {
-        held: differences.length === 0,
-        text: differences.length === 0 ? 'the router is as it was' : `left behind: ${differences.join(', ')}`,
-      },
-    ];
-  },
-});
+  explanation:
+    'Rules, routes, addresses, neighbours and settings of the router are compared with those from before its start.',
+  run: async (scene) => (await scene.end()).map(departed),
+};
 
-/** All steps in order; `untouched` is the router's state before the daemon was started. */
-export function allSteps(untouched: ReadonlyMap<string, string>): Step[] {
-  return [dispatch, removal, addition, failure, returning, drain, stop(untouched)];
+export const allSteps: readonly Step[] = [dispatch, removal, addition, failure, returning, drain, stop];
+
+function departed({ name, status, differences }: Departure): Check {
+  const isSame = differences.length === 0;
+  return {
+    held: isSame && status === 0,
+    text: isSame
+      ? `${name} is as it was; its daemon ended with status ${status}`
+      : `left behind on ${name}: ${differences.join(', ')}`,
+  };
 }
 
-function check(exceptions: readonly unknown[], held: string, otherwise: string): Check {
+export function check(exceptions: readonly unknown[], held: string, otherwise: string): Check {
   return exceptions.length === 0
     ? { held: true, text: held }
     : { held: false, text: `${otherwise}: ${exceptions.length}` };
@@ -192,7 +212,7 @@ function heldBy({ clients }: Scene, server: string): number {
   return clients.filter(({ held }) => held?.server === server).length;
 }
 
-function unbroken({ clients }: Scene, broken: readonly Broken[], more = ''): Check {
+export function unbroken({ clients }: Scene, broken: readonly Broken[], more = ''): Check {
   return { held: broken.length === 0, text: `connections broken: ${broken.length} of ${clients.length}${more}` };
 }
 

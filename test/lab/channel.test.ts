@@ -5,9 +5,8 @@ import { LabBus } from './bus.ts';
 import { ControlClient } from './control-client.ts';
 import type { Daemon } from './daemon.ts';
 import { withLab, type Lab } from './lab.ts';
-import { oneipProgram } from './paths.ts';
 import { configuration, eventually, figure, Oracle, spreadClients, whoAnswers } from './scenario.ts';
-import { startServerDaemons } from './server-programs.ts';
+import { slotsInForce, startServerDaemons } from './server-programs.ts';
 import { echoPort } from './servers.ts';
 import { uciSection } from './uci.ts';
 
@@ -29,13 +28,10 @@ function configOf(lab: Lab): string {
 /** Slots that each server holds, of both families together, by what is in force there. */
 async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> {
   return Promise.all(
-    lab.servers.map(async ({ namespace }, index) => {
+    lab.servers.map(async (server, index) => {
       const daemon = daemons[index];
       if (!daemon) return Number.NaN;
-      const places = ['--config', daemon.configFile, '--state', daemon.stateFolder];
-      const { stdout } = await namespace.attempt([oneipProgram, 'server', '--status', '--json', ...places]);
-      const status = JSON.parse(stdout) as { services: { slots: { ipv4?: number; ipv6?: number } }[] };
-      const { ipv4 = 0, ipv6 = 0 } = status.services[0]?.slots ?? {};
+      const { ipv4 = 0, ipv6 = 0 } = await slotsInForce(server, daemon, 'web');
       return ipv4 + ipv6;
     }),
   );

@@ -16,8 +16,8 @@ export interface ClientCounts {
 
 /** Milliseconds between two questions of a flow. */
 const periods = { tcp: 1_000, udp: 400 } as const;
-/** Milliseconds after which a flow counts as silent. */
-const patience = 4_000;
+/** Milliseconds after which a flow counts as silent, unless told otherwise. */
+const usualPatience = 4_000;
 /** Flows that are opened at a time, and the pause in between, so that their questions are spread over the period. */
 const batch = 25;
 const pause = 40;
@@ -29,7 +29,7 @@ export class HitlessClients {
   readonly #origins: readonly Pick<FlowOptions, 'source' | 'destination' | 'port'>[];
   #ended = false;
 
-  constructor(lab: Lab, counts: ClientCounts) {
+  constructor(lab: Lab, counts: ClientCounts, patience = usualPatience) {
     this.load = new TrafficLoad(lab.wan, patience);
     const destination = ghostPlaces.elsewhere;
     const port = echoPort;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { Daemon } from './daemon.ts';
 import type { Lab } from './lab.ts';
+import { oneipProgram } from './paths.ts';
 import type { Outcome } from './process.ts';
 import { counters } from './scenario.ts';
 import type { Server } from './topology.ts';
@@ -21,6 +22,18 @@ export function serverDaemon(
   words: string[] = [],
 ): Daemon {
   return new Daemon(namespace, join(folder, name, 'oneip'), ['server', ...words]);
+}
+
+/** Slots of a service that a server's running daemon has in force, by family. */
+export async function slotsInForce(
+  { namespace }: Pick<Server, 'namespace'>,
+  { configFile, stateFolder }: Daemon,
+  service: string,
+): Promise<{ readonly ipv4?: number; readonly ipv6?: number }> {
+  const places = ['--config', configFile, '--state', stateFolder];
+  const { stdout } = await namespace.attempt([oneipProgram, 'server', '--status', '--json', ...places]);
+  const status = JSON.parse(stdout) as { services: { name: string; slots?: { ipv4?: number; ipv6?: number } }[] };
+  return status.services.find(({ name }) => name === service)?.slots ?? {};
 }
 
 /** A server's script, run in its namespace by the shell that is named, as `sh FILE ACTION`. */

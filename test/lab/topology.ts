@@ -7,7 +7,7 @@ import type { LineProcess } from './process.ts';
 
 /** What a test wants of its network; everything else is as in a home with a wired uplink. */
 export interface TopologyOptions {
-  /** 1–64; default 4. */
+  /** 1–99; default 4. */
   readonly servers?: number;
   /** Addresses that every server has on `lo`; default: `ghostPlaces.elsewhere`, both families. */
   readonly ghosts?: readonly string[];

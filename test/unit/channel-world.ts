@@ -55,6 +55,8 @@ const ROUTER = 'router';
 export class ChannelWorld {
   now = 0;
   weather = CALM;
+  /** Milliseconds by which all that the router sends comes later to a server. */
+  readonly lateness = new Map<string, number>();
   /** What happened that must not. */
   readonly faults: string[] = [];
   /** Datagrams delivered so far, for those who record. */
@@ -173,7 +175,8 @@ export class ChannelWorld {
     if (chance() < loss && !isSpared) return;
     for (let copies = chance() < doubled ? 2 : 1; copies > 0; copies--) {
       const isLate = chance() < delayed && !isSpared;
-      const at = this.now + (isLate ? chance() * LONGEST_DELAY : 1 + chance() * 9);
+      const held = from === ROUTER ? (this.lateness.get(to) ?? 0) : 0;
+      const at = this.now + held + (isLate ? chance() * LONGEST_DELAY : 1 + chance() * 9);
       if (from === ROUTER && !isLate) this.#heardAt.set(to, this.now);
       this.#flights.push({ at, to, datagram });
     }
