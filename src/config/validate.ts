@@ -1,7 +1,7 @@
 import type { Family } from '../net/address.ts';
 import { findRouteClash } from './dispatch.ts';
 import { Findings } from './findings.ts';
-import { type Model, type Server, type Service, serverAddress } from './model.ts';
+import { type Model, type Server, type Service, isFlooded, serverAddress } from './model.ts';
 import { globalsOptions, sectionTypes, serverOptions, serviceOptions, watchdogOptions } from './options.ts';
 import { findOverlap } from './overlap.ts';
 import { readSection } from './parse.ts';
@@ -62,6 +62,14 @@ export function loadConfiguration(text: string, file: string): Configuration {
     if (claimed.has(name)) continue;
     const section = label(name);
     findings.warning(positions.place(section), 'has no server', `a server section with option service ${quote(name)}`);
+  }
+  for (const { name, dispatch } of services.filter(isFlooded)) {
+    if (globals.key !== undefined) continue;
+    findings.warning(
+      positions.place(label(name), 'dispatch'),
+      `'${dispatch}' without a key leaves the servers without word of the router: one that fails keeps its clients`,
+      "option 'key' in the globals, the same on the router and all servers",
+    );
   }
   const complete = services.flatMap((service) => withServers(service, servers, findings, positions) ?? []);
   const watchable = { services: known, servers: serverSections, running: complete, hasKey: globals.key !== undefined };

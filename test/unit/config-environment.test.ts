@@ -355,6 +355,9 @@ for (const { title, service, server, environment, problems, refused } of cases) 
 config server 'one'
 	option service 'web'
 	${server ?? "option address '192.168.1.11'"}
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
 `;
     const loaded = loadConfiguration(uci, 'oneip');
     assert.equal(loaded.problems, []);

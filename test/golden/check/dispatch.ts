@@ -34,6 +34,9 @@ config server 'one'
 	option service 'web tls ssh mail dns'
 	option address '192.168.1.11'
 	option address6 '2001:db8:1::11'
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
 `,
     problems: [],
   },
@@ -99,6 +102,9 @@ config server 'web2'
 	list service 'eight'
 	list service 'nine'
 	option address '192.168.1.12'
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
 `,
     problems: [
       "oneip:3: warning: service 'one': option 'ghost2' does not go with dispatch 'route' and is ignored; accepted: dispatch 'broadcast' or 'multicast'",
@@ -150,6 +156,9 @@ config service 'smtp'
 config server 'one'
 	option service 'web tls ssh dns imap smtp'
 	option address '192.168.1.11'
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
 `,
     problems: [
       "oneip:8: error: service 'tls': option 'ghost': '192.0.2.1' is sent to all servers by broadcast for service 'web' (line 1), and an address has one route; accepted: dispatch 'broadcast', or another ghost address",
@@ -175,12 +184,29 @@ config service 'mail'
 config server 'one'
 	option service 'web'
 	option address '192.168.1.11'
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
 `,
     problems: [
       "oneip:4: warning: service 'web': option 'on_change' does not go with dispatch 'broadcast' and is ignored, since it is the servers who keep or drop",
       "oneip:5: warning: service 'web': option 'on_failure' does not go with dispatch 'broadcast' and is ignored, since it is the servers who keep or drop",
       "oneip:10: error: service 'mail': option 'allow' does not go with dispatch 'multicast', in which the router looks at no packet of the service; accepted: rules of the firewall, which sees these packets; or no such list",
       "oneip:11: error: service 'mail': option 'deny' does not go with dispatch 'multicast', in which the router looks at no packet of the service; accepted: rules of the firewall, which sees these packets; or no such list",
+    ],
+  },
+  {
+    title: 'servers that nobody tells of each other',
+    uci: `config service 'web'
+	list ghost '192.0.2.1'
+	option dispatch 'broadcast'
+
+config server 'one'
+	option service 'web'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:3: warning: service 'web': option 'dispatch': 'broadcast' without a key leaves the servers without word of the router: one that fails keeps its clients; accepted: option 'key' in the globals, the same on the router and all servers",
     ],
   },
 ];
