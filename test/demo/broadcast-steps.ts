@@ -36,7 +36,9 @@ function takenOnce(counts: readonly { readonly name: string; readonly taken: num
   const list = (wrong.length > 0 ? wrong : counts)
     .map(({ name, taken, had }) => (taken === had ? `${name} ${taken}` : `${name} took ${taken} and had ${had}`))
     .join(', ');
-  return { held: wrong.length === 0, text: `each of ${connections} new connections was taken by one server: ${list}` };
+  return wrong.length === 0
+    ? { held: true, text: `each of ${connections} new connections was taken by one server: ${list}` }
+    : { held: false, text: `connections that were taken by several servers, or by one that did not answer: ${list}` };
 }
 
 const flooding: BroadcastStep = {

@@ -55,11 +55,12 @@ async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> 
   );
 }
 
-/** Every slot has an owner, and whoever shall serve has some. */
-function everySlotOwned(lab: Lab, daemons: readonly Daemon[], timeout: number) {
+/** Every slot has an owner, and at least so many servers have some. */
+function everySlotOwned(lab: Lab, daemons: readonly Daemon[], timeout: number, least: number) {
   return eventually('every slot has an owner', timeout, async () => {
     const counts = await slotsOf(lab, daemons);
-    return counts.reduce((total, count) => total + count, 0) === SLOTS ? counts : undefined;
+    const isWhole = counts.reduce((total, count) => total + count, 0) === SLOTS;
+    return isWhole && counts.filter((count) => count > 0).length >= least ? counts : undefined;
   });
 }
 
@@ -144,12 +145,10 @@ for (const [dispatch, count, counts] of [
         await lab.daemon.start(config);
         const daemons = await startServerDaemons(lab, config);
         const control = await ControlClient.join(bus, 20_000);
-        const ready = await everySlotOwned(lab, daemons, 15_000);
+        const ready = await everySlotOwned(lab, daemons, 30_000, lab.servers.length);
         figure(`all slots had owners after ${Math.round(ready.milliseconds)} ms: ${ready.result.join(', ')}`);
-        assert.ok(
-          ready.result.every((slots) => slots > 0),
-          ready.result.join(),
-        );
+        // Whoever starts late on a busy machine, or hears late of the router, may have been missed until now.
+        const heard = control.events.length;
         const clients = new HitlessClients(lab, counts, patience);
         await clients.open();
         const { load } = clients;
@@ -160,12 +159,12 @@ for (const [dispatch, count, counts] of [
           const seconds = ((clock() - begin) / 1_000).toFixed(2);
           figure(`${seconds.padStart(6)} s  ${await changes.next()}`);
         }
-        const settled = await everySlotOwned(lab, daemons, 15_000);
+        const settled = await everySlotOwned(lab, daemons, 15_000, fewest);
         figure(`all slots had owners ${Math.round(settled.milliseconds)} ms after the last: ${settled.result.join()}`);
         await streamEnded(lab, load, counts.tcp);
         await judge(lab, load, counts.tcp);
         assert.equal(
-          control.events.filter(({ action }) => action === 'down'),
+          control.events.slice(heard).filter(({ action }) => action === 'down'),
           [],
           'servers taken for dead',
         );
