@@ -346,7 +346,8 @@ plainTest('what others take away, or change, comes back', () =>
 plainTest('a bridge with a port that is Wi-Fi, as sysfs tells it, is refused', () =>
   withLab({ servers: 1, ghosts: [ghostPlaces.elsewhere[4]] }, async (lab) => {
     const { daemon, router } = lab;
-    daemon.configure(configuration(lab, { web: { options: { dispatch: 'broadcast', port: String(echoPort) } } }));
+    const config = configuration(lab, { web: { options: { dispatch: 'broadcast', port: String(echoPort) } } });
+    daemon.configure(config + uciSection('globals', 'globals', { key: 'a-secret-of-sixteen-or-more' }));
     const check = async (preparation: string) => {
       const command = `${preparation}; exec "$0" check --ubus /none "$1"`;
       const { stdout } = await attempt([

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -272,12 +281,17 @@ test('make install: a root file tree that runs, and keeps a configuration that i
   withLab({ servers: 1 }, async ({ folder }) => {
     const root = join(folder, 'root');
     await run(['make', '-s', 'install', `DESTDIR=${root}`]);
-    const files = (await run(['find', root, '-type', 'f'])).trim().split('\n');
+    const files = (await run(['find', root, '-type', 'f,l'])).trim().split('\n');
     const ours = (await run(['find', 'files', '-type', 'f'])).trim().split('\n');
     assert.ok(ours.includes('files/etc/init.d/oneip'));
+    const parts = readdirSync('build/lib/oneip').filter((name) => name.endsWith('.js'));
     assert.equal(
       files.map((path) => path.slice(root.length)).sort(),
-      [...ours.map((path) => path.slice('files'.length)), '/usr/bin/oneip', '/usr/bin/oneip-runtime'].sort(),
+      [
+        ...ours.map((path) => path.slice('files'.length)),
+        ...parts.map((name) => `/usr/lib/oneip/${name}`),
+        ...['/usr/bin/oneip', '/usr/bin/oneip-runtime'],
+      ].sort(),
     );
     const [config, script, runtime] = ['etc/config/oneip', 'usr/bin/oneip', 'usr/bin/oneip-runtime'].map((path) =>
       join(root, path),
