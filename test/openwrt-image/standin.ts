@@ -30,7 +30,7 @@ export class StandIn implements Guest {
   async setUpNetwork(): Promise<void> {
     // The image has the program of this tree; here it comes with the packages. Those for x86_64 want musl, and libnftables
     // for it, so the guest keeps its own runtime.
-    await this.shell.run('mv /usr/bin/oneip-runtime /tmp/runtime; rm /usr/bin/oneip');
+    await this.shell.run('mv /usr/bin/oneip-runtime /tmp/runtime; rm -r /usr/bin/oneip /usr/lib/oneip');
     await this.shell.run(routerSetup(this.#lab));
   }
 
