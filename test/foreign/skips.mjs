@@ -4,7 +4,7 @@
  * refuses. A router's own kernel, or a virtual machine with one, has to show that these hold.
  */
 export const skips = [
-  ...['local-rule', 'neighbour', 'network', 'nft-events', 'slot-elements', 'probe-server-watch'].map((name) => ({
+  ...['local-rule', 'own-addresses', 'neighbour', 'network', 'nft-events', 'slot-elements', 'probe-server-watch'].map((name) => ({
     file: `test/runtime/${name}.test.ts`,
     targets: ['aarch64', 'mips'],
     reason: 'the emulator does not translate netlink',
