@@ -4,11 +4,13 @@
  * refuses. A router's own kernel, or a virtual machine with one, has to show that these hold.
  */
 export const skips = [
-  ...['local-rule', 'own-addresses', 'neighbour', 'network', 'nft-events', 'slot-elements', 'probe-server-watch'].map((name) => ({
-    file: `test/runtime/${name}.test.ts`,
-    targets: ['aarch64', 'mips'],
-    reason: 'the emulator does not translate netlink',
-  })),
+  ...['local-rule', 'own-addresses', 'neighbour', 'network', 'nft-events', 'slot-elements', 'probe-server-watch'].map(
+    (name) => ({
+      file: `test/runtime/${name}.test.ts`,
+      targets: ['aarch64', 'mips'],
+      reason: 'the emulator does not translate netlink',
+    }),
+  ),
   {
     file: 'test/runtime/netlink.test.ts',
     targets: ['aarch64', 'mips'],
