@@ -11,6 +11,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { build } from 'esbuild';
 import { leftOut, skipping } from './foreign/skipping.mjs';
 
@@ -193,7 +194,10 @@ function tell({ job, text, total, passed, held, seconds }, note) {
 }
 
 function complaintsOf(text) {
-  return text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('# '));
+  // A dot or a cross for each test is no complaint. QuickJS knows no FORCE_COLOR, so colours are taken away here.
+  return stripVTControlCharacters(text)
+    .split('\n')
+    .filter((line) => !/^[\s•✘]*$/u.test(line) && !line.startsWith('# '));
 }
 
 function count(text, label) {

@@ -1,36 +1,16 @@
+import { ByteWriter } from '../net/byte-writer.ts';
 import { decodeUtf8, encodeUtf8 } from '../net/utf8.ts';
 
 /** Longest text of a message, in bytes of UTF-8. */
 export const LONGEST_TEXT = 255;
 
+/** Bytes to begin with: a beat or a report, with a few servers. */
+const ROOM = 512;
+
 /** Writes numbers in network byte order, and texts behind a byte with their length. */
-export class Writer {
-  #bytes = new Uint8Array(512);
-  #view = new DataView(this.#bytes.buffer);
-  #length = 0;
-
-  u8(value: number): this {
-    const at = this.#grow(1);
-    this.#view.setUint8(at, value);
-    return this;
-  }
-
-  u16(value: number): this {
-    const at = this.#grow(2);
-    this.#view.setUint16(at, value);
-    return this;
-  }
-
-  u32(value: number): this {
-    const at = this.#grow(4);
-    this.#view.setUint32(at, value);
-    return this;
-  }
-
-  u64(value: bigint): this {
-    const at = this.#grow(8);
-    this.#view.setBigUint64(at, value);
-    return this;
+export class Writer extends ByteWriter {
+  constructor() {
+    super(false, ROOM);
   }
 
   /** A whole number up to `Number.MAX_SAFE_INTEGER`. */
@@ -38,40 +18,10 @@ export class Writer {
     return this.u64(BigInt(value));
   }
 
-  f64(value: number): this {
-    const at = this.#grow(8);
-    this.#view.setFloat64(at, value);
-    return this;
-  }
-
   /** Cut off behind `LONGEST_TEXT` bytes, at worst within a character, which the reader then replaces. */
   text(value: string): this {
     const bytes = encodeUtf8(value).subarray(0, LONGEST_TEXT);
     return this.u8(bytes.length).bytes(bytes);
-  }
-
-  bytes(value: Uint8Array): this {
-    const at = this.#grow(value.length);
-    this.#bytes.set(value, at);
-    return this;
-  }
-
-  /** A copy of what has been written. */
-  finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
-  }
-
-  /** Makes room, and tells where it begins. */
-  #grow(count: number): number {
-    const at = this.#length;
-    this.#length += count;
-    if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
-    return at;
   }
 }
 

@@ -1,3 +1,4 @@
+import { ByteWriter } from '../net/byte-writer.ts';
 import { encodeUtf8 } from '../net/utf8.ts';
 import { textFromBytes } from './text.ts';
 
@@ -47,44 +48,13 @@ export interface NetlinkAnswer {
   readonly explanation?: string;
 }
 
+/** Bytes to begin with: most requests are shorter. */
+const ROOM = 128;
+
 /** Collects the payload of a message: the protocol's header first, then attributes. */
-export class PayloadWriter {
-  readonly #littleEndian: boolean;
-  #bytes = new Uint8Array(128);
-  #view = viewOf(this.#bytes);
-  #length = 0;
-
+export class PayloadWriter extends ByteWriter {
   constructor(littleEndian: boolean) {
-    this.#littleEndian = littleEndian;
-  }
-
-  /** Bytes that have been written. */
-  get length(): number {
-    return this.#length;
-  }
-
-  u8(value: number): this {
-    const at = this.#grow(1);
-    this.#view.setUint8(at, value);
-    return this;
-  }
-
-  u16(value: number): this {
-    const at = this.#grow(2);
-    this.#view.setUint16(at, value, this.#littleEndian);
-    return this;
-  }
-
-  u32(value: number): this {
-    const at = this.#grow(4);
-    this.#view.setUint32(at, value, this.#littleEndian);
-    return this;
-  }
-
-  bytes(value: ArrayLike<number>): this {
-    const at = this.#grow(value.length);
-    this.#bytes.set(value, at);
-    return this;
+    super(littleEndian, ROOM);
   }
 
   attribute(type: number, value: ArrayLike<number>): this {
@@ -109,33 +79,15 @@ export class PayloadWriter {
 
   /** An attribute of the attributes that `write` writes, at most 65535 bytes. */
   nest(type: number, write: (writer: this) => void): this {
-    const at = this.#length;
+    const at = this.length;
     this.u16(0).u16(type | NLA_F_NESTED);
     write(this);
-    this.#view.setUint16(at, this.#length - at, this.#littleEndian);
-    return this.#pad();
-  }
-
-  finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    return this.u16At(at, this.length - at).#pad();
   }
 
   #pad(): this {
-    this.#grow(padded(this.#length) - this.#length);
+    this.skip(padded(this.length) - this.length);
     return this;
-  }
-
-  /** Makes room at the end, of zeros, and says where it begins. */
-  #grow(size: number): number {
-    const at = this.#length;
-    this.#length += size;
-    if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#view = viewOf(larger);
-    }
-    return at;
   }
 }
 

@@ -299,26 +299,22 @@ function comparable(model: Plain): unknown {
 }
 
 test('uci: what an edit makes of any text is what was asked for', () => {
-  let [tried, done] = [0, 0];
   fc.assert(
     fc.property(text, edit, (before, { section, run, change }) => {
-      tried++;
       const model = plain(before);
       let after: string;
       try {
         after = run(before);
       } catch (error) {
         assert.instance(error, UciEditError);
-        return;
+        return fc.pre(false);
       }
       assert.ok(model.has(section));
       change(model);
       assert.equal(comparable(plain(after)), comparable(model));
-      done++;
     }),
-    { numRuns: 700 },
+    { numRuns: 300 },
   );
-  assert.ok(done > tried / 5, `${done} edits of ${tried} were done`);
 });
 
 test('uci: no text of a usual form is refused', () => {
@@ -352,24 +348,20 @@ test('uci: every line that an edit is not about stays as it is, byte for byte', 
     ),
     { maxLength: 14 },
   );
-  let [tried, compared] = [0, 0];
   fc.assert(
     fc.property(
       fc.tuple(fc.constantFrom("config s 'a'", 'config s b'), lines).map(([first, rest]) => [first, ...rest]),
       edits(fc.constantFrom('1', '2', '3 4', '"')),
       (given, { section, run, option }) => {
-        tried++;
         const before = given.map((line) => `${line}\n`).join('');
-        if (!plain(before).has(section) || option === undefined) return;
+        fc.pre(plain(before).has(section) && option !== undefined);
         const about = new RegExp(`^\\t(option|list) ${option} `);
         const others = (edited: string): string[] => edited.split('\n').filter((line) => !about.test(line));
         assert.equal(others(run(before)), others(before));
-        compared++;
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
-  assert.ok(compared > tried / 8, `${compared} of ${tried} compared`);
 });
 
 test('uci: a section that is added and removed leaves nothing', () => {
