@@ -20,7 +20,7 @@ help:
 	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
-	@echo 'make bench      packets per second against plain routing and DNAT; times of orders (BENCH=packets, BENCH=failover)'
+	@echo 'make bench      packets per second against plain routing and DNAT; times of orders; tables (BENCH=packets, failover, table)'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
 	@echo 'make dist       the release tarball; its hash goes into the feed'
@@ -76,7 +76,7 @@ demo: build tools
 	@node test/run.mjs --program test/demo/main.ts -- $(DEMO) $(ARGS)
 
 # One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
-BENCHES = packets failover
+BENCHES = packets failover table
 
 bench: build tools
 	@for name in $(or $(BENCH),$(if $(ARGS),packets,$(BENCHES))); do \
