@@ -1,17 +1,25 @@
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { encodeUtf8 } from '../net/utf8.ts';
 import { TAG_LENGTH } from './message.ts';
+
+/** What a seal is made and looked at with; the runtime has it in C, since the engine would take 0.3 ms for a message. */
+export interface Authenticator {
+  /** The 32 bytes of HMAC-SHA-256 (RFC 2104). */
+  readonly hmacSha256: (key: Uint8Array, data: Uint8Array) => Uint8Array;
+  /** Takes the same time wherever they differ, so that nobody can find a tag byte by byte. */
+  readonly equalBytes: (one: Uint8Array, other: Uint8Array) => boolean;
+}
 
 /**
  * Proves that a message was made by somebody who has the key: behind it stands a tag, the first 16 bytes of HMAC-SHA-256
  * (RFC 2104, truncated as its section 5 allows) over all that comes before, the sender's life and sequence number included.
  */
 export class Seal {
-  readonly #key: ReturnType<typeof hmac.create>;
+  readonly #key: Uint8Array;
+  readonly #authenticator: Authenticator;
 
-  constructor(key: string) {
-    this.#key = hmac.create(sha256, encodeUtf8(key));
+  constructor(key: string, authenticator: Authenticator) {
+    this.#key = encodeUtf8(key);
+    this.#authenticator = authenticator;
   }
 
   /** The message with its tag. */
@@ -22,17 +30,13 @@ export class Seal {
     return sealed;
   }
 
-  /** True where the tag is right. Takes the same time wherever it is wrong, so that nobody can find it byte by byte. */
+  /** True where the tag is right. */
   holds(sealed: Uint8Array): boolean {
     const end = sealed.length - TAG_LENGTH;
-    if (end < 0) return false;
-    const tag = this.#tag(sealed.subarray(0, end));
-    let difference = 0;
-    for (let index = 0; index < TAG_LENGTH; index++) difference |= (tag[index] ?? 0) ^ (sealed[end + index] ?? 0);
-    return difference === 0;
+    return end >= 0 && this.#authenticator.equalBytes(this.#tag(sealed.subarray(0, end)), sealed.subarray(end));
   }
 
   #tag(message: Uint8Array): Uint8Array {
-    return this.#key.clone().update(message).digest().subarray(0, TAG_LENGTH);
+    return this.#authenticator.hmacSha256(this.#key, message).subarray(0, TAG_LENGTH);
   }
 }

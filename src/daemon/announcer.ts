@@ -4,6 +4,7 @@ import type { Reporter, RouterOutcome, WantedTable } from '../channel/router-end
 import { noRefusals } from '../channel/freshness.ts';
 import type { Refusal, Refusals } from '../channel/freshness.ts';
 import { Seal } from '../channel/seal.ts';
+import type { Authenticator } from '../channel/seal.ts';
 import type { Model } from '../config/model.ts';
 import { isFlooded } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
@@ -24,6 +25,7 @@ export interface AnnouncerOptions {
   readonly startTimer: (callback: () => void, delay: number) => { cancel(): void };
   /** Random, not 0. */
   readonly randomLife: () => bigint;
+  readonly authenticator: Authenticator;
   /** Opens a channel on a device; throws where that cannot be. */
   readonly open: (
     place: { readonly device: DeviceReference; readonly family: Family; readonly port: number },
@@ -122,8 +124,8 @@ export class Announcer {
       channel = undefined;
     }
     if (!channel) {
-      const { randomLife, clock } = this.#options;
-      const end = new RouterEnd({ seal: new Seal(key), epoch: randomLife(), now: clock() });
+      const { randomLife, clock, authenticator } = this.#options;
+      const end = new RouterEnd({ seal: new Seal(key, authenticator), epoch: randomLife(), now: clock() });
       channel = { identity, end, ifindex: 0, line: undefined, timer: undefined, wanted: '', tables: [] };
       this.#channels.set(device, channel);
     }

@@ -4,7 +4,7 @@ import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
-import { ChannelSocket, randomLife } from '../host/channel-socket.ts';
+import { ChannelSocket, authenticator, randomLife } from '../host/channel-socket.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
 import { HostProber } from '../host/probe/prober.ts';
@@ -128,7 +128,7 @@ class Daemon {
       else this.#health.acquit(source, server, device, family);
     });
     this.#announcer = new Announcer({
-      ...{ clock: steadyTime, startTimer, randomLife, log },
+      ...{ clock: steadyTime, startTimer, randomLife, authenticator, log },
       open: (place, received) => new ChannelSocket(place, received),
       reported: (server, health) => this.#reports.heard(server, health),
     });

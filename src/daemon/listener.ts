@@ -17,7 +17,7 @@ const LOOK_INTERVAL = 500;
 
 export interface ListenerOptions extends Pick<
   AnnouncerOptions,
-  'clock' | 'startTimer' | 'randomLife' | 'open' | 'log'
+  'clock' | 'startTimer' | 'randomLife' | 'authenticator' | 'open' | 'log'
 > {
   readonly healthOf: (services: readonly Service[]) => readonly ServiceHealth[];
   readonly loadOf: () => ServerLoad;
@@ -71,9 +71,9 @@ export class Listener {
     const name = JSON.stringify([key, place.family, port, identity.server.name]);
     if (this.#channel?.identity !== name) {
       this.#close();
-      const { clock, randomLife } = this.#options;
+      const { clock, randomLife, authenticator } = this.#options;
       const end = new ServerEnd({
-        ...{ server: identity.server.name, seal: new Seal(key), session: randomLife() },
+        ...{ server: identity.server.name, seal: new Seal(key, authenticator), session: randomLife() },
         ...{ configured: () => this.#configured(), now: clock() },
       });
       this.#channel = { identity: name, end, family: place.family, ifindex: 0, line: undefined, timer: undefined };

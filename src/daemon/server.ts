@@ -4,7 +4,7 @@ import { channelsOf } from '../channel/place.ts';
 import { isFlooded } from '../config/model.ts';
 import type { Model } from '../config/model.ts';
 import { loadConfiguration } from '../config/validate.ts';
-import { ChannelSocket, randomLife } from '../host/channel-socket.ts';
+import { ChannelSocket, authenticator, randomLife } from '../host/channel-socket.ts';
 import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText } from '../host/files.ts';
@@ -82,7 +82,7 @@ class ServerDaemon {
       },
     });
     this.#listener = new Listener({
-      ...{ clock: steadyTime, startTimer, randomLife, log },
+      ...{ clock: steadyTime, startTimer, randomLife, authenticator, log },
       open: (place, received) => new ChannelSocket(place, received),
       healthOf: (services) => healthOf(services, readListeners()),
       loadOf: () => this.#load.read(),
@@ -94,6 +94,8 @@ class ServerDaemon {
     const ended = new Promise<void>((resolve) => {
       everySignal(['SIGTERM', 'SIGINT'], () => resolve());
     });
+    // Whoever finds the lock taken may send it. It waits for its turn, and until then all is done in one.
+    everySignal(['SIGHUP'], () => this.#reload());
     try {
       const { model } = loadConfiguration(text, this.#file);
       // Who has which slots only the router knows: until it is heard, or has not been for a while, nothing is taken.
@@ -108,7 +110,6 @@ class ServerDaemon {
     }
     freeMemory();
     log('ready');
-    everySignal(['SIGHUP'], () => this.#reload());
     await ended;
     this.#stop(false);
     return 0;

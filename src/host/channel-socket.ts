@@ -1,6 +1,7 @@
-import { Socket, littleEndian, randomBytes } from 'oneip:runtime';
+import { Socket, equalBytes, hmacSha256, littleEndian, randomBytes } from 'oneip:runtime';
 import type { Received } from 'oneip:runtime';
 import { LONGEST_MESSAGE } from '../channel/message.ts';
+import type { Authenticator } from '../channel/seal.ts';
 import type { Family } from '../net/address.ts';
 import type { DeviceReference } from '../network/state.ts';
 
@@ -69,6 +70,8 @@ export class ChannelSocket {
     this.#socket.close();
   }
 }
+
+export const authenticator: Authenticator = { hmacSha256, equalBytes };
 
 /** A number that no earlier start has had, not 0. */
 export function randomLife(): bigint {

@@ -169,6 +169,10 @@ declare module 'oneip:runtime' {
   /** Malformed sequences become U+FFFD. */
   export function decodeUtf8(bytes: Uint8Array): string;
   export function randomBytes(count: number): Uint8Array;
+  /** The 32 bytes of HMAC-SHA-256 (RFC 2104, FIPS 180-4). */
+  export function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** Whether both are the same, in a time that only their lengths tell: what differs cannot be found byte by byte. */
+  export function equalBytes(one: Uint8Array, other: Uint8Array): boolean;
   /** Interface number of a device; 0 where there is none. */
   export function interfaceIndex(device: string): number;
 

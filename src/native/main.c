@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "authentication.h"
 #include "file.h"
 #include "host.h"
 #include "loop.h"
@@ -41,7 +42,7 @@ static const struct {
 	{ socket_exports, socket_init },   { file_exports, file_init },
 	{ text_exports, text_init },       { file_write_exports, file_write_init },
 	{ output_exports, output_init },   { nft_exports, nft_init },
-	{ memory_exports, memory_init },
+	{ memory_exports, memory_init },   { authentication_exports, authentication_init },
 };
 
 static int module_init(JSContext *ctx, JSModuleDef *module)

@@ -4,6 +4,7 @@ import type { RouterOutcome, Wanted } from '../../src/channel/router-end.ts';
 import { Seal } from '../../src/channel/seal.ts';
 import { ServerEnd } from '../../src/channel/server-end.ts';
 import type { ServerOutcome } from '../../src/channel/server-end.ts';
+import { authenticator } from './support/authenticator.ts';
 import { Random } from './support/random.ts';
 
 // A router and its servers on a network that loses, doubles, delays and reorders, in simulated time. Nothing but the ends of
@@ -62,7 +63,7 @@ export class ChannelWorld {
   /** Datagrams delivered so far, for those who record. */
   readonly recorded: Uint8Array[] = [];
   readonly #random: Random;
-  readonly #seal = new Seal(KEY);
+  readonly #seal = new Seal(KEY, authenticator);
   router: RouterEnd | undefined;
   readonly servers = new Map<string, ServerEnd>();
   readonly #deaths = new Map<string, Death>();
