@@ -15,11 +15,7 @@ const counted = (count: number): Uint8Array => Uint8Array.from({ length: count }
 
 test('the test cases of RFC 4231', () => {
   const cases: [Uint8Array, Uint8Array, string][] = [
-    [
-      repeated(0x0b, 20),
-      encodeUtf8('Hi There'),
-      'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7',
-    ],
+    [repeated(0x0b, 20), encodeUtf8('Hi There'), 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7'],
     [
       encodeUtf8('Jefe'),
       encodeUtf8('what do ya want for nothing?'),
