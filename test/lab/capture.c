@@ -10,7 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
+#include <err.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -18,18 +18,10 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { KEPT = 160, BUFFER = 8 << 20 };
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "capture: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void print_mac(const uint8_t *mac)
 {
@@ -93,13 +85,13 @@ int main(int argc, char **argv)
 	address.sll_ifindex = (int)if_nametoindex(argv[1]);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	if (fd < 0 || !address.sll_ifindex || bind(fd, (struct sockaddr *)&address, sizeof address))
-		fail(argv[1]);
+		err(1, "%s", argv[1]);
 	watched[1].fd = fd;
 	puts("ready");
 	for (;;) {
 		fflush(stdout);
 		if (poll(watched, 2, -1) < 0)
-			fail("poll");
+			err(1, "poll");
 		if (watched[1].revents)
 			while (write_down(fd))
 				;

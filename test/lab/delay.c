@@ -9,7 +9,9 @@
  * Prints "ready" when it sees every packet. Ends with its standard input.
  */
 #define _GNU_SOURCE
+#include "monotonic-clock.h"
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -21,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LONGEST = 2048, WAITING = 4096 };
@@ -35,21 +36,6 @@ struct held {
 static struct held ring[WAITING];
 static unsigned first, count;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "delay: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &time))
-		fail("clock_gettime");
-	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
-
 static int open_device(const char *device)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
@@ -57,7 +43,7 @@ static int open_device(const char *device)
 
 	address.sll_ifindex = (int)if_nametoindex(device);
 	if (fd < 0 || !address.sll_ifindex || bind(fd, (struct sockaddr *)&address, sizeof address))
-		fail(device);
+		err(1, "%s", device);
 	return fd;
 }
 
@@ -82,7 +68,7 @@ static void take(int fd, in_addr_t source, in_addr_t destination, double delay, 
 		if (length < 0 && errno == EAGAIN)
 			return;
 		if (length < 0)
-			fail("recvfrom");
+			err(1, "recvfrom");
 		if (from.sll_pkttype != PACKET_OUTGOING || ntohs(from.sll_protocol) != ETH_P_IP ||
 		    (size_t)length < ETH_HLEN + sizeof header || !memcmp(held->frame + ETH_ALEN, mac, ETH_ALEN))
 			continue;
@@ -91,7 +77,7 @@ static void take(int fd, in_addr_t source, in_addr_t destination, double delay, 
 			continue;
 		if (length > LONGEST || count == WAITING - 1) {
 			errno = ENOBUFS;
-			fail("too much at once");
+			err(1, "too much at once");
 		}
 		memcpy(held->frame + ETH_ALEN, mac, ETH_ALEN);
 		forget_checksum(held->frame + ETH_HLEN, &header, (size_t)length - ETH_HLEN);
@@ -106,7 +92,7 @@ static void send_due(int fd)
 	while (count > 0 && ring[first].due <= now()) {
 		/* A device that is down loses packets, as a cable that is cut does. */
 		if (send(fd, ring[first].frame, ring[first].length, 0) < 0 && errno != ENETDOWN)
-			fail("send");
+			err(1, "send");
 		first = (first + 1) % WAITING;
 		count--;
 	}
@@ -126,12 +112,12 @@ int main(int argc, char **argv)
 	}
 	ends[0].fd = open_device(argv[1]);
 	if (puts("ready") < 0 || fflush(stdout))
-		fail("standard output");
+		err(1, "standard output");
 	for (;;) {
 		double left = count > 0 ? ring[first].due - now() : 1000;
 
 		if (poll(ends, 2, left < 0 ? 0 : (int)left + 1) < 0)
-			fail("poll");
+			err(1, "poll");
 		if (ends[1].revents && read(STDIN_FILENO, ignored, sizeof ignored) <= 0)
 			return 0;
 		if (ends[0].revents)

@@ -9,7 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
+#include <err.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +32,6 @@ struct endpoint {
 
 static const char *server_name;
 static int poller;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "echo-server: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 /* IPv4 addresses are written as such, though the sockets are IPv6 ones. */
 static const char *address_text(const struct in6_addr *address, char *text)
@@ -62,11 +56,11 @@ static void watch(enum kind kind, int fd)
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = endpoint };
 
 	if (!endpoint)
-		fail("malloc");
+		err(1, "malloc");
 	*endpoint = (struct endpoint){ .kind = kind, .fd = fd };
 	/* Standard input may be a file or /dev/null, which epoll refuses; then we run until a signal. */
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) && kind != INPUT)
-		fail("epoll_ctl");
+		err(1, "epoll_ctl");
 }
 
 static int local_port(int fd, struct sockaddr_in6 *local)
@@ -134,14 +128,14 @@ static void open_port(int port)
 	int off = 0, on = 1;
 
 	if (stream < 0 || datagrams < 0)
-		fail("socket");
+		err(1, "socket");
 	setsockopt(stream, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	setsockopt(datagrams, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	setsockopt(stream, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	setsockopt(datagrams, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 	if (bind(stream, (struct sockaddr *)&any, sizeof any) || bind(datagrams, (struct sockaddr *)&any, sizeof any) ||
 	    listen(stream, 4096))
-		fail("bind");
+		err(1, "bind");
 	watch(LISTENER, stream);
 	watch(DATAGRAMS, datagrams);
 }

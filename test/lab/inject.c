@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -15,7 +16,6 @@
 #include <net/if_arp.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -60,10 +60,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	address.sll_ifindex = (int)if_nametoindex(argv[1]);
-	if (fd < 0 || !address.sll_ifindex) {
-		fprintf(stderr, "inject: %s: %s\n", argv[1], strerror(errno));
-		return 1;
-	}
+	if (fd < 0 || !address.sll_ifindex)
+		err(1, "%s", argv[1]);
 	memcpy(request.ifr_name, argv[1], strnlen(argv[1], IFNAMSIZ - 1));
 	has_ethernet = !ioctl(fd, SIOCGIFHWADDR, &request) && request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 	puts("ready");

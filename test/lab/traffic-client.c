@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "client-socket.h"
 #include "command-lines.h"
+#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,6 @@ struct conversation {
 
 static struct conversation *conversations[MOST];
 static int poller;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "traffic-client: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void forget(unsigned id)
 {
@@ -60,7 +55,7 @@ static void open_conversation(int type, unsigned id, const char *source, unsigne
 	struct conversation *conversation = calloc(1, sizeof *conversation);
 
 	if (!conversation)
-		fail("calloc");
+		err(1, "calloc");
 	forget(id);
 	conversation->datagrams = type == SOCK_DGRAM;
 	conversation->fd = connect_from(type, source, source_port, destination, port);
@@ -71,7 +66,7 @@ static void open_conversation(int type, unsigned id, const char *source, unsigne
 	}
 	conversations[id] = conversation;
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, conversation->fd, &event))
-		fail("epoll_ctl");
+		err(1, "epoll_ctl");
 }
 
 static void say(unsigned id, const char *text)
@@ -155,7 +150,7 @@ int main(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	poller = epoll_create1(0);
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &input))
-		fail("standard input");
+		err(1, "standard input");
 	for (;;) {
 		int count = epoll_wait(poller, events, EVENTS, -1);
 

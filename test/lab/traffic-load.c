@@ -25,12 +25,13 @@
 #define _GNU_SOURCE
 #include "client-socket.h"
 #include "command-lines.h"
+#include "monotonic-clock.h"
+#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { LINE = 512, NAME = 64, EVENTS = 256, HELD = 4096, MOST = 8192, ORIGINS = 1024, TICK = 5, STALL = 50,
        /* Questions of a flow that are remembered, and milliseconds until an answer is late. */
@@ -74,21 +75,6 @@ static unsigned origin_count, next_origin, next_new = HELD;
 static double patience = 3000, gap, next_opening;
 static int poller;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "traffic-load: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &time))
-		fail("clock_gettime");
-	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
-
 static uint64_t event_data(unsigned id, const struct flow *flow)
 {
 	return id | (uint64_t)flow->generation << 32;
@@ -99,7 +85,7 @@ static void forget(unsigned id)
 	if (!flows[id])
 		return;
 	if (flows[id]->fd >= 0 && close(flows[id]->fd))
-		fail("close");
+		err(1, "close");
 	free(flows[id]);
 	flows[id] = NULL;
 }
@@ -130,7 +116,7 @@ static struct flow *open_flow(unsigned id, int type, const char *source, const c
 	struct flow *flow = calloc(1, sizeof *flow);
 
 	if (!flow)
-		fail("calloc");
+		err(1, "calloc");
 	forget(id);
 	flows[id] = flow;
 	flow->datagrams = type == SOCK_DGRAM;
@@ -141,7 +127,7 @@ static struct flow *open_flow(unsigned id, int type, const char *source, const c
 	flow->fd = connect_from(type, source, 0, destination, port);
 	flow->error = flow->fd < 0 ? errno : 0;
 	if (flow->fd >= 0 && epoll_ctl(poller, EPOLL_CTL_ADD, flow->fd, &event))
-		fail("epoll_ctl");
+		err(1, "epoll_ctl");
 	return flow;
 }
 
@@ -235,7 +221,7 @@ static void finish_connect(unsigned id)
 	socklen_t size = sizeof error;
 
 	if (getsockopt(flow->fd, SOL_SOCKET, SO_ERROR, &error, &size) || epoll_ctl(poller, EPOLL_CTL_MOD, flow->fd, &event))
-		fail("connect");
+		err(1, "connect");
 	if (error) {
 		broken(id, strerrorname_np(error));
 		return;
@@ -292,7 +278,7 @@ static void open_new(double time)
 
 		if (flows[next_new]) {
 			errno = ENOSPC;
-			fail("new connections");
+			err(1, "new connections");
 		}
 		open_flow(next_new, SOCK_STREAM, origin->source, origin->destination, origin->port)->origin = origin;
 		next_new = next_new + 1 < MOST ? next_new + 1 : HELD;
@@ -338,16 +324,16 @@ int main(void)
 	double turn = now();
 
 	if (setrlimit(RLIMIT_NOFILE, &files))
-		fail("setrlimit");
+		err(1, "setrlimit");
 	poller = epoll_create1(0);
 	if (poller < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &input))
-		fail("standard input");
+		err(1, "standard input");
 	for (;;) {
 		int count = epoll_wait(poller, events, EVENTS, TICK);
 		double time;
 
 		if (count < 0 && errno != EINTR)
-			fail("epoll_wait");
+			err(1, "epoll_wait");
 		turn = tell_stall(turn);
 		for (int i = 0; i < count; i++) {
 			unsigned id = (uint32_t)events[i].data.u64;

@@ -7,6 +7,7 @@
  * go with it.
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -22,28 +23,22 @@
 
 enum { LARGEST = 65536 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "tun-relay: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static int open_end(const char *namespace, const char *device, int mtu)
 {
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
 	int net = open(namespace, O_RDONLY | O_CLOEXEC), tun, control;
 
 	if (net < 0 || setns(net, CLONE_NEWNET))
-		fail(namespace);
+		err(1, "%s", namespace);
 	close(net);
 	tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	strncpy(request.ifr_name, device, IFNAMSIZ - 1);
 	if (tun < 0 || ioctl(tun, TUNSETIFF, &request))
-		fail("/dev/net/tun");
+		err(1, "/dev/net/tun");
 	control = socket(AF_INET, SOCK_DGRAM, 0);
 	request.ifr_mtu = mtu;
 	if (ioctl(control, SIOCSIFMTU, &request))
-		fail("SIOCSIFMTU");
+		err(1, "SIOCSIFMTU");
 	close(control);
 	return tun;
 }
@@ -56,10 +51,10 @@ static void pass(int from, int to)
 	while ((length = read(from, packet, sizeof packet)) > 0) {
 		/* A device that is down loses packets, as a link that is down does. */
 		if (write(to, packet, (size_t)length) < 0 && errno != EIO && errno != EAGAIN)
-			fail("write");
+			err(1, "write");
 	}
 	if (length < 0 && errno != EAGAIN && errno != EIO)
-		fail("read");
+		err(1, "read");
 }
 
 int main(int argc, char **argv)
@@ -77,7 +72,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (;;) {
 		if (poll(ends, 3, -1) < 0)
-			fail("poll");
+			err(1, "poll");
 		if (ends[0].revents & POLLIN)
 			pass(ends[0].fd, ends[1].fd);
 		if (ends[1].revents & POLLIN)
