@@ -3,6 +3,7 @@ import type { Environment } from '../config/environment.ts';
 import type { Problem } from '../config/problem.ts';
 import { formatProblem, hasErrors, summarizeProblems } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
+import { identify } from '../server/identity.ts';
 
 /** Result of `oneip check`: what to print, and the exit status. */
 export interface CheckResult {
@@ -10,12 +11,20 @@ export interface CheckResult {
   readonly status: 0 | 1;
 }
 
-/** Checks a configuration by itself and against the router it is looked at on. */
+/**
+ * Checks a configuration by itself and against the router that it is looked at on. On one of the servers there is no router to
+ * hold it against: what a server needs is looked at by `oneip doctor`.
+ */
 export function check(text: string, file: string, environment: Environment, json: boolean): CheckResult {
   const { model, problems, positions } = loadConfiguration(text, file);
-  const all: Problem[] = [...problems, ...checkEnvironment(model, environment, positions).problems];
+  const identity = identify(model, undefined, environment.addresses);
+  const isServer = typeof identity !== 'string';
+  const ofRouter = isServer ? [] : checkEnvironment(model, environment, positions).problems;
+  const all: Problem[] = [...problems, ...ofRouter];
   all.sort((a, b) => a.line - b.line);
   const status = hasErrors(all) ? 1 : 0;
   if (json) return { output: `${JSON.stringify({ ok: status === 0, problems: all }, null, 2)}\n`, status };
-  return { output: [...all.map(formatProblem), summarizeProblems(all)].map((line) => `${line}\n`).join(''), status };
+  const summary = summarizeProblems(all);
+  const last = isServer ? `${summary}, looked at as on server '${identity.server.name}'` : summary;
+  return { output: [...all.map(formatProblem), last].map((line) => `${line}\n`).join(''), status };
 }

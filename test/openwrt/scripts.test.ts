@@ -6,7 +6,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const root = process.env['ONEIP_ROOT'] ?? '.';
-const scripts = ['files/etc/init.d/oneip', 'files/etc/uci-defaults/oneip', 'test/openwrt/standin.sh'];
+const scripts = [
+  'files/etc/init.d/oneip',
+  'files/etc/init.d/oneip-server',
+  'files/etc/uci-defaults/oneip',
+  'test/openwrt/standin.sh',
+];
 
 function held(command: string, ...words: string[]): void {
   const { status, stdout, stderr, error } = spawnSync(command, words, { encoding: 'utf8' });

@@ -49,7 +49,7 @@ test('start: a change of configuration is a reload, one of zones reaches the fir
   assert.equal(
     script.run('start').calls.filter((line) => line.includes('trigger')),
     [
-      'reload-trigger\toneip',
+      'reload-trigger\toneip\toneip-server',
       'config-trigger\tconfig.change\tfirewall\t/etc/init.d/oneip\tpublish',
       'config-trigger\tconfig.change\tnetwork\t/etc/init.d/oneip\tpublish',
     ],
@@ -115,21 +115,21 @@ test('reload: a configuration that is refused changes no rule', ({ script }) => 
   script.run('start');
   const before = script.rules;
   script.configure('oneip', web.replace("'80'", "'81'"));
-  script.answerReloads(1);
+  script.answer(1);
   assert.equal(script.run('reload'), { status: 1, calls: ['oneip\treload'], text: '' });
   assert.equal(script.rules, before);
 });
 
 test('reload: a daemon that is just starting is waited for', ({ script }) => {
   script.run('start');
-  script.answerReloads(3);
+  script.answer(3);
   script.appear();
   assert.equal(script.run('reload').calls, ['oneip\treload', 'wait', 'oneip\treload', 'set_data']);
 });
 
 test('reload: one that never appears is told', ({ script }) => {
   script.run('start');
-  script.answerReloads(3);
+  script.answer(3);
   const { calls, status } = script.run('reload');
   assert.equal(calls, ['oneip\treload', 'wait']);
   assert.is(status, 3);
@@ -166,6 +166,22 @@ test('stop: what a dead one has left is undone', ({ script }) => {
   script.run('start');
   script.die();
   assert.equal(script.run('stop').calls, ['delete', 'oneip\tcleanup', 'changed\tfirewall']);
+});
+
+test('a machine that is one of the servers is none that hands packets out', ({ script }) => {
+  script.run('start');
+  script.configure('oneip-server', "config globals 'globals'\noption enabled '1'");
+  const { calls } = script.run('reload');
+  assert.not(calls.includes('oneip\treload'));
+  assert.not(
+    calls.some((line) => line.startsWith('param\t')),
+    'no program is started',
+  );
+  assert.is(calls.filter((line) => line.startsWith('logger\t')).length, 1);
+  assert.equal(script.rules, []);
+  assert.not(script.run('stop').calls.includes('oneip\tcleanup'), "what is there is the server's");
+  script.configure('oneip-server', "config globals 'globals'\noption enabled '0'");
+  assert.ok(script.run('start').calls.includes('param\tcommand\t/oneip\tdaemon'));
 });
 
 test('check: what the program says', ({ script }) => {

@@ -58,13 +58,14 @@ config zone
 export class InitScript {
   readonly #state = mkdtempSync(join(tmpdir(), 'oneip-init-'));
 
-  constructor(configuration: Readonly<Record<string, string>> = {}) {
+  /** `name` is that of the script in `files/etc/init.d`. */
+  constructor(configuration: Readonly<Record<string, string>> = {}, name = 'oneip') {
     mkdirSync(join(this.#state, 'config'));
-    for (const [name, text] of Object.entries(configuration)) this.configure(name, text);
+    for (const [file, text] of Object.entries(configuration)) this.configure(file, text);
     const record = `printf 'oneip\\t%s\\n' "$*" >>${this.#state}/calls`;
-    this.#program('oneip', `${record}\n[ "$1" != reload ] || exit "$(cat ${this.#state}/reload-status)"`);
-    this.answerReloads(0);
-    const script = readFileSync(join(root, 'files/etc/init.d/oneip'), 'utf8')
+    const answer = `status=${this.#state}/$1-status\n[ ! -e "$status" ] || exit "$(cat "$status")"`;
+    this.#program('oneip', `${record}\n${answer}`);
+    const script = readFileSync(join(root, 'files/etc/init.d', name), 'utf8')
       .replaceAll('/usr/bin/oneip', join(this.#state, 'oneip'))
       .replaceAll('/etc/config/', `${this.#state}/config/`)
       .replaceAll('/etc/capabilities/', `${this.#state}/`)
@@ -82,9 +83,9 @@ export class InitScript {
     writeFileSync(join(this.#state, 'config', name), text);
   }
 
-  /** Exit status of `oneip reload`. */
-  answerReloads(status: number): void {
-    writeFileSync(join(this.#state, 'reload-status'), `${status}\n`);
+  /** Exit status of `oneip reload`, or of another command; 0 unless it is said. */
+  answer(status: number, command = 'reload'): void {
+    writeFileSync(join(this.#state, `${command}-status`), `${status}\n`);
   }
 
   /** The daemon joins the bus when somebody waits for it. */

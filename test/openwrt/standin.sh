@@ -144,6 +144,7 @@ config_foreach() {
 procd_open_instance() { INSTANCE=1; }
 procd_close_instance() { :; }
 procd_set_param() { record param "$@"; }
+procd_append_param() { record append "$@"; }
 procd_add_jail() { record jail "$@"; }
 procd_add_reload_trigger() { record reload-trigger "$@"; }
 procd_add_config_trigger() { record config-trigger "$@"; }
@@ -152,6 +153,7 @@ procd_send_signal() { record signal "$@"; }
 procd_lock() { :; }
 service_running() { [ -e "$STATE/running" ]; }
 logger() { record logger "$@"; }
+sleep() { record sleep "$@"; }
 extra_command() { record command "$1"; }
 
 ubus() {

@@ -122,7 +122,7 @@ test('oneip has all of files/ and the program, as `make install` puts them', () 
   }
   assert.match(listTree(root).join('\n'), /^etc\/config\/oneip f 600 /m);
   assert.match(listTree(root).join('\n'), /^etc\/init\.d\/oneip f 755 /m);
-  assert.is(readFileSync(join(control, 'conffiles'), 'utf8'), '/etc/config/oneip\n');
+  assert.is(readFileSync(join(control, 'conffiles'), 'utf8'), '/etc/config/oneip\n/etc/config/oneip-server\n');
 });
 
 test('a configuration that is there stays as it is', () => {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { check } from '../../src/cli/check.ts';
 import { checkEnvironment } from '../../src/config/check-environment.ts';
 import {
   type Environment,
@@ -435,6 +436,30 @@ test('environment: a logical interface comes before a device of the same name', 
   assert.is(resolveDevice(environment, 'lan'), 'br-lan');
   assert.is(resolveDevice(environment, 'br-lan'), 'br-lan');
   assert.is(resolveDevice(environment, 'eth9'), 'eth9');
+});
+
+test('on one of the servers nothing is held against the router that it is not', () => {
+  const text = `config service 'web'
+	list ghost '198.51.100.1'
+	option dispatch 'broadcast'
+config server 'one'
+	list service 'web'
+	option address '192.168.1.11'
+config watchdog 'alive'
+	option type 'tcp'
+	option port '80 apples'
+`;
+  const server = { ...router(), addresses: ['lo 198.51.100.1/32', 'eth0 192.168.1.11/24'].map(interfaceAddress) };
+  const { output, status } = check(text, 'oneip', server, false);
+  const places = output.split('\n').map((line) => line.split(/: '| is /)[0]);
+  assert.equal(places, [
+    "oneip:3: warning: service 'web': option 'dispatch'",
+    "oneip:9: error: watchdog 'alive': option 'port'",
+    "1 error, 1 warning, looked at as on server 'one'",
+    '',
+  ]);
+  assert.is(status, 1);
+  assert.is(check(text.replace('80 apples', '80'), 'oneip', server, true).status, 0);
 });
 
 test.run();
