@@ -5,23 +5,9 @@ import { Daemon } from '../lab/daemon.ts';
 import { Oracle } from '../lab/scenario.ts';
 import { bystander, clientAddress, ghost, port, serverAddress } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
+import { keepFlows, nothing, type Contestant } from './contestant.ts';
+import { peers } from './peers.ts';
 import { loadRuleset, oneipConfig, serverNumbers, serviceName } from './service.ts';
-
-/** A way from the client to the servers. */
-export interface Contestant {
-  readonly name: string;
-  readonly description: string;
-  /** Where its packets go; default: to the ghost address. */
-  readonly target?: typeof ghost;
-  /** Each client has an entry in the router's connection table. */
-  readonly tracked?: boolean;
-  /** Makes the lab's router work this way; returns what ends it. */
-  setUp(lab: BenchLab): Promise<() => Promise<void>>;
-  /** Looks at one packet of each client, all of which arrived; says what is wrong, if anything. */
-  faultOf?(lab: BenchLab, pass: Burst): Promise<string | undefined>;
-}
-
-const nothing = (): Promise<void> => Promise.resolve();
 
 async function routed(lab: BenchLab): Promise<void> {
   await lab.knowServers();
@@ -115,9 +101,6 @@ async function startDaemon(lab: BenchLab): Promise<() => Promise<void>> {
   return async () => void (await daemon.stop());
 }
 
-/** The flows of one contestant must outlive the turns of the others; in seconds. */
-const keepFlows = { 'net.netfilter.nf_conntrack_udp_timeout': 600 };
-
 const dnat: Contestant = {
   name: 'dnat',
   description: 'DNAT by nftables, one conntrack entry for each client',
@@ -203,6 +186,7 @@ export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
 
 export const contestants: readonly Contestant[] = [
   ...usualContestants,
+  ...peers,
   drop,
   ...plainBesideRules,
   plainTracked,

@@ -7,7 +7,7 @@ import { BenchLab, ghost, mostClients, SenderNotOffered, senders } from './bench
 import type { Burst, Sender } from './bench-lab.ts';
 import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
 import { contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
-import type { Contestant } from './contestants.ts';
+import type { Contestant } from './contestant.ts';
 import { comparisons, formatResult, type Result } from './report.ts';
 
 const named = (list: readonly Contestant[]) => list.map(({ name }) => name);

@@ -1,6 +1,6 @@
 import type { Family } from '../../src/net/address.ts';
 import type { Burst } from './bench-lab.ts';
-import type { Contestant } from './contestants.ts';
+import type { Contestant } from './contestant.ts';
 import { medianInterval, type MedianInterval } from './statistics.ts';
 
 /** A contestant's bursts, one a round, by set-up. */
