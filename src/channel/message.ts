@@ -85,7 +85,10 @@ export interface ServerLoad {
 export interface HeldTable extends TableName {
   /** Of the epoch that the server has taken; 0: none of it. */
   readonly version: number;
-  /** With version 0, where the server holds slots all the same: for each slot 1 where it is one of its own. */
+  /**
+   * For each slot 1 where it is one of its own. With version 0, what the server holds all the same; with another one it is told to
+   * other servers, while no router is heard.
+   */
   readonly held?: Uint16Array;
 }
 

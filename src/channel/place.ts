@@ -24,6 +24,12 @@ export function channelsOf({ globals, services, watchdogs }: Model): Map<string,
   return channels;
 }
 
+/** The channel of a server, by the services that it takes part in: its addresses are on one network, and so is that. */
+export function channelFor(model: Model, services: readonly Service[]): ChannelServices | undefined {
+  const channels = channelsOf(model);
+  return services.flatMap(({ device }) => channels.get(device) ?? [])[0];
+}
+
 /** Equal as long as a slot of the service means the same clients. */
 export function meaningOfSlots({ slots, seed, hash, hashPrefix6 }: Service): string {
   return JSON.stringify([slots, seed, hash, hashPrefix6]);

@@ -5,7 +5,8 @@ import { decodeMessage, encodeMessage, peek } from './message.ts';
 import type { HeardServer, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
-import { BEAT_INTERVAL, FIRST_SILENCE, LEASE, REPEAT_AFTER, SHORTEST_GAP, SILENCE, SILENCE_OF_DEAD } from './times.ts';
+import { BEAT_INTERVAL, FIRST_SILENCE, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
+import { SILENCE, SILENCE_OF_ALL } from './times.ts';
 
 /** A table as it shall be. */
 export interface WantedTable extends SlotOwners {
@@ -17,8 +18,6 @@ export interface Wanted {
   readonly tables: readonly WantedTable[];
   /** All servers that are to be heard. */
   readonly servers: readonly string[];
-  /** Those that the watchdogs think to be down. */
-  readonly down: ReadonlySet<string>;
 }
 
 export interface RouterEndOptions {
@@ -33,7 +32,7 @@ export interface RouterEndOptions {
 export interface RouterOutcome {
   /** To send now. */
   readonly messages: readonly Uint8Array[];
-  /** Server whose report has just been taken. */
+  /** Server whose report has just been taken, and shows that it hears this router, too. */
   readonly reported?: string;
 }
 
@@ -49,10 +48,14 @@ export interface Reporter {
 
 interface Peer {
   readonly correspondent: Correspondent;
-  /** Since when it is waited for. */
+  /** Since when it is waited for, by the silence. */
   readonly since: number;
-  /** When its last report came; `-Infinity`: never. */
+  /** Clock when its last report came. */
   at: number;
+  /** The silence when its last report came that answered one of our messages of lately; `undefined`: none has. */
+  answeredAt: number | undefined;
+  /** That report. */
+  answer: Pick<HeardServer, 'session' | 'sequence'> | undefined;
   /** It has told what it holds, and takes no more orders of an earlier epoch. */
   known: boolean;
   report: Report | undefined;
@@ -65,8 +68,6 @@ interface AnnouncedTable extends TableName {
   sentAt: number;
 }
 
-const NOTHING_WANTED: Wanted = { tables: [], servers: [], down: new Set() };
-
 /**
  * The router's end of the channel: announces tables, and hears reports. Does nothing by itself: its owner says what is wanted,
  * brings datagrams and, at the time that `next` tells, calls `advance`; all say what to send. All times are milliseconds of one
@@ -77,12 +78,14 @@ export class RouterEnd {
   readonly #epoch: bigint;
   readonly #refusals = noRefusals();
   #sequence = 0;
-  #wanted = NOTHING_WANTED;
   readonly #tables = new Map<string, AnnouncedTable>();
   /** Those that are wanted no more; versions go on where one comes back. */
   readonly #retired = new Map<string, AnnouncedTable>();
   readonly #peers = new Map<string, Peer>();
-  readonly #startedAt: number;
+  /** When messages were sent that may yet be answered. */
+  #sent: readonly { readonly sequence: number; readonly at: number }[] = [];
+  /** Clock when somebody was last heard, and the silence then. */
+  #mark: { readonly at: number; readonly silence: number };
   #beatDue: number;
   #beatAt = -Infinity;
   /** Tables that somebody lacks. */
@@ -91,7 +94,7 @@ export class RouterEnd {
   constructor({ seal, epoch, now }: RouterEndOptions) {
     this.#seal = seal;
     this.#epoch = epoch;
-    this.#startedAt = now;
+    this.#mark = { at: now, silence: 0 };
     this.#beatDue = now;
   }
 
@@ -102,21 +105,23 @@ export class RouterEnd {
   /** When `advance` is to be called again. */
   next(now: number): number {
     let next = this.#beatDue;
-    if (now < this.#startedAt + FIRST_SILENCE) next = Math.min(next, this.#startedAt + FIRST_SILENCE);
+    const silence = this.#silence(now);
+    // Unless somebody is heard, the silence goes no further.
+    const awaited = (at: number): void => {
+      const reached = this.#mark.at + (at - this.#mark.silence);
+      if (at > silence && reached <= this.#mark.at + SILENCE_OF_ALL) next = Math.min(next, reached);
+    };
+    awaited(FIRST_SILENCE);
     for (const table of this.#lacking) next = Math.min(next, table.sentAt + REPEAT_AFTER);
-    for (const [server, peer] of this.#peers) {
-      const gone = this.#goneAt(server, peer);
-      if (gone > now) next = Math.min(next, gone);
-    }
+    for (const peer of this.#peers.values()) awaited(goneAt(peer));
     return next;
   }
 
   /** Takes what is wanted in place of what was. */
   want(wanted: Wanted, now: number): RouterOutcome {
-    this.#wanted = wanted;
     for (const server of wanted.servers) this.#peer(server, now);
-    for (const [server, { at }] of this.#peers) {
-      if (!wanted.servers.includes(server) && now >= at + FIRST_SILENCE) this.#peers.delete(server);
+    for (const [server, peer] of this.#peers) {
+      if (!wanted.servers.includes(server) && this.#isGone(peer, now)) this.#peers.delete(server);
     }
     const keys = new Set(wanted.tables.map(keyOf));
     for (const [key, table] of this.#tables) {
@@ -137,9 +142,11 @@ export class RouterEnd {
   /** A datagram has come. */
   receive(datagram: Uint8Array, now: number): RouterOutcome {
     const taken = this.#take(datagram, now);
-    if (typeof taken === 'object') return { messages: this.#send(now), reported: taken.server };
-    if (taken) this.#refusals[taken]++;
-    return { messages: [] };
+    if (typeof taken === 'string') {
+      this.#refusals[taken]++;
+      return { messages: [] };
+    }
+    return { messages: this.#send(now), ...(taken ? { reported: taken.server } : {}) };
   }
 
   /** What is known of a server; `undefined`: it was never heard. */
@@ -178,10 +185,15 @@ export class RouterEnd {
     if (order === 'old' || order === 'replayed') return order;
     // It can hold nothing before it has heard of this.
     if (order === 'taken') this.#beatSoon(now);
-    peer.at = now;
     peer.report = message;
+    peer.at = now;
     if (message.epoch === this.#epoch) peer.known = true;
     this.#hearTables(peer, message);
+    // Who hears nothing any more lets its lease run out, and is as good as silent.
+    if (!this.#sent.some(({ sequence, at }) => sequence === proof && now < at + LEASE)) return undefined;
+    this.#mark = { at: now, silence: this.#silence(now) };
+    peer.answeredAt = this.#mark.silence;
+    peer.answer = { session: message.life, sequence: message.sequence };
     return message;
   }
 
@@ -214,14 +226,24 @@ export class RouterEnd {
     if (this.#peers.has(server)) return;
     const correspondent = new Correspondent();
     // Who comes later has heard this router without being heard, and holds nothing any more.
-    const known = now >= this.#startedAt + FIRST_SILENCE;
-    this.#peers.set(server, { correspondent, since: now, at: -Infinity, known, report: undefined });
+    const since = this.#silence(now);
+    const known = since >= FIRST_SILENCE;
+    this.#peers.set(server, {
+      ...{ correspondent, since, at: -Infinity, known },
+      ...{ answeredAt: undefined, answer: undefined, report: undefined },
+    });
   }
 
-  /** When a server that stays silent is taken for gone. */
-  #goneAt(server: string, { at, since }: Peer): number {
-    if (at === -Infinity) return since + FIRST_SILENCE;
-    return at + (this.#wanted.down.has(server) ? SILENCE_OF_DEAD : SILENCE);
+  /**
+   * How long servers could have been heard: the time, but for what of it nobody was heard in. Then it may be this router that is cut
+   * off, or was stopped, and all servers go on without it.
+   */
+  #silence(now: number): number {
+    return this.#mark.silence + Math.min(now - this.#mark.at, SILENCE_OF_ALL);
+  }
+
+  #isGone(peer: Peer, now: number): boolean {
+    return this.#silence(now) >= goneAt(peer);
   }
 
   #beatSoon(now: number): void {
@@ -231,9 +253,9 @@ export class RouterEnd {
   #send(now: number): Uint8Array[] {
     const isGone = (server: string): boolean => {
       const peer = this.#peers.get(server);
-      return !peer || now >= this.#goneAt(server, peer);
+      return !peer || this.#isGone(peer, now);
     };
-    const isIncomplete = now < this.#startedAt + FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
+    const isIncomplete = this.#silence(now) < FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
     const changed = [...this.#tables.values()].filter(({ handover }) => handover.advance({ isGone, isIncomplete }));
     const due = new Set(changed);
     for (const table of this.#lacking) {
@@ -253,25 +275,31 @@ export class RouterEnd {
     return this.#seal.close(
       encodeMessage({
         kind: 'table',
-        ...{ life: this.#epoch, sequence: ++this.#sequence, service, family },
+        ...{ life: this.#epoch, sequence: this.#count(now), service, family },
         ...handover.announced(),
       }),
     );
+  }
+
+  /** Number of the next message, which is sent now. */
+  #count(now: number): number {
+    this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence: ++this.#sequence, at: now }];
+    return this.#sequence;
   }
 
   #beat(now: number): Uint8Array {
     this.#beatAt = now;
     this.#beatDue = now + BEAT_INTERVAL;
     const heard: HeardServer[] = [];
-    for (const [server, { correspondent, at }] of this.#peers) {
+    const silence = this.#silence(now);
+    for (const [server, { answer, answeredAt = -Infinity }] of this.#peers) {
       // A confirmation older than a lease is of no use.
-      if (now >= at + LEASE) continue;
-      heard.push({ server, session: correspondent.life, sequence: correspondent.highest });
+      if (answer && silence < answeredAt + LEASE) heard.push({ server, ...answer });
     }
     return this.#seal.close(
       encodeMessage({
         kind: 'beat',
-        ...{ life: this.#epoch, sequence: ++this.#sequence },
+        ...{ life: this.#epoch, sequence: this.#count(now) },
         tables: [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
           ...{ service, family, version },
         })),
@@ -279,6 +307,11 @@ export class RouterEnd {
       }),
     );
   }
+}
+
+/** The silence by which a server is taken for gone. */
+function goneAt({ answeredAt, since }: Peer): number {
+  return answeredAt === undefined ? since + FIRST_SILENCE : answeredAt + SILENCE;
 }
 
 function keyOf({ service, family }: TableName): string {

@@ -3,7 +3,8 @@ import type { Refusal, Refusals } from './freshness.ts';
 import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './message.ts';
 import type { Beat, HeldTable, ServerLoad, ServiceHealth, Table, TableName } from './message.ts';
 import type { Seal } from './seal.ts';
-import { ALIVE_WITHIN, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP } from './times.ts';
+import { DEATH, DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
+import { Witnesses } from './witnesses.ts';
 
 /** Who has which slot, as a server believes. */
 export interface SlotOwners extends TableName {
@@ -33,8 +34,8 @@ export interface ServerOutcome {
 }
 
 /**
- * How a server stands to its slots: it has been told nothing yet (`waiting`), holds what it was told (`holding`), or has given
- * up all of it, since a router that does not hear it may have given it away (`fenced`).
+ * How a server stands to its slots: it has been told nothing yet (`waiting`), holds what it was told (`holding`), or does not act
+ * on it any more (`fenced`), since a router that does not hear it may have given it away.
  */
 export type Hold = 'waiting' | 'holding' | 'fenced';
 
@@ -48,16 +49,18 @@ interface Own {
  * The server's end of the channel: takes tables, and reports. Does nothing by itself: its owner brings datagrams and, at the
  * time that `next` tells, calls `advance`; both say what to send. All times are milliseconds of one clock that never goes back.
  *
- * A server holds a lease on what it was told: it runs from when it sent the last report that the router is known to have heard.
- * While no router is heard the server goes on without one, for ever: a daemon that has died must not stop the service. But a
- * router that is heard and does not hear the server will take it for gone, and give its slots to others: then the server gives
- * up all of them when its lease is over, which is before the router does so.
+ * A server holds a lease on what it was told: it runs from when it sent the last report that the router is known to have heard,
+ * and is over before the router takes the server for gone. A router that is dead gives nothing away, so that whoever knows it to be
+ * dead goes on without a lease, for ever. That nothing is heard of it does not show that: it may be this server that is cut
+ * off. What does is that all other servers, as many as the router last said to hear, report and have heard nothing of it either.
  */
 export class ServerEnd {
   readonly #server: string;
   readonly #seal: Seal;
   readonly #session: bigint;
   #configured: ServerEndOptions['configured'];
+  /** What that said last. */
+  #fallback: readonly SlotOwners[] | undefined;
   readonly #router = new Correspondent();
   readonly #refusals = noRefusals();
   #sequence = 0;
@@ -76,10 +79,16 @@ export class ServerEnd {
   #confirmed = -Infinity;
   /** When a message of the epoch taken was heard last. */
   #heardAt = -Infinity;
-  /** When a router that is not taken yet was heard for the first time since the last confirmation. */
-  #strangerSince = Infinity;
-  /** When any router was heard last, or this server started. */
-  #aloneSince: number;
+  /** When there was the last sign of any router, heard here or by others; or when this server started. */
+  #routerAt: number;
+  #reviewedAt: number;
+  /** The router is known to be dead: what is held, is for ever. */
+  #isDeserted = false;
+  /** How long what is held is acted on without a lease, since a router has come to life. */
+  #graceUntil = -Infinity;
+  readonly #witnesses = new Witnesses();
+  /** When the router last said to hear a server, by its name. */
+  readonly #named = new Map<string, number>();
   #reportDue: number;
   #reportedAt = -Infinity;
   #health: readonly ServiceHealth[] = [];
@@ -91,7 +100,8 @@ export class ServerEnd {
     this.#seal = seal;
     this.#session = session;
     this.#configured = configured;
-    this.#aloneSince = now;
+    this.#routerAt = now;
+    this.#reviewedAt = now;
     this.#reportDue = now;
   }
 
@@ -119,16 +129,22 @@ export class ServerEnd {
     return own !== undefined && own.table.members[own.table.owners[slot] ?? NOBODY] === this.#server;
   }
 
+  /** Until when `tables` may be acted on, by the same clock: -Infinity where there are none, Infinity while the router is known to be dead. */
+  heldUntil(): number {
+    if (this.#hold !== 'holding') return -Infinity;
+    return this.#isDeserted ? Infinity : Math.max(this.#confirmed + LEASE, this.#graceUntil);
+  }
+
   /** When `advance` is to be called again. */
   next(): number {
-    const turn = this.#hold === 'holding' ? this.#fenceAt() : this.#aloneSince + PATIENCE;
-    return Math.min(this.#reportDue, turn);
+    return this.#hold === 'holding' ? Math.min(this.#reportDue, this.heldUntil()) : this.#reportDue;
   }
 
   /** What the configuration says now: where no router has told anything, it is what counts. */
   configure(configured: ServerEndOptions['configured'], now: number): ServerOutcome {
     this.#configured = configured;
-    if (this.#hold === 'holding' && this.#router.life === 0n) this.#takeConfigured();
+    this.#fallback = undefined;
+    if (this.#hold === 'holding' && this.#router.life === 0n) this.#takeWhatIsLeft(this.#configured());
     return this.#outcome(now);
   }
 
@@ -143,28 +159,31 @@ export class ServerEnd {
 
   /** Lets time pass. */
   advance(now: number): ServerOutcome {
-    if (this.#hold !== 'holding' && now >= this.#aloneSince + PATIENCE) this.#takeConfigured();
-    this.#fenceIfDue(now);
+    this.#review(now);
     return this.#outcome(now);
   }
 
   /** A datagram has come. */
   receive(datagram: Uint8Array, now: number): ServerOutcome {
-    this.#fenceIfDue(now);
+    this.#review(now);
     const refusal = this.#take(datagram, now);
     if (refusal) this.#refusals[refusal]++;
-    this.#fenceIfDue(now);
+    this.#review(now);
     return this.#outcome(now);
   }
 
   #take(datagram: Uint8Array, now: number): Refusal | undefined {
     const kind = peek(datagram);
-    // What other servers report is for the router.
-    if (kind === 'report') return undefined;
     if (kind === 'truncated' || kind === 'unknown') return kind;
+    // What other servers report is for the router, as long as there is one.
+    if (kind === 'report' && !this.#isUnheard(now)) return undefined;
     if (!this.#seal.holds(datagram)) return 'forged';
     const message = decodeMessage(datagram, kind);
-    if (!message || message.kind === 'report') return 'unknown';
+    if (!message) return 'unknown';
+    if (message.kind === 'report') {
+      if (message.server !== this.#server && this.#witnesses.take(message, now)) this.#see(now);
+      return undefined;
+    }
     const proof = message.kind === 'beat' ? this.#proofIn(message) : 0;
     const order = this.#router.judge(message.life, message.sequence, proof, this.#sequence);
     if (order === 'old' && message.life !== this.#router.life) {
@@ -175,7 +194,10 @@ export class ServerEnd {
     if (order === 'taken') this.#begin(message.life);
     this.#note(message.life, message.sequence);
     // One that was held up, perhaps on purpose, does not show that the router still runs.
-    if (order !== 'late') this.#aloneSince = this.#heardAt = now;
+    if (order !== 'late') {
+      this.#heardAt = now;
+      this.#see(now);
+    }
     if (message.kind === 'beat') this.#takeBeat(message, proof, order !== 'late', now);
     else this.#takeTable(message, now);
     return undefined;
@@ -187,17 +209,29 @@ export class ServerEnd {
 
   /** Somebody with the key whose messages may be recordings: is asked at once whether it hears us. */
   #meet(epoch: bigint, sequence: number, now: number): void {
-    if (this.#formerEpochs.includes(epoch)) return;
-    const isNew = this.#note(epoch, sequence);
-    this.#aloneSince = now;
-    this.#strangerSince = Math.min(this.#strangerSince, now);
-    if (isNew) this.#reportSoon(now);
+    if (this.#formerEpochs.includes(epoch) || !this.#note(epoch, sequence)) return;
+    this.#see(now);
+    this.#reportSoon(now);
+  }
+
+  /** There is a router. */
+  #see(now: number): void {
+    this.#routerAt = now;
+    if (!this.#isDeserted) return;
+    this.#isDeserted = false;
+    // It asks before it gives anything away, and waits longer than this for who does not answer.
+    this.#graceUntil = now + GRACE;
+  }
+
+  #isUnheard(now: number): boolean {
+    return now >= this.#routerAt + DESERTED;
   }
 
   /** True where the message is the newest that was heard of this router. */
   #note(life: bigint, sequence: number): boolean {
     const known = this.#heard.find((heard) => heard.life === life);
     if (known && known.sequence >= sequence) return false;
+    this.#witnesses.note(life, sequence);
     this.#heard = [{ life, sequence }, ...this.#heard.filter((heard) => heard !== known)].slice(0, MOST_PROOFS);
     return true;
   }
@@ -209,13 +243,15 @@ export class ServerEnd {
     this.#heard = this.#heard.filter(({ life }) => life !== former);
     this.#epoch = epoch;
     this.#floors.clear();
+    if (this.#hold === 'fenced') this.#own.clear();
     for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
     this.#reportDue = -Infinity;
   }
 
-  #takeBeat({ tables }: Beat, proof: number, isNewest: boolean, now: number): void {
+  #takeBeat({ tables, heard }: Beat, proof: number, isNewest: boolean, now: number): void {
     const wasOver = now >= this.#confirmed + LEASE;
     this.#confirm(proof);
+    for (const { server } of heard) if (server !== this.#server) this.#named.set(server, now);
     let lacks = false;
     for (const { service, family, version } of tables) {
       const key = keyOf({ service, family });
@@ -227,6 +263,8 @@ export class ServerEnd {
     }
     if (isNewest) this.#forgetAllBut(new Set(tables.map(keyOf)));
     if (lacks) this.#reportSoon(now);
+    // The router has heard it in time after all, and has given away nothing of what is left.
+    if (this.#hold === 'fenced' && this.#own.size > 0 && now < this.#confirmed + LEASE) this.#stand('holding');
   }
 
   #takeTable({ service, family, version, members, owners }: Table, now: number): void {
@@ -246,7 +284,6 @@ export class ServerEnd {
     const acknowledged = this.#sent.find(({ sequence }) => sequence === proof);
     if (!acknowledged || acknowledged.at <= this.#confirmed) return;
     this.#confirmed = acknowledged.at;
-    this.#strangerSince = Infinity;
   }
 
   #forgetAllBut(announced: ReadonlySet<string>): void {
@@ -257,28 +294,63 @@ export class ServerEnd {
     }
   }
 
-  #takeConfigured(): void {
-    this.#own.clear();
-    for (const table of this.#configured()) this.#own.set(keyOf(table), { version: 0, table });
-    // Whoever was heard before is taken for dead.
-    this.#heardAt = -Infinity;
-    this.#strangerSince = Infinity;
-    this.#changed = true;
-    this.#stand('holding');
+  /** Sees whether what is held may still be acted on, and whether there is something to be had without a router. */
+  #review(now: number): void {
+    if (now >= this.#reviewedAt + STOPPED) {
+      this.#routerAt = now;
+      this.#isDeserted = false;
+    }
+    this.#reviewedAt = now;
+    if (this.#hold !== 'holding') return this.#recover(now);
+    if (now >= this.heldUntil()) return this.#fence(now);
+    if (!this.#isDeserted && this.#isTestified(this.#others(), DEATH, now)) this.#isDeserted = true;
   }
 
-  /** When all slots are to be given up, as far as is known now. */
-  #fenceAt(): number {
-    const lease = this.#confirmed + LEASE;
-    if (this.#heardAt > lease - ALIVE_WITHIN) return lease;
-    return Math.max(lease, this.#strangerSince + GRACE);
+  /** Servers that the router heard when it was last heard itself. */
+  #others(): string[] {
+    return [...this.#named].flatMap(([server, at]) => (at >= this.#heardAt - LEASE ? server : []));
   }
 
-  #fenceIfDue(now: number): void {
-    if (this.#hold !== 'holding' || now < this.#fenceAt()) return;
-    this.#own.clear();
+  /** True where there has been no sign of a router for so long, and all of the servers say so. */
+  #isTestified(servers: readonly string[], silence: number, now: number): boolean {
+    const since = this.#routerAt + silence;
+    return now >= since && this.#witnesses.haveAllReported(servers, since);
+  }
+
+  #fence(now: number): void {
+    // Whether a later epoch has a version of a table that is of none, cannot be told by its number.
+    for (const [key, { version }] of this.#own) if (version === 0) this.#own.delete(key);
     this.#stand('fenced');
     this.#reportSoon(now);
+  }
+
+  /**
+   * Takes slots where the router is dead, though nothing is held: what was held last, or else what the configuration gives, but for
+   * what others hold. All of them must have told that, and at a time when nothing that the router once sent could be taken any more.
+   */
+  #recover(now: number): void {
+    if (!this.#isUnheard(now)) return;
+    const former = [...this.#own.values()].map(({ table }) => table);
+    const tables = former.length > 0 ? former : (this.#fallback ??= this.#configured());
+    const servers = former.length > 0 ? this.#others() : tables.flatMap(({ members }) => members);
+    const others = [...new Set(servers)].filter((server) => server !== this.#server);
+    const silence = others.length > 0 ? LEASE : PATIENCE;
+    if (!this.#isTestified(others, silence, now) || !this.#witnesses.haveAllTold(others)) return;
+    this.#isDeserted = true;
+    this.#takeWhatIsLeft(tables);
+  }
+
+  #takeWhatIsLeft(tables: readonly SlotOwners[]): void {
+    this.#own.clear();
+    for (const table of tables) {
+      const own = table.members.indexOf(this.#server);
+      const owners = table.owners.map((owner, slot) =>
+        owner === own && this.#witnesses.isHeld(table, slot) ? NOBODY : owner,
+      );
+      this.#own.set(keyOf(table), { version: 0, table: { ...table, owners } });
+    }
+    this.#changed = true;
+    this.#stand('holding');
   }
 
   #stand(hold: Hold): void {
@@ -307,15 +379,16 @@ export class ServerEnd {
       encodeMessage({
         kind: 'report',
         ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },
-        tables: [...this.#own.values()].map((own) => this.#heldTable(own)),
+        tables: [...this.#own.values()].map((own) => this.#heldTable(own, now)),
         health: this.#health,
         ...(this.#load ? { load: this.#load } : {}),
       }),
     );
   }
 
-  #heldTable({ version, table: { service, family, members, owners } }: Own): HeldTable {
-    if (version > 0 || this.#hold !== 'holding') return { service, family, version };
+  #heldTable({ version, table: { service, family, members, owners } }: Own, now: number): HeldTable {
+    // Others ask for it who hear no router.
+    if (version > 0 && !this.#isUnheard(now)) return { service, family, version };
     const own = members.indexOf(this.#server);
     return { service, family, version, held: owners.map((owner) => (owner === own && own >= 0 ? 1 : 0)) };
   }

@@ -15,15 +15,19 @@ export const REPEAT_AFTER = 100;
  * sent 0.5 s after it: whoever is that slow must keep its slots, or nobody would serve them.
  */
 export const LEASE = 4000;
-/** A server that has heard a router this shortly before its lease ends, or later, takes it for alive. */
-export const ALIVE_WITHIN = 1000;
-/** Without a report, until a server is taken for gone. Longer than `LEASE`. */
+/** Without a report that answers, until a server is taken for gone. Longer than `LEASE`. */
 export const SILENCE = 4500;
-/** The same, where the watchdogs say that it is down. */
-export const SILENCE_OF_DEAD = 1000;
-/** At the start of an epoch, until servers that have not been heard are taken for gone. */
+/** Of a silence in which the router hears nobody at all, only so much counts: it may be the router that is cut off. */
+export const SILENCE_OF_ALL = 1000;
+/** At the start of an epoch, until servers that have not been heard are taken for gone. Longer than `LEASE`, too. */
 export const FIRST_SILENCE = 5000;
-/** How long a server goes on without its lease once it has heard a router that it does not know yet. */
+/** Without any router, until a server listens to what the others report of it. */
+export const DESERTED = 1000;
+/** Without any sign of a router, until what all the others report shows that it is dead. */
+export const DEATH = 1500;
+/** Between two looks at the clock, from which on a server has been stopped: what it reads then may have waited for long. */
+export const STOPPED = 1500;
+/** How long a server goes on that has taken the router for dead and hears of one again. */
 export const GRACE = 1000;
-/** Without any router, until a server that has been told nothing takes the slots that the configuration gives it. */
+/** Without any router, until a server that has been told nothing, and is the only one, takes what the configuration gives it. */
 export const PATIENCE = 3000;

@@ -76,9 +76,6 @@ export class Announcer {
       const channel = this.#channel(device, link, family, model);
       const squads = services.flatMap(({ name }) => fleet.get(name) ?? []);
       const servers = squads.flatMap(({ members }) => members.map(({ server }) => server.name));
-      const down = squads.flatMap(({ members }) =>
-        members.flatMap(({ server, state }) => (state === 'down' ? server.name : [])),
-      );
       const tables = squads.flatMap(({ roster: { service }, tables }): WantedTable[] => {
         if (!isFlooded(service)) return [];
         const members = service.servers.map(({ name }) => name);
@@ -87,7 +84,7 @@ export class Announcer {
           return owners ? { service: service.name, family: of, members, owners, meaning: meaningOfSlots(service) } : [];
         });
       });
-      this.#want(channel, tables, [...new Set(servers)], new Set(down));
+      this.#want(channel, tables, [...new Set(servers)]);
     }
   }
 
@@ -148,17 +145,17 @@ export class Announcer {
     }
   }
 
-  #want(channel: Channel, tables: readonly WantedTable[], servers: readonly string[], down: ReadonlySet<string>): void {
+  #want(channel: Channel, tables: readonly WantedTable[], servers: readonly string[]): void {
     const wanted = JSON.stringify([
       tables.map(({ service, family, members, meaning }) => [service, family, members, meaning]),
-      ...[servers, [...down]],
+      servers,
     ]);
     const owners = tables.map((table) => table.owners);
     const isSame = channel.tables.length === owners.length && owners.every((table, at) => table === channel.tables[at]);
     if (isSame && wanted === channel.wanted) return;
     channel.wanted = wanted;
     channel.tables = owners;
-    this.#took(channel, channel.end.want({ tables, servers, down }, this.#options.clock()));
+    this.#took(channel, channel.end.want({ tables, servers }, this.#options.clock()));
   }
 
   #took(channel: Channel, { messages, reported }: RouterOutcome): void {

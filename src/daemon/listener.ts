@@ -1,5 +1,5 @@
 import type { ServerLoad, ServiceHealth } from '../channel/message.ts';
-import { channelsOf } from '../channel/place.ts';
+import { channelFor } from '../channel/place.ts';
 import { Seal } from '../channel/seal.ts';
 import { ServerEnd } from '../channel/server-end.ts';
 import type { ServerOutcome, SlotOwners } from '../channel/server-end.ts';
@@ -8,6 +8,7 @@ import { isFlooded } from '../config/model.ts';
 import { slotTables } from '../deployment/slot-tables.ts';
 import type { Family } from '../net/address.ts';
 import type { Identity } from '../server/identity.ts';
+import { KernelLease } from '../server/lease.ts';
 import type { Attachment } from '../server/machine.ts';
 import type { OwnedSlots } from '../server/ownership.ts';
 import type { AnnouncerOptions, ChannelLine } from './announcer.ts';
@@ -23,6 +24,8 @@ export interface ListenerOptions extends Pick<
   readonly loadOf: () => ServerLoad;
   /** Slots of a service that are this server's now. Throws where the kernel does not take them. */
   readonly setOwned: (service: string, owned: OwnedSlots) => void;
+  /** Has the kernel take what begins here for so many milliseconds from now, whatever becomes of this process. Throws, too. */
+  readonly lease: (milliseconds: number) => void;
 }
 
 /** This server, and where it is. */
@@ -50,6 +53,7 @@ export class Listener {
   #lookAt = 0;
   /** What `setOwned` was told last, by service. */
   readonly #owned = new Map<string, string>();
+  readonly #lease = new KernelLease();
   /** The kernel lacks what the channel says. */
   #failed = false;
 
@@ -62,9 +66,7 @@ export class Listener {
     const { model, identity, attachment } = situation;
     const isSame = this.#situation?.identity === identity;
     this.#situation = situation;
-    const places = channelsOf(model);
-    // A server's addresses are on one network, and so is its channel.
-    const place = identity.services.flatMap(({ device }) => places.get(device) ?? [])[0];
+    const place = channelFor(model, identity.services);
     const { key, channelPort: port } = model.globals;
     const link = place && attachment[place.family];
     if (!place || key === undefined) return this.#close();
@@ -80,6 +82,8 @@ export class Listener {
     } else if (!isSame) this.#took(this.#channel.end.configure(() => this.#configured(), this.#options.clock()));
     const channel = this.#channel;
     if (link && (channel.ifindex !== link.ifindex || !channel.line)) this.#open(channel, link, port);
+    // The filter may have been loaded anew.
+    this.#lease.forget();
     this.#failed = !this.#tell();
     this.#arm(channel);
   }
@@ -132,7 +136,7 @@ export class Listener {
     const channel = this.#channel;
     if (!channel) return;
     // First the kernel: what is reported to be held, and to be held no more, must be so.
-    if (changed || this.#failed) this.#failed = !this.#tell();
+    this.#failed = changed || this.#failed ? !this.#tell() : !this.#renew();
     if (this.#failed) return;
     for (const message of messages) channel.line?.send(message);
   }
@@ -157,8 +161,24 @@ export class Listener {
         this.#options.setOwned(service, owned);
         this.#owned.set(service, key);
       }
+      return this.#renew();
+    } catch (error) {
+      this.#options.log(error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  }
+
+  /** Tells the kernel how long the slots are held, where it has to be told; false where it does not take it. */
+  #renew(): boolean {
+    const end = this.#channel?.end;
+    if (!end || this.#flooded().length === 0) return true;
+    const time = this.#lease.renew(end.heldUntil(), this.#options.clock());
+    if (time === undefined) return true;
+    try {
+      this.#options.lease(time);
       return true;
     } catch (error) {
+      this.#lease.forget();
       this.#options.log(error instanceof Error ? error.message : String(error));
       return false;
     }

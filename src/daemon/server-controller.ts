@@ -1,3 +1,4 @@
+import { channelFor } from '../channel/place.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { isFlooded, serverAddress } from '../config/model.ts';
@@ -24,6 +25,8 @@ export interface ServerHost extends Pick<Router, 'load' | 'moveSlots'> {
   clear(kept: readonly string[]): string[];
   establish(wanted: NetworkState): string[];
   prune(wanted: NetworkState): string[];
+  /** Sets the lease in the filter, which must have been loaded; see `ServerController.lease`. */
+  lease(milliseconds: number): void;
 }
 
 export interface ServerOptions {
@@ -55,6 +58,8 @@ export class ServerController {
   });
   #name: string | undefined;
   #identity: Identity | undefined;
+  /** There is a channel by which slots are told, and held no longer than it says. */
+  #isLeased = false;
   #attachment: Attachment = {};
   #state: ServerState | undefined;
   #complaints: ReadonlySet<string> = new Set();
@@ -83,12 +88,13 @@ export class ServerController {
     const { environment } = this.#options.host.observe();
     const found = identify(model, this.#name, environment.addresses);
     if (typeof found === 'string') throw new Error(found);
-    const before = this.#identity;
+    const [before, wasLeased] = [this.#identity, this.#isLeased];
     this.#identity = found;
+    this.#isLeased = channelFor(model, found.services) !== undefined;
     try {
       this.reconcile();
     } catch (error) {
-      if (before) this.#identity = before;
+      if (before) [this.#identity, this.#isLeased] = [before, wasLeased];
       throw error;
     }
     this.#name = found.server.name;
@@ -108,6 +114,15 @@ export class ServerController {
     this.#ownership.setOwned(service, owned);
   }
 
+  /**
+   * Has the kernel take what begins here for so many milliseconds from now, and not longer whatever becomes of this process; 0: no
+   * longer. Nothing where there is no channel, or no filter yet. Throws with the kernel's reason.
+   */
+  lease(milliseconds: number): void {
+    const known = this.#loaded.ruleset;
+    if (this.#isLeased && known && known.tables.length > 0) this.#options.host.lease(milliseconds);
+  }
+
   /** Brings the machine to what is wanted now; throws with the kernel's reason. */
   reconcile(): void {
     const identity = this.#identity;
@@ -124,7 +139,7 @@ export class ServerController {
     // The filter stands before the first packet to a ghost is taken, and membership in a group before the router asks for it.
     const first = { ...network, addresses: addresses.filter(({ kind }) => kind === 'group') };
     for (const line of host.establish(first)) log(line);
-    const tables = [...serverFilter(filtered).tables, ...passageTables(filtered, this.#attachment)];
+    const tables = [...serverFilter(filtered, this.#isLeased).tables, ...passageTables(filtered, this.#attachment)];
     const ruleset = { tables: addresses.length > 0 ? tables : [] };
     if (!this.#loaded.ruleset) for (const line of host.clear(ruleset.tables.map(({ family }) => family))) log(line);
     this.#loaded.load(ruleset);

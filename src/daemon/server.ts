@@ -87,6 +87,7 @@ class ServerDaemon {
       healthOf: (services) => healthOf(services, readListeners()),
       loadOf: () => this.#load.read(),
       setOwned: (service, owned) => this.#controller.setOwned(service, owned),
+      lease: (milliseconds) => this.#controller.lease(milliseconds),
     });
   }
 

@@ -10,8 +10,8 @@ import {
   nftablesType,
 } from '../netlink/nftables.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
-import { encodeSlotChange } from '../netlink/slot-elements.ts';
-import type { SlotChange } from '../netlink/slot-elements.ts';
+import { encodeSlotChange, encodeTimedBytes } from '../netlink/slot-elements.ts';
+import type { Batch, Place, SlotChange } from '../netlink/slot-elements.ts';
 import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
 import { NetlinkListener } from './netlink-listener.ts';
 import { nftRun, throwIfRefused } from './nft.ts';
@@ -89,8 +89,17 @@ export class TableWatch {
 
   /** Moves slots, all or nothing; throws with the kernel's reason. */
   moveSlots(change: SlotChange): void {
+    this.#batch(encodeSlotChange(change, littleEndian));
+  }
+
+  /** See `encodeTimedBytes`; throws with the kernel's reason. */
+  setTimed(place: Place, bytes: readonly number[], time: number): void {
+    this.#batch(encodeTimedBytes(place, bytes, time, littleEndian));
+  }
+
+  #batch(batch: Batch): void {
     this.transaction(() => {
-      this.#channel.transaction(encodeSlotChange(change, littleEndian));
+      this.#channel.transaction(batch);
       return { status: 0 };
     });
   }

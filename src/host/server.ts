@@ -5,6 +5,7 @@ import type { NetworkState } from '../network/state.ts';
 import type { NetworkChange } from '../network/diff.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
+import { LEASED, LEASE_SET } from '../server/filter.ts';
 import type { Machine } from '../server/machine.ts';
 import { leave, removeTables, serverStatusFile } from './cleanup.ts';
 import { readCounters } from './counters.ts';
@@ -96,6 +97,11 @@ export class HostServer {
 
   moveSlots(change: SlotChange): void {
     this.#tables.moveSlots(change);
+  }
+
+  /** Has what begins here taken for so many milliseconds from now; 0: no longer. Throws with the kernel's reason. */
+  lease(milliseconds: number): void {
+    this.#tables.setTimed({ family: 'inet', table: TABLE, set: LEASE_SET }, LEASED, milliseconds);
   }
 
   counters(): Map<string, Count> {

@@ -1,7 +1,7 @@
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, PayloadWriter, encodeMessage } from './message.ts';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nftablesType } from './nftables.ts';
 
-// Elements of verdict maps by netlink (include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h). libnftables does the same in ten
+// Elements of verdict maps, and of small sets, by netlink (include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h). libnftables does the same in ten
 // times the time, which a server that has died does not have: a batch of NFT_MSG_DELSETELEM and NFT_MSG_NEWSETELEM.
 
 const NFNL_MSG_BATCH_BEGIN = 16;
@@ -14,6 +14,7 @@ const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
 const NFTA_LIST_ELEM = 1;
 const NFTA_SET_ELEM_KEY = 1;
 const NFTA_SET_ELEM_DATA = 2;
+const NFTA_SET_ELEM_TIMEOUT = 4;
 const NFTA_DATA_VALUE = 1;
 const NFTA_DATA_VERDICT = 2;
 const NFTA_VERDICT_CODE = 1;
@@ -30,7 +31,7 @@ const SLOT_OFFSET = 12;
 export const PROTOCOL_FAMILY = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
 
 /** A set or map of a table. */
-interface Place {
+export interface Place {
   readonly family: keyof typeof PROTOCOL_FAMILY;
   readonly table: string;
   readonly set: string;
@@ -60,10 +61,8 @@ export interface Batch {
 
 /** The transaction of a change. */
 export function encodeSlotChange({ moves, emptied }: SlotChange, littleEndian: boolean): Batch {
-  const frame = Uint8Array.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
   const requests = [
-    // Without elements it means all of them.
-    ...emptied.map((place): Request => [NFT_MSG_DELSETELEM, 0, head(place, littleEndian).finish()]),
+    ...emptied.map((place) => emptying(place, littleEndian)),
     ...moves.flatMap((move) => {
       const less = move.less.map((slot): Element => [slot, undefined]);
       return [
@@ -72,6 +71,34 @@ export function encodeSlotChange({ moves, emptied }: SlotChange, littleEndian: b
       ];
     }),
   ];
+  return encodeBatch(requests, littleEndian);
+}
+
+/**
+ * Has a set of small numbers (a byte each) hold just these, all of them for so many milliseconds from now; 0: none. They are put
+ * in anew, since before Linux 6.12 an element's time-out is what it was first.
+ */
+export function encodeTimedBytes(place: Place, bytes: readonly number[], time: number, littleEndian: boolean): Batch {
+  const requests = [emptying(place, littleEndian)];
+  if (time > 0) {
+    const timeout = new Uint8Array(8);
+    new DataView(timeout.buffer).setBigUint64(0, BigInt(time));
+    const message = head(place, littleEndian).nest(NFTA_SET_ELEM_LIST_ELEMENTS, (list) => {
+      for (const byte of bytes) {
+        list.nest(NFTA_LIST_ELEM, (element) =>
+          element
+            .nest(NFTA_SET_ELEM_KEY, (key) => key.attribute(NFTA_DATA_VALUE, [byte]))
+            .attribute(NFTA_SET_ELEM_TIMEOUT, timeout),
+        );
+      }
+    });
+    requests.push([NFT_MSG_NEWSETELEM, NLM_F_CREATE, message.finish()]);
+  }
+  return encodeBatch(requests, littleEndian);
+}
+
+function encodeBatch(requests: readonly Request[], littleEndian: boolean): Batch {
+  const frame = Uint8Array.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
   const batch = new PayloadWriter(littleEndian);
   const write = (sequence: number, type: number, flags: number, payload: Uint8Array) =>
     batch.bytes(encodeMessage({ type, flags: NLM_F_REQUEST | flags, sequence, port: 0, payload }, littleEndian));
@@ -84,6 +111,11 @@ export function encodeSlotChange({ moves, emptied }: SlotChange, littleEndian: b
 
 type Request = readonly [type: number, flags: number, payload: Uint8Array];
 type Element = readonly [slot: number, chain: string | undefined];
+
+/** Without elements it means all of them. */
+function emptying(place: Place, littleEndian: boolean): Request {
+  return [NFT_MSG_DELSETELEM, 0, head(place, littleEndian).finish()];
+}
 
 /** As few messages as the elements fit into. Elements of one chain differ in their slot alone: each is a copy of one. */
 function requestsOf(

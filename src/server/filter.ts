@@ -49,6 +49,10 @@ export function takenCounter(service: string): string {
 }
 export const LEFT_COUNTER = 'left';
 
+/** The set without whose elements nothing begins here, and those: the families as netfilter numbers them (NFPROTO_IPV4 and _IPV6). */
+export const LEASE_SET = 'lease';
+export const LEASED = [2, 10];
+
 /**
  * The filter of a server that gets the packets of all (O4, S2): one of them takes each. What begins something (a TCP connection,
  * an echo request) is taken by who has its slot. All else of TCP and ICMP is taken by who has a connection that it is of: a SYN
@@ -59,8 +63,11 @@ export const LEFT_COUNTER = 'left';
  * it. The stack must see a frame to itself in what is taken, since TCP ignores all others (`tcp_v4_rcv`). The slot is carried from
  * the hash to the map by the packet's priority, so that no mark of anybody is touched; conntrack has the fragments reassembled
  * before, and knows of which connection an ICMP error tells.
+ *
+ * `isLeased`: nothing begins here but for as long as the server's lease lasts. That is a set whose elements the kernel itself
+ * forgets in time, whatever has become of the daemon that puts them in; connections that are open go on.
  */
-export function serverFilter(services: readonly FilteredService[]): Ruleset {
+export function serverFilter(services: readonly FilteredService[], isLeased: boolean): Ruleset {
   const here = services
     .filter(({ service }) => isFlooded(service) || service.secondChance)
     .map(deployedOf)
@@ -91,7 +98,16 @@ export function serverFilter(services: readonly FilteredService[]): Ruleset {
         ),
       },
       ...families.map(floodedChain),
-      { name: 'begin', rules: [...map.rules, rule('of no service', count(LEFT_COUNTER), drop)] },
+      {
+        name: 'begin',
+        rules: [
+          ...(isLeased
+            ? [rule('without a lease', inSet(meta('nfproto'), LEASE_SET, '!='), count(LEFT_COUNTER), drop)]
+            : []),
+          ...map.rules,
+          rule('of no service', count(LEFT_COUNTER), drop),
+        ],
+      },
       ...map.chains,
       ...active.flatMap((deployed) => [...slotChains(deployed), takeChain(deployed.service)]),
     ],
@@ -104,6 +120,9 @@ export function serverFilter(services: readonly FilteredService[]): Ruleset {
         elements: ghostTexts(here, family),
       })),
       ...map.sets,
+      ...(isLeased
+        ? [{ name: LEASE_SET, key: 'nf_proto', verdicts: false, interval: false, timeout: true, elements: [] }]
+        : []),
     ],
     slotMaps: active.flatMap(slotMapsOf),
     counters: [LEFT_COUNTER, ...active.map(({ service }) => takenCounter(service.name))],

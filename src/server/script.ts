@@ -90,6 +90,7 @@ function filterOf({ server, services }: Identity): string | undefined {
       families: ([4, 6] as const).filter((family) => serverAddress(server, family)),
       owned: ownedIn(slotTables(service), service, server.name),
     })),
+    false,
   );
   // Lines that an editor can take.
   return ruleset.tables.length === 0

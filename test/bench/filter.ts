@@ -85,7 +85,7 @@ config server 'other'
     families: [family],
     owned: { [family]: new Uint8Array(service.slots) },
   }));
-  return transaction(replaceRuleset(serverFilter(filtered)).commands);
+  return transaction(replaceRuleset(serverFilter(filtered, false)).commands);
 }
 
 /** A server with its sender, idle. */

@@ -76,7 +76,7 @@ test('servers learn from the router who has which slots, and it hears from them 
       assert.match(String((await serverStatus(first.name))?.reason), /nobody listens on tcp port/);
 
       // One that is silent is taken for dead.
-      await second.namespace.ip(['link set eth0 down']);
+      await lab.router.ip([`link set ${second.port} down`]);
       const silent = await eventually('the slots of the silent one move', 10_000, async () => {
         const counts = await slotsOf(lab, daemons);
         return counts[2] === SLOTS ? counts : undefined;
@@ -86,7 +86,7 @@ test('servers learn from the router who has which slots, and it hears from them 
         const { server } = await whoAnswers(lab, lab.wan, 'tcp', client, ghost[4], echoPort);
         assert.is(server, lab.servers[2]?.name);
       }
-      await second.namespace.ip(['link set eth0 up']);
+      await lab.router.ip([`link set ${second.port} up`]);
       await eventually('the silent one is back', 10_000, async () => {
         const counts = await slotsOf(lab, daemons);
         return (counts[1] ?? 0) > 0 && sum(counts) === SLOTS ? counts : undefined;

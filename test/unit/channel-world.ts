@@ -4,11 +4,13 @@ import type { RouterOutcome, Wanted } from '../../src/channel/router-end.ts';
 import { Seal } from '../../src/channel/seal.ts';
 import { ServerEnd } from '../../src/channel/server-end.ts';
 import type { ServerOutcome } from '../../src/channel/server-end.ts';
+import { KernelLease } from '../../src/server/lease.ts';
 import { authenticator } from './support/authenticator.ts';
 import { Random } from './support/random.ts';
 
 // A router and its servers on a network that loses, doubles, delays and reorders, in simulated time. Nothing but the ends of
-// the channel decides who holds which slot; after every event it is seen that no slot is held twice.
+// the channel decides who holds which slot. What begins is taken by kernels: each goes on with what its daemon has loaded, killed,
+// stopped or deaf as that may be, until its lease is over. After every event it is seen that no slot is taken twice.
 
 export const SLOTS = 16;
 export const SERVERS = ['anna', 'bert', 'cora', 'dora'] as const;
@@ -22,8 +24,8 @@ const KEY = 'a key that nobody guesses';
 const HEARD_WITHIN = 1000;
 /** How late the longest delayed datagrams are. */
 const LONGEST_DELAY = 2000;
-/** From a server's death until the watchdogs tell. */
-const DETECTION = 300;
+/** After somebody came to life, until ears may be stopped again: those who have been alone for long must hear of it. */
+const SETTLING = 3000;
 
 export interface Weather {
   /** Share of datagrams that is lost. */
@@ -45,13 +47,15 @@ interface Flight {
   readonly datagram: Uint8Array;
 }
 
-interface Death {
-  readonly at: number;
-  /** When it is started again. */
-  readonly until: number;
+/** What a server's kernel has been told. */
+interface Kernel {
+  readonly lease: KernelLease;
+  until: number;
+  /** By table and slot. */
+  readonly slots: ReadonlySet<string>;
 }
 
-const ROUTER = 'router';
+export const ROUTER = 'router';
 
 export class ChannelWorld {
   now = 0;
@@ -66,28 +70,59 @@ export class ChannelWorld {
   readonly #seal = new Seal(KEY, authenticator);
   router: RouterEnd | undefined;
   readonly servers = new Map<string, ServerEnd>();
-  readonly #deaths = new Map<string, Death>();
+  /** When who is dead is started again. */
+  readonly #deaths = new Map<string, number>();
+  /** When who is stopped goes on, and what waits for it. */
+  readonly #pauses = new Map<string, number>();
+  #waiting: Flight[] = [];
+  /** Ways that nothing passes, as `FROM>TO`. */
+  readonly #cuts = new Set<string>();
+  #quietUntil = 0;
+  readonly #kernels = new Map<string, Kernel>();
+  /** When a message was last on its way, by the way. */
   readonly #heardAt = new Map<string, number>();
   #flights: Flight[] = [];
   #owners: Owners;
+  readonly #configured: Uint16Array;
 
+  /** The configuration has the first owners. */
   constructor(seed: number, owners: Owners) {
     this.#random = new Random(seed);
     this.#owners = owners;
+    this.#configured = Uint16Array.from(owners, (owner) => (owner < SERVERS.length ? owner : NOBODY));
     this.#startRouter();
     for (const server of SERVERS) this.#startServer(server);
   }
 
-  /** Every process that is dead starts now. */
+  /** Every process that is dead or stopped goes on now, and everybody hears everybody. */
   reviveAll(): void {
+    this.mend();
+    for (const [name] of [...this.#pauses]) this.#resume(name);
     for (const [name] of [...this.#deaths]) this.#revive(name);
   }
 
+  /** Its kernel goes on. */
   kill(name: string, forTime: number): void {
     if (this.#deaths.has(name)) return;
-    this.#deaths.set(name, { at: this.now, until: this.now + forTime });
+    this.#pauses.delete(name);
+    this.#waiting = this.#waiting.filter(({ to }) => to !== name);
+    this.#deaths.set(name, this.now + forTime);
     if (name === ROUTER) this.router = undefined;
     else this.servers.delete(name);
+  }
+
+  /** Stops a process as SIGSTOP does: it does nothing, and what comes waits. */
+  pause(name: string, forTime: number): void {
+    if (!this.#deaths.has(name)) this.#pauses.set(name, this.now + forTime);
+  }
+
+  /** Nothing passes from one to the other any more. Unless it has to be, not at once after somebody has come to life. */
+  cut(from: string, to: string, hasToBe = false): void {
+    if (hasToBe || this.now >= this.#quietUntil) this.#cuts.add(`${from}>${to}`);
+  }
+
+  mend(): void {
+    this.#cuts.clear();
   }
 
   want(owners: Owners): void {
@@ -109,38 +144,50 @@ export class ChannelWorld {
     }
   }
 
-  /** Slots that somebody does not hold who should, or holds though he should not. */
+  /** Slots that somebody does not take who should, or takes though he should not. */
   wrong(): string[] {
     return TABLES.flatMap((table) =>
       this.#owners.flatMap((owner, slot) =>
         [...this.servers].flatMap(([server, end]) =>
-          end.owns(table, slot) === (SERVERS[owner] === server) ? [] : `${table.family}/${slot}: ${server} ${end.hold}`,
+          this.#takes(server, keyOf(table, slot)) === (SERVERS[owner] === server)
+            ? []
+            : `${table.family}/${slot}: ${server} ${end.hold}`,
         ),
       ),
     );
   }
 
+  /** Slots that a server's kernel takes now, of both families. */
+  takenBy(server: string): number {
+    const kernel = this.#kernels.get(server);
+    return kernel && kernel.until > this.now ? kernel.slots.size : 0;
+  }
+
   #nextTime(): number {
-    const ends = [...this.servers.values()].map((end) => end.next());
+    const ends = [...this.servers].map(([server, end]) => (this.#pauses.has(server) ? Infinity : end.next()));
     const flights = this.#flights.map(({ at }) => at);
-    const deaths = [...this.#deaths.values()].flatMap(({ at, until }) => [
-      until,
-      at + DETECTION > this.now ? at + DETECTION : Infinity,
-    ]);
-    return Math.min(this.router?.next(this.now) ?? Infinity, ...ends, ...flights, ...deaths);
+    const router = this.#pauses.has(ROUTER) ? undefined : this.router;
+    return Math.min(
+      router?.next(this.now) ?? Infinity,
+      ...ends,
+      ...flights,
+      ...this.#deaths.values(),
+      ...this.#pauses.values(),
+    );
   }
 
   #step(): void {
-    for (const [name, { until, at }] of [...this.#deaths]) {
-      if (until <= this.now) this.#revive(name);
-      else if (at + DETECTION === this.now) this.#tellRouter();
-    }
+    for (const [name, until] of [...this.#deaths]) if (until <= this.now) this.#revive(name);
+    for (const [name, until] of [...this.#pauses]) if (until <= this.now) this.#resume(name);
     const due = this.#flights.filter(({ at }) => at <= this.now);
     this.#flights = this.#flights.filter(({ at }) => at > this.now);
-    for (const { to, datagram } of due) this.#deliver(to, datagram);
-    if (this.router) this.#took(this.router.advance(this.now));
+    for (const flight of due) {
+      if (this.#pauses.has(flight.to)) this.#waiting.push(flight);
+      else this.#deliver(flight.to, flight.datagram);
+    }
+    if (this.router && !this.#pauses.has(ROUTER)) this.#took(this.router.advance(this.now));
     for (const [server, end] of this.servers) {
-      if (end.next() <= this.now) this.#served(server, end.advance(this.now));
+      if (!this.#pauses.has(server) && end.next() <= this.now) this.#served(server, end.advance(this.now));
     }
   }
 
@@ -154,8 +201,24 @@ export class ChannelWorld {
     if (end) this.#served(to, end.receive(datagram, this.now));
   }
 
+  /** What the daemon does: first the kernel, then messages. */
   #served(server: string, { messages, changed }: ServerOutcome): void {
-    if (changed) this.#inspect();
+    const end = this.servers.get(server);
+    const kernel = this.#kernels.get(server);
+    if (!end || !kernel) return;
+    const time = kernel.lease.renew(end.heldUntil(), this.now);
+    const slots = changed
+      ? new Set(
+          TABLES.flatMap((table) =>
+            this.#owners.flatMap((_, slot) => (end.owns(table, slot) ? keyOf(table, slot) : [])),
+          ),
+        )
+      : kernel.slots;
+    this.#kernels.set(server, {
+      ...{ lease: kernel.lease, slots },
+      until: time === undefined ? kernel.until : this.now + time,
+    });
+    if (changed || time !== undefined) this.#inspect();
     this.#broadcast(server, messages);
   }
 
@@ -165,28 +228,50 @@ export class ChannelWorld {
 
   #broadcast(from: string, messages: readonly Uint8Array[]): void {
     for (const datagram of messages) {
-      for (const to of from === ROUTER ? SERVERS : [ROUTER]) this.#send(from, to, datagram);
+      for (const to of [ROUTER, ...SERVERS]) if (to !== from) this.#send(from, to, datagram);
     }
   }
 
   #send(from: string, to: string, datagram: Uint8Array): void {
     const { loss, doubled, delayed } = this.weather;
+    const way = `${from}>${to}`;
+    if (this.#cuts.has(way)) return;
     const chance = (): number => this.#random.word() / 2 ** 32;
-    const isSpared = from === ROUTER && this.now > (this.#heardAt.get(to) ?? 0) + HEARD_WITHIN;
+    const isSpared = this.now > (this.#heardAt.get(way) ?? 0) + HEARD_WITHIN;
     if (chance() < loss && !isSpared) return;
     for (let copies = chance() < doubled ? 2 : 1; copies > 0; copies--) {
       const isLate = chance() < delayed && !isSpared;
       const held = from === ROUTER ? (this.lateness.get(to) ?? 0) : 0;
       const at = this.now + held + (isLate ? chance() * LONGEST_DELAY : 1 + chance() * 9);
-      if (from === ROUTER && !isLate) this.#heardAt.set(to, this.now);
+      if (!isLate) this.#heardAt.set(way, this.now);
       this.#flights.push({ at, to, datagram });
     }
   }
 
   #revive(name: string): void {
     this.#deaths.delete(name);
+    this.#settle();
     if (name === ROUTER) this.#startRouter();
     else this.#startServer(name);
+  }
+
+  /** Its timers are over when what waits is read, or some of it is read before: as chance will have it. */
+  #resume(name: string): void {
+    this.#pauses.delete(name);
+    this.#settle();
+    const waiting = this.#waiting.filter(({ to }) => to === name);
+    this.#waiting = this.#waiting.filter(({ to }) => to !== name);
+    const isTimerFirst = this.#random.below(2) === 0;
+    if (isTimerFirst && name === ROUTER && this.router) this.#took(this.router.advance(this.now));
+    const end = this.servers.get(name);
+    if (isTimerFirst && end) this.#served(name, end.advance(this.now));
+    for (const { datagram } of waiting) this.#deliver(name, datagram);
+    if (name === ROUTER) this.#tellRouter();
+  }
+
+  #settle(): void {
+    this.mend();
+    this.#quietUntil = this.now + SETTLING;
   }
 
   #startRouter(): void {
@@ -195,9 +280,10 @@ export class ChannelWorld {
   }
 
   #startServer(server: string): void {
-    const options = { server, seal: this.#seal, session: this.#life(), configured: () => [], now: this.now };
+    const configured = () => TABLES.map((table) => ({ ...table, members: SERVERS, owners: this.#configured }));
+    const options = { server, seal: this.#seal, session: this.#life(), configured, now: this.now };
     this.servers.set(server, new ServerEnd(options));
-    this.#heardAt.set(server, this.now);
+    this.#kernels.set(server, { lease: new KernelLease(), until: -Infinity, slots: new Set() });
     this.#tellRouter();
   }
 
@@ -206,21 +292,29 @@ export class ChannelWorld {
   }
 
   #tellRouter(): void {
-    if (!this.router) return;
-    const down = new Set([...this.#deaths].flatMap(([name, { at }]) => (this.now >= at + DETECTION ? name : [])));
+    if (!this.router || this.#pauses.has(ROUTER)) return;
     const owners = Uint16Array.from(this.#owners, (owner) => (owner < SERVERS.length ? owner : NOBODY));
     const tables = TABLES.map((table) => ({ ...table, members: SERVERS, owners, meaning: '' }));
-    const wanted: Wanted = { tables, servers: SERVERS, down };
+    const wanted: Wanted = { tables, servers: SERVERS };
     this.#took(this.router.want(wanted, this.now));
+  }
+
+  #takes(server: string, key: string): boolean {
+    const kernel = this.#kernels.get(server);
+    return kernel !== undefined && kernel.until > this.now && kernel.slots.has(key);
   }
 
   #inspect(): void {
     for (const table of TABLES) {
       for (let slot = 0; slot < SLOTS; slot++) {
-        const holders = [...this.servers].filter(([, end]) => end.owns(table, slot)).map(([name]) => name);
+        const holders = SERVERS.filter((server) => this.#takes(server, keyOf(table, slot)));
         if (holders.length > 1)
           this.faults.push(`${this.now} ms: slot ${table.family}/${slot} of ${holders.join(' and ')}`);
       }
     }
   }
+}
+
+function keyOf({ service, family }: (typeof TABLES)[number], slot: number): string {
+  return `${service}/${family}/${slot}`;
 }

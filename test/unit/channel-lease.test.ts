@@ -1,0 +1,175 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { LEASE } from '../../src/channel/times.ts';
+import { KernelLease } from '../../src/server/lease.ts';
+import { ChannelWorld, ROUTER, SERVERS, SLOTS, TABLES } from './channel-world.ts';
+import type { Owners } from './channel-world.ts';
+
+// What servers do without the router, and without their daemons: goes on what may, and ends what must.
+
+const dealt: Owners = Array.from({ length: SLOTS }, (_, slot) => slot % SERVERS.length);
+/** Slots of one server, of both families. */
+const SHARE = (SLOTS / SERVERS.length) * TABLES.length;
+const FOREVER = 3_600_000;
+
+function settled(seed: number): ChannelWorld {
+  const world = new ChannelWorld(seed, dealt);
+  world.run(3000);
+  assert.equal(world.wrong(), []);
+  return world;
+}
+
+/** Each server's share, by what the kernels take. */
+const taken = (world: ChannelWorld): number[] => SERVERS.map((server) => world.takenBy(server));
+
+function cutOff(world: ChannelWorld, server: string): void {
+  for (const other of [ROUTER, ...SERVERS]) {
+    world.cut(other, server);
+    world.cut(server, other);
+  }
+}
+
+test('the kernel of a server whose daemon is killed stops before others get its slots', () => {
+  const world = settled(1);
+  world.kill('anna', FOREVER);
+  world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
+  world.run(world.now + 2000);
+  assert.is(world.takenBy('anna'), SHARE);
+  world.run(world.now + LEASE - 2000);
+  assert.is(world.takenBy('anna'), 0);
+  world.run(world.now + 2000);
+  assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
+  assert.equal(world.faults, []);
+});
+
+test('without the router all go on for ever, and the last one when the others die', () => {
+  const world = settled(2);
+  world.kill(ROUTER, FOREVER);
+  world.run(world.now + 60_000);
+  for (const [index, server] of SERVERS.slice(1).entries()) {
+    world.kill(server, FOREVER);
+    world.run(world.now + 30_000);
+    assert.equal(
+      taken(world),
+      SERVERS.map((_, place) => (place === 0 || place > index + 1 ? SHARE : 0)),
+    );
+  }
+  assert.equal(world.faults, []);
+});
+
+test('whoever is the only one that the router hears goes on without it, too', () => {
+  const world = settled(3);
+  for (const server of SERVERS.slice(1)) world.kill(server, FOREVER);
+  world.run(world.now + 10_000);
+  world.kill(ROUTER, FOREVER);
+  for (let turn = 0; turn < 300; turn++) {
+    world.run(world.now + 100);
+    assert.is(world.takenBy('anna'), SHARE);
+  }
+});
+
+test('a server that hears nobody any more takes nothing, whether or not it is heard', () => {
+  for (const isHeard of [false, true]) {
+    const world = settled(4);
+    for (const other of [ROUTER, ...SERVERS]) world.cut(other, 'anna');
+    if (!isHeard) cutOff(world, 'anna');
+    world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
+    world.run(world.now + LEASE);
+    assert.is(world.takenBy('anna'), 0);
+    world.run(world.now + 60_000);
+    assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
+    world.mend();
+    world.want(dealt);
+    world.run(world.now + 1000);
+    assert.equal(world.wrong(), []);
+    assert.equal(world.faults, []);
+  }
+});
+
+test('one that starts without hearing anybody takes nothing, and all do that start without a router', () => {
+  const world = settled(5);
+  world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
+  world.run(world.now + 1000);
+  world.kill('anna', 0);
+  world.run(world.now);
+  for (const other of [ROUTER, ...SERVERS]) world.cut(other, 'anna', true);
+  world.run(world.now + 60_000);
+  assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
+  assert.equal(world.faults, []);
+
+  world.kill(ROUTER, FOREVER);
+  for (const server of SERVERS) world.kill(server, 5000);
+  world.run(world.now + 5000 + 3000);
+  assert.equal(taken(world), [0, 0, 0, 0]);
+  world.run(world.now + 3000);
+  assert.equal(
+    taken(world),
+    SERVERS.map(() => SHARE),
+  );
+  assert.equal(world.faults, []);
+});
+
+test('one that starts without a router leaves what others hold', () => {
+  const world = settled(6);
+  world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
+  world.run(world.now + 1000);
+  world.kill(ROUTER, FOREVER);
+  world.run(world.now + 10_000);
+  world.kill('anna', 1000);
+  world.kill('cora', 1000);
+  world.run(world.now + 20_000);
+  assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
+  assert.equal(world.faults, []);
+});
+
+test('a router that was stopped, or hears nobody, gives nothing away', () => {
+  const swapped = dealt.map((owner) => (owner + 1) % SERVERS.length);
+  const stopped = settled(7);
+  stopped.pause(ROUTER, 20_000);
+  stopped.want(swapped);
+  for (let turn = 0; turn < 190; turn++) {
+    stopped.run(stopped.now + 100);
+    assert.equal(
+      taken(stopped),
+      SERVERS.map(() => SHARE),
+    );
+  }
+  stopped.run(stopped.now + 2500);
+  assert.equal(stopped.faults, []);
+  assert.equal(stopped.wrong(), []);
+
+  const alone = settled(8);
+  for (const server of SERVERS) {
+    alone.cut(server, ROUTER);
+    alone.cut(ROUTER, server);
+  }
+  alone.run(alone.now + 10_000);
+  alone.want(swapped);
+  alone.run(alone.now + 20_000);
+  assert.equal(
+    taken(alone),
+    SERVERS.map(() => SHARE),
+  );
+  alone.mend();
+  alone.run(alone.now + 1500);
+  assert.equal(alone.faults, []);
+  assert.equal(alone.wrong(), []);
+});
+
+test('the kernel is told no more often than needed, and at once where it may take less', () => {
+  const lease = new KernelLease();
+  assert.is(lease.renew(-Infinity, 0), undefined);
+  assert.is(lease.renew(4000, 100.5), 3899);
+  assert.is(lease.renew(4500, 600), undefined);
+  assert.is(lease.renew(5500, 1600), 3900);
+  assert.is(lease.renew(Infinity, 1700), undefined);
+  assert.is(lease.renew(Infinity, 3100), LEASE);
+  assert.is(lease.renew(4000, 3200), 800);
+  assert.is(lease.renew(-Infinity, 3300), 0);
+  assert.is(lease.renew(-Infinity, 3400), undefined);
+  assert.is(lease.renew(9000, 6000), 3000);
+  lease.forget();
+  assert.is(lease.renew(9000, 6001), 2999);
+});
+
+test.run();
