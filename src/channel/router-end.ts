@@ -5,7 +5,8 @@ import { decodeMessage, encodeMessage, peek } from './message.ts';
 import type { HeardServer, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
-import { BEAT_INTERVAL, FIRST_SILENCE, LEASE, REPEAT_AFTER, SHORTEST_GAP, SILENCE, SILENCE_OF_DEAD } from './times.ts';
+import { BEAT_INTERVAL, FIRST_SILENCE, GATHERING, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
+import { SILENCE, SILENCE_OF_DEAD } from './times.ts';
 
 /** A table as it shall be. */
 export interface WantedTable extends SlotOwners {
@@ -63,6 +64,8 @@ interface AnnouncedTable extends TableName {
   meaning: string;
   /** Clock. */
   sentAt: number;
+  /** Clock when it was announced as it is. */
+  changedAt: number;
 }
 
 const NOTHING_WANTED: Wanted = { tables: [], servers: [], down: new Set() };
@@ -104,6 +107,10 @@ export class RouterEnd {
     let next = this.#beatDue;
     if (now < this.#startedAt + FIRST_SILENCE) next = Math.min(next, this.#startedAt + FIRST_SILENCE);
     for (const table of this.#lacking) next = Math.min(next, table.sentAt + REPEAT_AFTER);
+    for (const { handover, changedAt } of this.#tables.values()) {
+      const gathered = changedAt + GATHERING;
+      if (gathered > now && !handover.isSettled) next = Math.min(next, gathered);
+    }
     for (const [server, peer] of this.#peers) {
       const gone = this.#goneAt(server, peer);
       if (gone > now) next = Math.min(next, gone);
@@ -188,10 +195,14 @@ export class RouterEnd {
   #hearTables(peer: Peer, report: Report): void {
     for (const table of this.#tables.values()) {
       const held = report.tables.find((entry) => keyOf(entry) === keyOf(table))?.held;
-      const version = this.#heldVersion(peer, table);
-      table.handover.acknowledge(report.server, version, held);
-      if (version < table.handover.version) this.#lacking.add(table);
+      table.handover.acknowledge(report.server, this.#heldVersion(peer, table), held);
+      if (this.#lacks(peer, table)) this.#lacking.add(table);
     }
+  }
+
+  /** Whether it was heard, and had another version than the one that is announced. */
+  #lacks(peer: Peer, table: AnnouncedTable): boolean {
+    return peer.report !== undefined && this.#heldVersion(peer, table) < table.handover.version;
   }
 
   /** Version of a table that a server has told to have in this epoch. */
@@ -203,7 +214,10 @@ export class RouterEnd {
   #wantTable({ service, family, members, owners, meaning }: WantedTable): void {
     const key = keyOf({ service, family });
     const known = this.#tables.get(key) ?? this.#retired.get(key);
-    const table = known ?? { service, family, handover: new Handover(owners.length), meaning, sentAt: -Infinity };
+    const table = known ?? {
+      ...{ service, family, handover: new Handover(owners.length), meaning },
+      ...{ sentAt: -Infinity, changedAt: -Infinity },
+    };
     if (this.#retired.delete(key) || table.meaning !== meaning) table.handover.reset(owners.length);
     table.meaning = meaning;
     this.#tables.set(key, table);
@@ -234,10 +248,19 @@ export class RouterEnd {
       return !peer || now >= this.#goneAt(server, peer);
     };
     const isIncomplete = now < this.#startedAt + FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
-    const changed = [...this.#tables.values()].filter(({ handover }) => handover.advance({ isGone, isIncomplete }));
+    const changed = [...this.#tables.values()].filter((table) => {
+      const { handover, changedAt } = table;
+      const isGathering = now < changedAt + GATHERING && !handover.isAcknowledged(isGone);
+      if (!handover.advance({ isGone, isIncomplete: isIncomplete || isGathering })) return false;
+      table.changedAt = now;
+      return true;
+    });
     const due = new Set(changed);
     for (const table of this.#lacking) {
-      if (now >= table.sentAt + REPEAT_AFTER) due.add(table);
+      if (now < table.sentAt + REPEAT_AFTER) continue;
+      // Who has reported before it came may have it by now.
+      if ([...this.#peers.values()].some((peer) => this.#lacks(peer, table))) due.add(table);
+      else this.#lacking.delete(table);
     }
     if (changed.length > 0) this.#beatSoon(now);
     // Before the beat: who hears that there is a newer version has it by then.
