@@ -1,10 +1,11 @@
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { Handover } from './handover.ts';
-import { decodeMessage, encodeMessage, peek } from './message.ts';
-import type { HeardServer, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import { decodeMessage, encodeMessage, peek, splitContent, splitHeard } from './message.ts';
+import type { HeardServer, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
+import { packTable } from './table-content.ts';
 import { BEAT_INTERVAL, FIRST_SILENCE, GATHERING, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
 import { SILENCE, SILENCE_OF_DEAD } from './times.ts';
 
@@ -66,6 +67,8 @@ interface AnnouncedTable extends TableName {
   sentAt: number;
   /** Clock when it was announced as it is. */
   changedAt: number;
+  /** As it was sent last. */
+  packed?: { readonly version: number; readonly parts: readonly Uint8Array[] };
 }
 
 const NOTHING_WANTED: Wanted = { tables: [], servers: [], down: new Set() };
@@ -264,25 +267,28 @@ export class RouterEnd {
     }
     if (changed.length > 0) this.#beatSoon(now);
     // Before the beat: who hears that there is a newer version has it by then.
-    const messages = [...due].filter(({ handover }) => handover.version > 0).map((table) => this.#table(table, now));
-    if (now >= this.#beatDue) messages.push(this.#beat(now));
+    const messages = [...due]
+      .filter(({ handover }) => handover.version > 0)
+      .flatMap((table) => this.#table(table, now));
+    if (now >= this.#beatDue) messages.push(...this.#beat(now));
     return messages;
   }
 
-  #table(table: AnnouncedTable, now: number): Uint8Array {
+  #table(table: AnnouncedTable, now: number): Uint8Array[] {
     const { service, family, handover } = table;
     table.sentAt = now;
     this.#lacking.delete(table);
-    return this.#seal.close(
-      encodeMessage({
-        kind: 'table',
-        ...{ life: this.#epoch, sequence: ++this.#sequence, service, family },
-        ...handover.announced(),
-      }),
+    const { version } = handover;
+    if (table.packed?.version !== version) {
+      table.packed = { version, parts: splitContent(packTable(handover.announced()), table) };
+    }
+    const { parts } = table.packed;
+    return parts.map((content, part) =>
+      this.#close({ kind: 'table', ...this.#envelope(), service, family, version, part, parts: parts.length, content }),
     );
   }
 
-  #beat(now: number): Uint8Array {
+  #beat(now: number): Uint8Array[] {
     this.#beatAt = now;
     this.#beatDue = now + BEAT_INTERVAL;
     const heard: HeardServer[] = [];
@@ -291,16 +297,20 @@ export class RouterEnd {
       if (now >= at + LEASE) continue;
       heard.push({ server, session: correspondent.life, sequence: correspondent.highest });
     }
-    return this.#seal.close(
-      encodeMessage({
-        kind: 'beat',
-        ...{ life: this.#epoch, sequence: ++this.#sequence },
-        tables: [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
-          ...{ service, family, version },
-        })),
-        heard,
-      }),
+    const tables = [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
+      ...{ service, family, version },
+    }));
+    return splitHeard(tables, heard).map((part) =>
+      this.#close({ kind: 'beat', ...this.#envelope(), tables, heard: part }),
     );
+  }
+
+  #envelope(): { readonly life: bigint; readonly sequence: number } {
+    return { life: this.#epoch, sequence: ++this.#sequence };
+  }
+
+  #close(message: Message): Uint8Array {
+    return this.#seal.close(encodeMessage(message));
   }
 }
 

@@ -1,8 +1,9 @@
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './message.ts';
-import type { Beat, HeldTable, ServerLoad, ServiceHealth, Table, TableName } from './message.ts';
+import type { Beat, HeldTable, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
+import { TableAssembly } from './table-content.ts';
 import { ALIVE_WITHIN, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP } from './times.ts';
 
 /** Who has which slot, as a server believes. */
@@ -66,6 +67,8 @@ export class ServerEnd {
   readonly #own = new Map<string, Own>();
   /** Newest versions that are known to be announced, by table, of the epoch taken. */
   readonly #floors = new Map<string, number>();
+  /** Tables of which parts have come, by table, of the epoch taken. */
+  readonly #assemblies = new Map<string, TableAssembly>();
   /** Newest message of each router heard lately, the newest first; not all of them need be of now. */
   #heard: { life: bigint; sequence: number }[] = [];
   /** Epochs that were taken once and are over. */
@@ -177,7 +180,7 @@ export class ServerEnd {
     // One that was held up, perhaps on purpose, does not show that the router still runs.
     if (order !== 'late') this.#aloneSince = this.#heardAt = now;
     if (message.kind === 'beat') this.#takeBeat(message, proof, order !== 'late', now);
-    else this.#takeTable(message, now);
+    else return this.#takeTable(message, now);
     return undefined;
   }
 
@@ -209,6 +212,7 @@ export class ServerEnd {
     this.#heard = this.#heard.filter(({ life }) => life !== former);
     this.#epoch = epoch;
     this.#floors.clear();
+    this.#assemblies.clear();
     for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
     this.#reportDue = -Infinity;
   }
@@ -229,17 +233,26 @@ export class ServerEnd {
     if (lacks) this.#reportSoon(now);
   }
 
-  #takeTable({ service, family, version, members, owners }: Table, now: number): void {
+  #takeTable(part: TablePart, now: number): Refusal | undefined {
+    const { service, family, version } = part;
     const key = keyOf({ service, family });
     // Without a lease nobody knows whether it is still true.
-    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return;
-    if (this.#own.get(key)?.version === version) return;
+    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return undefined;
+    if (this.#own.get(key)?.version === version) return undefined;
+    const assembly = this.#assemblies.get(key) ?? new TableAssembly();
+    this.#assemblies.set(key, assembly);
+    const content = assembly.take(part);
+    if (content === 'unknown') return content;
+    if (!content) return undefined;
+    this.#assemblies.delete(key);
+    const { members, owners } = content;
     // What was acknowledged once is not gone back behind, given up or not.
     this.#floors.set(key, version);
     this.#own.set(key, { version, table: { service, family, members, owners } });
     this.#changed = true;
     this.#stand('holding');
     this.#reportSoon(now);
+    return undefined;
   }
 
   #confirm(proof: number): void {

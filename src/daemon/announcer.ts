@@ -28,7 +28,12 @@ export interface AnnouncerOptions {
   readonly authenticator: Authenticator;
   /** Opens a channel on a device; throws where that cannot be. */
   readonly open: (
-    place: { readonly device: DeviceReference; readonly family: Family; readonly port: number },
+    place: {
+      readonly device: DeviceReference;
+      readonly family: Family;
+      readonly port: number;
+      readonly withoutReports?: boolean;
+    },
     received: (datagram: Uint8Array) => void,
   ) => ChannelLine;
   /** One line for the log. */
