@@ -10,9 +10,11 @@ TARBALL := $(BUILD)/dist/oneip-$(VERSION).tar.gz
 # Runtimes that run here under emulation, and those of them that get a package; see src/build/target.sh.
 TARGETS := x86_64 aarch64 mips
 PACKAGED := x86_64 aarch64
+# Jobs side by side, where make has not been told how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: help setup setup-cross setup-browser build runtime sanitized tools demo test test-full test-foreign lint bench
-.PHONY: setup-emulators test-qemu test-openwrt
+.PHONY: setup-emulators ready-for-tests test-qemu test-openwrt
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
 help:
@@ -44,7 +46,7 @@ setup-emulators:
 setup-browser:
 	@src/build/setup.sh browser
 
-$(BUILD)/quickjs/quickjs.c: src/build/quickjs.sh
+$(BUILD)/quickjs/quickjs.c: src/build/quickjs.sh | setup
 	@src/build/quickjs.sh $(BUILD)/quickjs
 	@touch $@
 
@@ -88,10 +90,14 @@ lint: setup
 	@npm run --silent lint
 	@npm run --silent format:check
 
-test: build sanitized tools lint
+# What is installed, first, since everything else needs it.
+ready-for-tests: setup
+	@$(MAKE) --no-print-directory $(JOBS) build sanitized tools lint
+
+test: ready-for-tests
 	@node test/run.mjs
 
-test-full: setup-browser build sanitized tools lint ipk
+test-full: setup-browser ready-for-tests ipk
 	@node test/run.mjs --full
 	@$(MAKE) --no-print-directory test-foreign
 

@@ -17,6 +17,27 @@ import { leftOut, skipping } from './foreign/skipping.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const output = join(root, 'build/test');
+/** Folders whose tests wait for most of their time: two of their files need a processor together. */
+const WAITING = ['lab'];
+/** Folders whose tests fail where they get no processor for a while: those that wait for the kernel or for other programs. */
+const TIMED = ['runtime', 'qemu', 'qemu/router', 'lab', 'docs', 'package', 'luci/browser', 'openwrt-image'];
+/** Files of half a minute and more, here or in their long form: they come first, lest one runs on when all others have ended. */
+const LONG = [
+  'unit/channel-histories',
+  'unit/ubus-fuzz',
+  'qemu/vlan',
+  'qemu/router/router',
+  'lab/broadcast',
+  'lab/broadcast-changes',
+  'lab/doctor-router',
+  'lab/hitless',
+  'lab/hitless-changes',
+  'lab/path-mtu',
+  'lab/ubus-fuzz',
+  'lab/watchdog-detection',
+  'luci/browser/pages',
+  'openwrt-image/image',
+].map((name) => `test/${name}.test.ts`);
 const runtime = join(root, 'build/bin/oneip-runtime');
 const sanitized = join(root, 'build/native-asan/oneip-runtime');
 const words = process.argv.slice(2);
@@ -68,6 +89,10 @@ if (words[0] === '--program') {
   process.exit(await runTests());
 }
 
+function isLong({ file }) {
+  return LONG.includes(relative(root, file));
+}
+
 function testsIn(folder) {
   const path = join(root, 'test', folder);
   if (!existsSync(path)) return [];
@@ -81,18 +106,8 @@ async function runTests() {
   const only = optionOf('--only') ?? '';
   const jobs = [];
   const add = (folder, where, platform, command, environment = {}) => {
-    // Those that wait for the kernel, other programs or the network.
-    const timed = [
-      'runtime',
-      'qemu',
-      'qemu/router',
-      'lab',
-      'docs',
-      'package',
-      'luci/browser',
-      'openwrt-image',
-    ].includes(folder);
-    for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, timed });
+    const nature = { waits: WAITING.includes(folder), timed: TIMED.includes(folder) };
+    for (const file of testsIn(folder)) jobs.push({ file, where, platform, command, environment, ...nature });
   };
   const leaks = { ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
   if (target) {
@@ -125,19 +140,25 @@ async function runTests() {
     .filter(({ file, where }) => `${relative(root, file)} ${where}`.includes(only))
     .filter(hasLongForm);
   const started = Date.now();
-  const queue = [...wanted];
+  const queue = [...wanted.filter(isLong), ...wanted.filter((job) => !isLong(job))];
   const results = [];
-  const worker = async () => {
-    for (let job = queue.shift(); job; job = queue.shift()) {
+  const work = async (next) => {
+    for (let place = next(); place >= 0; place = next()) {
+      const [job] = queue.splice(place, 1);
       const result = await runFile(job);
-      // Two files at a time, on a machine that others share: a deadline of the lab may pass for want of a processor. Such a
-      // file is run again by itself, after all the others, and that counts; it is told either way.
-      const again = !result.held && job.timed && queue.length + results.length > 0;
+      // Several files at a time, on a machine that others share: a deadline of the lab may pass for want of a processor. Such
+      // a file is run again by itself, after all the others, and that counts; it is told either way.
+      const again = !result.held && job.timed && wanted.length > 1;
       tell(result, again ? 'again later, by itself' : '');
       results.push({ ...result, again });
     }
   };
-  await Promise.all([worker(), worker()]);
+  // For two processors: two files that wait for most of their time and one that computes, or two that compute.
+  const waits = () => queue.findIndex((job) => job.waits);
+  const computes = () => queue.findIndex((job) => !job.waits);
+  const any = () => (waits() >= 0 ? waits() : computes());
+  const computesBeside = () => (waits() >= 0 ? computes() : -1);
+  await Promise.all([work(any), work(any), work(computesBeside)]);
   const final = [];
   for (const result of results) {
     if (result.again) {

@@ -18,11 +18,25 @@ export class Writer extends ByteWriter {
     return this.u64(BigInt(value));
   }
 
+  /** The same in as few bytes as it needs, the lowest seven bits first; the highest bit says that more follow. */
+  varint(value: number): this {
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.u8(0x80 | (rest % 0x80));
+    return this.u8(rest);
+  }
+
   /** Cut off behind `LONGEST_TEXT` bytes, at worst within a character, which the reader then replaces. */
   text(value: string): this {
     const bytes = encodeUtf8(value).subarray(0, LONGEST_TEXT);
     return this.u8(bytes.length).bytes(bytes);
   }
+}
+
+/** Bytes that `varint` writes. */
+export function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++;
+  return length;
 }
 
 /** Reads what `Writer` writes. Every method throws `RangeError` where the bytes end, or say what cannot be. */
@@ -58,6 +72,18 @@ export class Reader {
     return value;
   }
 
+  varint(): number {
+    let value = 0;
+    for (let factor = 1; ; factor *= 0x80) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * factor;
+      if (!Number.isSafeInteger(value)) throw new RangeError('number too large');
+      if (byte >= 0x80) continue;
+      if (byte === 0 && factor > 1) throw new RangeError('number longer than it needs to be');
+      return value;
+    }
+  }
+
   f64(): number {
     return this.#view.getFloat64(this.#skip(8));
   }
@@ -71,6 +97,11 @@ export class Reader {
     const at = this.#skip(count);
     if (this.#at > this.#bytes.length) throw new RangeError('message too short');
     return this.#bytes.subarray(at, this.#at);
+  }
+
+  /** All that is left. */
+  rest(): Uint8Array {
+    return this.bytes(this.#bytes.length - this.#at);
   }
 
   /** Throws where something is left. */

@@ -4,7 +4,7 @@ import { NOBODY } from './message.ts';
 export interface Attendance {
   /** Silent for so long that it holds nothing any more, or is dead. */
   readonly isGone: (server: string) => boolean;
-  /** Some server has not told yet what it holds. */
+  /** Some server has not told yet what it holds: nothing is granted. */
   readonly isIncomplete: boolean;
 }
 
@@ -68,6 +68,11 @@ export class Handover {
   /** True where every slot is announced as it is wanted. */
   get isSettled(): boolean {
     return this.#version > 0 && this.#moving.size === 0;
+  }
+
+  /** True where everybody who is not gone has acknowledged the version announced. */
+  isAcknowledged(isGone: Attendance['isGone']): boolean {
+    return this.#holders.every(({ name, base }) => base >= this.#version || isGone(name));
   }
 
   /** Sets who shall have each slot: indexes into `members`, or `NOBODY`. `advance` then does what can be done. */

@@ -1,5 +1,6 @@
 import type { Family } from '../net/address.ts';
-import { Reader, Writer } from './bytes.ts';
+import { encodeUtf8 } from '../net/utf8.ts';
+import { Reader, Writer, varintLength } from './bytes.ts';
 import { packNumbers, packedLength, unpackNumbers } from './slot-numbers.ts';
 
 // A message of the channel is one UDP datagram, numbers in network byte order:
@@ -11,17 +12,23 @@ import { packNumbers, packedLength, unpackNumbers } from './slot-numbers.ts';
 
 /** Bytes at the end of a message that show who has made it. */
 export const TAG_LENGTH = 16;
-/** Longest message; a table of 4096 slots and 256 servers with long names is shorter. */
+/** Longest message: a report on very many services. */
 export const LONGEST_MESSAGE = 48 * 1024;
+/** Longest message that goes over an Ethernet in one piece: 1500 bytes without the headers of IPv6 and UDP. */
+export const DATAGRAM = 1452;
 
-const FORMAT = 1;
+const FORMAT = 2;
 const KINDS = { beat: 1, table: 2, report: 3 } as const;
 const HEADER_LENGTH = 22;
 
 const MOST_ENTRIES = 4096;
-const MOST_SLOTS = 4096;
+export const MOST_SLOTS = 4096;
 /** Of the messages of routers that a report proves to have been heard. */
 export const MOST_PROOFS = 4;
+
+/** Where in a datagram its kind stands, and that of reports: for those who filter. */
+export const KIND_OFFSET = 3;
+export const REPORT_KIND = KINDS.report;
 
 /** Entry of a slot that nobody has. */
 export const NOBODY = 0xffff;
@@ -46,7 +53,7 @@ export interface HeardServer {
   readonly sequence: number;
 }
 
-/** By the router, at regular times and on changes: what is in force, and whom it hears. */
+/** By the router, at regular times and on changes: what is in force, and whom it hears. Of many servers each beat names a part. */
 export interface Beat extends Envelope {
   readonly kind: 'beat';
   /** All tables; a version of 0: none has been announced yet, and servers keep the one that they have. */
@@ -54,14 +61,15 @@ export interface Beat extends Envelope {
   readonly heard: readonly HeardServer[];
 }
 
-/** By the router: who has which slot. */
-export interface Table extends Envelope, TableName {
+/** By the router: who has which slot, or as much of that as a datagram has room for; see `table-content.ts`. */
+export interface TablePart extends Envelope, TableName {
   readonly kind: 'table';
   /** Grows with every change of this table within an epoch, from 1. */
   readonly version: number;
-  readonly members: readonly string[];
-  /** For each slot the index of its owner in `members`, or `NOBODY`. */
-  readonly owners: Uint16Array;
+  /** Which part, from 0, of how many. */
+  readonly part: number;
+  readonly parts: number;
+  readonly content: Uint8Array;
 }
 
 /** How a server's own service is, by its own judgement. */
@@ -105,7 +113,7 @@ export interface Report extends Envelope {
   readonly load?: ServerLoad;
 }
 
-export type Message = Beat | Table | Report;
+export type Message = Beat | TablePart | Report;
 
 /** The message without its tag. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -119,6 +127,35 @@ export function encodeMessage(message: Message): Uint8Array {
   if (length > LONGEST_MESSAGE) throw new RangeError(`a message of ${length} bytes is too long`);
   new DataView(bytes.buffer).setUint16(4, length);
   return bytes;
+}
+
+/** Cuts a table's packed content into parts of which each goes into one datagram. */
+export function splitContent(content: Uint8Array, { service }: TableName): Uint8Array[] {
+  // Behind the header: the name with its length, the family, a version of eight bytes at most, and both numbers of the part.
+  const room = DATAGRAM - HEADER_LENGTH - TAG_LENGTH - (1 + encodeUtf8(service).length + 1 + 8 + 2);
+  return Array.from({ length: Math.ceil(content.length / room) }, (_, part) =>
+    content.subarray(part * room, (part + 1) * room),
+  );
+}
+
+/** Parts the servers that are heard among beats of which each goes into one datagram; one at least, whomever it names. */
+export function splitHeard(tables: Beat['tables'], heard: readonly HeardServer[]): HeardServer[][] {
+  const ofText = (text: string): number => 1 + encodeUtf8(text).length;
+  const named = tables.reduce((length, { service }) => length + ofText(service) + 1 + 8, 0);
+  // With very many services the tables alone do not fit; then a beat is as long as it has to be.
+  const room = Math.max(DATAGRAM - HEADER_LENGTH - TAG_LENGTH - 4 - named, DATAGRAM / 2);
+  const parts: HeardServer[][] = [[]];
+  let length = 0;
+  for (const entry of heard) {
+    const own = ofText(entry.server) + 8 + varintLength(entry.sequence);
+    if (length + own > room) {
+      parts.push([]);
+      length = 0;
+    }
+    parts.at(-1)?.push(entry);
+    length += own;
+  }
+  return parts;
 }
 
 /**
@@ -156,38 +193,33 @@ export function decodeMessage(datagram: Uint8Array, kind: Message['kind']): Mess
 
 function writeBeat(writer: Writer, { tables, heard }: Beat): void {
   writer.u16(tables.length);
-  for (const table of tables) writeTableName(writer, table).count(table.version);
+  for (const table of tables) writeTableName(writer, table).varint(table.version);
   writer.u16(heard.length);
-  for (const { server, session, sequence } of heard) writer.text(server).u64(session).count(sequence);
+  for (const { server, session, sequence } of heard) writer.text(server).u64(session).varint(sequence);
 }
 
 function readBeat(reader: Reader, envelope: Envelope): Beat {
   return {
     kind: 'beat',
     ...envelope,
-    tables: readList(reader, () => ({ ...readTableName(reader), version: reader.count() })),
-    heard: readList(reader, () => ({ server: reader.text(), session: reader.u64(), sequence: reader.count() })),
+    tables: readList(reader, () => ({ ...readTableName(reader), version: reader.varint() })),
+    heard: readList(reader, () => ({ server: reader.text(), session: reader.u64(), sequence: reader.varint() })),
   };
 }
 
-function writeTable(writer: Writer, table: Table): void {
-  const { version, members, owners } = table;
-  writeTableName(writer, table).count(version).u16(members.length);
-  for (const name of members) writer.text(name);
-  const numbers = owners.map((owner) => (owner === NOBODY ? members.length : owner));
-  writer.u16(owners.length).bytes(packNumbers(numbers, members.length + 1));
+function writeTable(writer: Writer, table: TablePart): void {
+  const { version, part, parts, content } = table;
+  writeTableName(writer, table).varint(version).u8(part).u8(parts).bytes(content);
 }
 
-function readTable(reader: Reader, envelope: Envelope): Table {
+function readTable(reader: Reader, envelope: Envelope): TablePart {
   const name = readTableName(reader);
-  const version = reader.count();
+  const version = reader.varint();
   if (version === 0) throw new RangeError('no version');
-  const members = readList(reader, () => reader.text());
-  const slots = readSlotCount(reader);
-  const values = members.length + 1;
-  const numbers = unpackNumbers(reader.bytes(packedLength(slots, values)), slots, values);
-  const owners = numbers.map((number) => (number === members.length ? NOBODY : number));
-  return { kind: 'table', ...envelope, ...name, version, members, owners };
+  const part = reader.u8();
+  const parts = reader.u8();
+  if (part >= parts) throw new RangeError('no such part');
+  return { kind: 'table', ...envelope, ...name, version, part, parts, content: reader.rest() };
 }
 
 function writeReport(writer: Writer, { server, heard, epoch, tables, health, load }: Report): void {
@@ -197,7 +229,7 @@ function writeReport(writer: Writer, { server, heard, epoch, tables, health, loa
   for (const table of tables) {
     const { version, held } = table;
     writeTableName(writer, table)
-      .count(version)
+      .varint(version)
       .u16(held?.length ?? 0);
     if (held) writer.bytes(packNumbers(held, 2));
   }
@@ -219,7 +251,7 @@ function readReport(reader: Reader, envelope: Envelope): Report {
   const epoch = reader.u64();
   const tables = readList(reader, (): HeldTable => {
     const name = readTableName(reader);
-    const version = reader.count();
+    const version = reader.varint();
     const slots = reader.u16();
     if (slots > MOST_SLOTS) throw new RangeError('too many slots');
     if (slots === 0) return { ...name, version };
@@ -263,12 +295,6 @@ function readTableName(reader: Reader): TableName {
   const family = reader.u8();
   if (family !== 4 && family !== 6) throw new RangeError('unknown family');
   return { service, family };
-}
-
-function readSlotCount(reader: Reader): number {
-  const slots = reader.u16();
-  if (slots === 0 || slots > MOST_SLOTS) throw new RangeError('number of slots out of range');
-  return slots;
 }
 
 function readFlag(reader: Reader): boolean {

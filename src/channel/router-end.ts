@@ -1,11 +1,12 @@
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { Handover } from './handover.ts';
-import { decodeMessage, encodeMessage, peek } from './message.ts';
-import type { HeardServer, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import { decodeMessage, encodeMessage, peek, splitContent, splitHeard } from './message.ts';
+import type { HeardServer, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
-import { BEAT_INTERVAL, FIRST_SILENCE, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
+import { packTable } from './table-content.ts';
+import { BEAT_INTERVAL, FIRST_SILENCE, GATHERING, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
 import { SILENCE, SILENCE_OF_ALL } from './times.ts';
 
 /** A table as it shall be. */
@@ -66,6 +67,10 @@ interface AnnouncedTable extends TableName {
   meaning: string;
   /** Clock. */
   sentAt: number;
+  /** Clock when it was announced as it is. */
+  changedAt: number;
+  /** As it was sent last. */
+  packed?: { readonly version: number; readonly parts: readonly Uint8Array[] };
 }
 
 /**
@@ -113,6 +118,10 @@ export class RouterEnd {
     };
     awaited(FIRST_SILENCE);
     for (const table of this.#lacking) next = Math.min(next, table.sentAt + REPEAT_AFTER);
+    for (const { handover, changedAt } of this.#tables.values()) {
+      const gathered = changedAt + GATHERING;
+      if (gathered > now && !handover.isSettled) next = Math.min(next, gathered);
+    }
     for (const peer of this.#peers.values()) awaited(goneAt(peer));
     return next;
   }
@@ -200,10 +209,14 @@ export class RouterEnd {
   #hearTables(peer: Peer, report: Report): void {
     for (const table of this.#tables.values()) {
       const held = report.tables.find((entry) => keyOf(entry) === keyOf(table))?.held;
-      const version = this.#heldVersion(peer, table);
-      table.handover.acknowledge(report.server, version, held);
-      if (version < table.handover.version) this.#lacking.add(table);
+      table.handover.acknowledge(report.server, this.#heldVersion(peer, table), held);
+      if (this.#lacks(peer, table)) this.#lacking.add(table);
     }
+  }
+
+  /** Whether it was heard, and had another version than the one that is announced. */
+  #lacks(peer: Peer, table: AnnouncedTable): boolean {
+    return peer.report !== undefined && this.#heldVersion(peer, table) < table.handover.version;
   }
 
   /** Version of a table that a server has told to have in this epoch. */
@@ -215,7 +228,10 @@ export class RouterEnd {
   #wantTable({ service, family, members, owners, meaning }: WantedTable): void {
     const key = keyOf({ service, family });
     const known = this.#tables.get(key) ?? this.#retired.get(key);
-    const table = known ?? { service, family, handover: new Handover(owners.length), meaning, sentAt: -Infinity };
+    const table = known ?? {
+      ...{ service, family, handover: new Handover(owners.length), meaning },
+      ...{ sentAt: -Infinity, changedAt: -Infinity },
+    };
     if (this.#retired.delete(key) || table.meaning !== meaning) table.handover.reset(owners.length);
     table.meaning = meaning;
     this.#tables.set(key, table);
@@ -256,38 +272,53 @@ export class RouterEnd {
       return !peer || this.#isGone(peer, now);
     };
     const isIncomplete = this.#silence(now) < FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
-    const changed = [...this.#tables.values()].filter(({ handover }) => handover.advance({ isGone, isIncomplete }));
+    const changed = [...this.#tables.values()].filter((table) => {
+      const { handover, changedAt } = table;
+      const isGathering = now < changedAt + GATHERING && !handover.isAcknowledged(isGone);
+      if (!handover.advance({ isGone, isIncomplete: isIncomplete || isGathering })) return false;
+      table.changedAt = now;
+      return true;
+    });
     const due = new Set(changed);
     for (const table of this.#lacking) {
-      if (now >= table.sentAt + REPEAT_AFTER) due.add(table);
+      if (now < table.sentAt + REPEAT_AFTER) continue;
+      // Who has reported before it came may have it by now.
+      if ([...this.#peers.values()].some((peer) => this.#lacks(peer, table))) due.add(table);
+      else this.#lacking.delete(table);
     }
     if (changed.length > 0) this.#beatSoon(now);
     // Before the beat: who hears that there is a newer version has it by then.
-    const messages = [...due].filter(({ handover }) => handover.version > 0).map((table) => this.#table(table, now));
-    if (now >= this.#beatDue) messages.push(this.#beat(now));
+    const messages = [...due]
+      .filter(({ handover }) => handover.version > 0)
+      .flatMap((table) => this.#table(table, now));
+    if (now >= this.#beatDue) messages.push(...this.#beat(now));
     return messages;
   }
 
-  #table(table: AnnouncedTable, now: number): Uint8Array {
+  #table(table: AnnouncedTable, now: number): Uint8Array[] {
     const { service, family, handover } = table;
     table.sentAt = now;
     this.#lacking.delete(table);
-    return this.#seal.close(
-      encodeMessage({
+    const { version } = handover;
+    if (table.packed?.version !== version) {
+      table.packed = { version, parts: splitContent(packTable(handover.announced()), table) };
+    }
+    const { parts } = table.packed;
+    return parts.map((content, part) =>
+      this.#close({
         kind: 'table',
-        ...{ life: this.#epoch, sequence: this.#count(now), service, family },
-        ...handover.announced(),
+        ...this.#envelope(now),
+        service,
+        family,
+        version,
+        part,
+        parts: parts.length,
+        content,
       }),
     );
   }
 
-  /** Number of the next message, which is sent now. */
-  #count(now: number): number {
-    this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence: ++this.#sequence, at: now }];
-    return this.#sequence;
-  }
-
-  #beat(now: number): Uint8Array {
+  #beat(now: number): Uint8Array[] {
     this.#beatAt = now;
     this.#beatDue = now + BEAT_INTERVAL;
     const heard: HeardServer[] = [];
@@ -296,16 +327,23 @@ export class RouterEnd {
       // A confirmation older than a lease is of no use.
       if (answer && silence < answeredAt + LEASE) heard.push({ server, ...answer });
     }
-    return this.#seal.close(
-      encodeMessage({
-        kind: 'beat',
-        ...{ life: this.#epoch, sequence: this.#count(now) },
-        tables: [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
-          ...{ service, family, version },
-        })),
-        heard,
-      }),
+    const tables = [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
+      ...{ service, family, version },
+    }));
+    return splitHeard(tables, heard).map((part) =>
+      this.#close({ kind: 'beat', ...this.#envelope(now), tables, heard: part }),
     );
+  }
+
+  /** Of the next message, which is sent now. */
+  #envelope(now: number): { readonly life: bigint; readonly sequence: number } {
+    const sequence = ++this.#sequence;
+    this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence, at: now }];
+    return { life: this.#epoch, sequence };
+  }
+
+  #close(message: Message): Uint8Array {
+    return this.#seal.close(encodeMessage(message));
   }
 }
 

@@ -1,8 +1,9 @@
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './message.ts';
-import type { Beat, HeldTable, ServerLoad, ServiceHealth, Table, TableName } from './message.ts';
+import type { Beat, HeldTable, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
+import { TableAssembly } from './table-content.ts';
 import { DEATH, DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
 import { Witnesses } from './witnesses.ts';
 
@@ -69,6 +70,8 @@ export class ServerEnd {
   readonly #own = new Map<string, Own>();
   /** Newest versions that are known to be announced, by table, of the epoch taken. */
   readonly #floors = new Map<string, number>();
+  /** Tables of which parts have come, by table, of the epoch taken. */
+  readonly #assemblies = new Map<string, TableAssembly>();
   /** Newest message of each router heard lately, the newest first; not all of them need be of now. */
   #heard: { life: bigint; sequence: number }[] = [];
   /** Epochs that were taken once and are over. */
@@ -135,6 +138,11 @@ export class ServerEnd {
     return this.#isDeserted ? Infinity : Math.max(this.#confirmed + LEASE, this.#graceUntil);
   }
 
+  /** True while other servers' reports tell something: no router is heard. They are many, so that they are better not heard at other times. */
+  wantsReports(now: number): boolean {
+    return now >= this.#routerAt + DESERTED;
+  }
+
   /** When `advance` is to be called again. */
   next(): number {
     return this.#hold === 'holding' ? Math.min(this.#reportDue, this.heldUntil()) : this.#reportDue;
@@ -176,7 +184,7 @@ export class ServerEnd {
     const kind = peek(datagram);
     if (kind === 'truncated' || kind === 'unknown') return kind;
     // What other servers report is for the router, as long as there is one.
-    if (kind === 'report' && !this.#isUnheard(now)) return undefined;
+    if (kind === 'report' && !this.wantsReports(now)) return undefined;
     if (!this.#seal.holds(datagram)) return 'forged';
     const message = decodeMessage(datagram, kind);
     if (!message) return 'unknown';
@@ -199,7 +207,7 @@ export class ServerEnd {
       this.#see(now);
     }
     if (message.kind === 'beat') this.#takeBeat(message, proof, order !== 'late', now);
-    else this.#takeTable(message, now);
+    else return this.#takeTable(message, now);
     return undefined;
   }
 
@@ -223,10 +231,6 @@ export class ServerEnd {
     this.#graceUntil = now + GRACE;
   }
 
-  #isUnheard(now: number): boolean {
-    return now >= this.#routerAt + DESERTED;
-  }
-
   /** True where the message is the newest that was heard of this router. */
   #note(life: bigint, sequence: number): boolean {
     const known = this.#heard.find((heard) => heard.life === life);
@@ -244,6 +248,7 @@ export class ServerEnd {
     this.#epoch = epoch;
     this.#floors.clear();
     if (this.#hold === 'fenced') this.#own.clear();
+    this.#assemblies.clear();
     for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
     this.#reportDue = -Infinity;
   }
@@ -267,17 +272,26 @@ export class ServerEnd {
     if (this.#hold === 'fenced' && this.#own.size > 0 && now < this.#confirmed + LEASE) this.#stand('holding');
   }
 
-  #takeTable({ service, family, version, members, owners }: Table, now: number): void {
+  #takeTable(part: TablePart, now: number): Refusal | undefined {
+    const { service, family, version } = part;
     const key = keyOf({ service, family });
     // Without a lease nobody knows whether it is still true.
-    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return;
-    if (this.#own.get(key)?.version === version) return;
+    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return undefined;
+    if (this.#own.get(key)?.version === version) return undefined;
+    const assembly = this.#assemblies.get(key) ?? new TableAssembly();
+    this.#assemblies.set(key, assembly);
+    const content = assembly.take(part);
+    if (content === 'unknown') return content;
+    if (!content) return undefined;
+    this.#assemblies.delete(key);
+    const { members, owners } = content;
     // What was acknowledged once is not gone back behind, given up or not.
     this.#floors.set(key, version);
     this.#own.set(key, { version, table: { service, family, members, owners } });
     this.#changed = true;
     this.#stand('holding');
     this.#reportSoon(now);
+    return undefined;
   }
 
   #confirm(proof: number): void {
@@ -329,7 +343,7 @@ export class ServerEnd {
    * what others hold. All of them must have told that, and at a time when nothing that the router once sent could be taken any more.
    */
   #recover(now: number): void {
-    if (!this.#isUnheard(now)) return;
+    if (!this.wantsReports(now)) return;
     const former = [...this.#own.values()].map(({ table }) => table);
     const tables = former.length > 0 ? former : (this.#fallback ??= this.#configured());
     const servers = former.length > 0 ? this.#others() : tables.flatMap(({ members }) => members);
@@ -388,7 +402,7 @@ export class ServerEnd {
 
   #heldTable({ version, table: { service, family, members, owners } }: Own, now: number): HeldTable {
     // Others ask for it who hear no router.
-    if (version > 0 && !this.#isUnheard(now)) return { service, family, version };
+    if (version > 0 && !this.wantsReports(now)) return { service, family, version };
     const own = members.indexOf(this.#server);
     return { service, family, version, held: owners.map((owner) => (owner === own && own >= 0 ? 1 : 0)) };
   }

@@ -7,6 +7,11 @@ export const BEAT_INTERVAL = 250;
 export const REPORT_INTERVAL = 500;
 /** Between two messages that something has called for at once. */
 export const SHORTEST_GAP = 20;
+/**
+ * From a table until the next one of it grants what is free, as long as somebody has not acknowledged it. Who lets go at once does
+ * so within this time, and one table tells of all of it, where one for each would have every server busy with all the others.
+ */
+export const GATHERING = 100;
 /** Until a table that somebody lacks is sent again. */
 export const REPEAT_AFTER = 100;
 /**

@@ -16,6 +16,8 @@ import type { ServiceReport } from '../watchdog/report-prober.ts';
 /** Where messages go; `src/host/channel-socket.ts` is the real one. */
 export interface ChannelLine {
   send(datagram: Uint8Array): void;
+  /** Whether what servers report is heard from now on. */
+  hearReports(areWanted: boolean): void;
   close(): void;
 }
 
@@ -28,7 +30,12 @@ export interface AnnouncerOptions {
   readonly authenticator: Authenticator;
   /** Opens a channel on a device; throws where that cannot be. */
   readonly open: (
-    place: { readonly device: DeviceReference; readonly family: Family; readonly port: number },
+    place: {
+      readonly device: DeviceReference;
+      readonly family: Family;
+      readonly port: number;
+      readonly withoutReports?: boolean;
+    },
     received: (datagram: Uint8Array) => void,
   ) => ChannelLine;
   /** One line for the log. */

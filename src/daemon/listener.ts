@@ -43,6 +43,8 @@ interface Channel {
   ifindex: number;
   line: ChannelLine | undefined;
   timer: { cancel(): void } | undefined;
+  /** Whether others' reports are heard. */
+  hears: boolean;
 }
 
 /** A server's part in the channel: hears who has which slots, and reports. */
@@ -52,7 +54,9 @@ export class Listener {
   #situation: Situation | undefined;
   #lookAt = 0;
   /** What `setOwned` was told last, by service. */
-  readonly #owned = new Map<string, string>();
+  readonly #owned = new Map<string, OwnedSlots>();
+  /** What this server has of a table, as long as the table is in force. */
+  #shares = new WeakMap<SlotOwners, Uint8Array>();
   readonly #lease = new KernelLease();
   /** The kernel lacks what the channel says. */
   #failed = false;
@@ -78,7 +82,15 @@ export class Listener {
         ...{ server: identity.server.name, seal: new Seal(key, authenticator), session: randomLife() },
         ...{ configured: () => this.#configured(), now: clock() },
       });
-      this.#channel = { identity: name, end, family: place.family, ifindex: 0, line: undefined, timer: undefined };
+      this.#channel = {
+        identity: name,
+        end,
+        family: place.family,
+        ifindex: 0,
+        line: undefined,
+        timer: undefined,
+        hears: false,
+      };
     } else if (!isSame) this.#took(this.#channel.end.configure(() => this.#configured(), this.#options.clock()));
     const channel = this.#channel;
     if (link && (channel.ifindex !== link.ifindex || !channel.line)) this.#open(channel, link, port);
@@ -98,6 +110,8 @@ export class Listener {
     this.#channel?.line?.close();
     this.#channel = undefined;
     this.#owned.clear();
+    // Who this server is may be another matter from now on.
+    this.#shares = new WeakMap();
   }
 
   #open(channel: Channel, link: { readonly name: string; readonly ifindex: number }, port: number): void {
@@ -105,11 +119,12 @@ export class Listener {
     channel.line = undefined;
     const device = { name: link.name, ifindex: link.ifindex };
     try {
-      channel.line = this.#options.open({ device, family: channel.family, port }, (datagram) => {
+      channel.line = this.#options.open({ device, family: channel.family, port, withoutReports: true }, (datagram) => {
         this.#took(channel.end.receive(datagram, this.#options.clock()));
         this.#arm(channel);
       });
       channel.ifindex = link.ifindex;
+      channel.hears = false;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.log(`no channel to the router on ${link.name}: ${reason}`);
@@ -135,6 +150,9 @@ export class Listener {
   #took({ messages, changed }: ServerOutcome): void {
     const channel = this.#channel;
     if (!channel) return;
+    const hears = channel.end.wantsReports(this.#options.clock());
+    if (channel.hears !== hears) channel.line?.hearReports(hears);
+    channel.hears = hears;
     // First the kernel: what is reported to be held, and to be held no more, must be so.
     this.#failed = changed || this.#failed ? !this.#tell() : !this.#renew();
     if (this.#failed) return;
@@ -152,14 +170,13 @@ export class Listener {
         const owned: Partial<Record<Family, Uint8Array>> = {};
         for (const table of tables) {
           if (table.service !== service) continue;
-          const own = table.members.indexOf(name);
-          owned[table.family] = Uint8Array.from(table.owners, (owner) => (own >= 0 && owner === own ? 1 : 0));
+          owned[table.family] = this.#shareOf(table, name);
         }
-        const key = `${owned[4]?.join('') ?? ''}/${owned[6]?.join('') ?? ''}`;
-        if (this.#owned.get(service) === key) continue;
+        const known = this.#owned.get(service);
+        if (known && isEqual(known[4], owned[4]) && isEqual(known[6], owned[6])) continue;
         this.#owned.delete(service);
         this.#options.setOwned(service, owned);
-        this.#owned.set(service, key);
+        this.#owned.set(service, owned);
       }
       return this.#renew();
     } catch (error) {
@@ -184,6 +201,17 @@ export class Listener {
     }
   }
 
+  #shareOf(table: SlotOwners, name: string): Uint8Array {
+    const known = this.#shares.get(table);
+    if (known) return known;
+    const { members, owners } = table;
+    const share = new Uint8Array(owners.length);
+    const own = members.indexOf(name);
+    for (let slot = 0; slot < share.length; slot++) if (owners[slot] === own) share[slot] = 1;
+    this.#shares.set(table, share);
+    return share;
+  }
+
   #arm(channel: Channel): void {
     if (channel !== this.#channel) return;
     channel.timer?.cancel();
@@ -202,4 +230,11 @@ export class Listener {
     const services = this.#situation?.identity.services ?? [];
     this.#took(channel.end.observe(this.#options.healthOf(services), this.#options.loadOf(), now));
   }
+}
+
+function isEqual(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  if (one === other || one === undefined || other === undefined) return one === other;
+  if (one.length !== other.length) return false;
+  for (let slot = 0; slot < one.length; slot++) if (one[slot] !== other[slot]) return false;
+  return true;
 }

@@ -1,8 +1,9 @@
 import { Socket, equalBytes, hmacSha256, littleEndian, randomBytes } from 'oneip:runtime';
 import type { Received } from 'oneip:runtime';
-import { LONGEST_MESSAGE } from '../channel/message.ts';
+import { KIND_OFFSET, LONGEST_MESSAGE, REPORT_KIND } from '../channel/message.ts';
 import type { Authenticator } from '../channel/seal.ts';
 import type { Family } from '../net/address.ts';
+import { DROP, KEEP, LOAD_BYTE, jumpsUnless } from '../netlink/bpf.ts';
 import type { DeviceReference } from '../network/state.ts';
 
 /**
@@ -13,12 +14,18 @@ const GROUPS = { 4: '224.0.0.254', 6: 'ff02::114' } as const;
 /** Bytes of messages that may wait while the event loop is busy. */
 const RECEIVE_BUFFER = 1 << 20;
 
+/** For the filter a datagram begins with its UDP header. */
+const UDP_HEADER_LENGTH = 8;
+const NO_REPORTS = [...jumpsUnless([[LOAD_BYTE, UDP_HEADER_LENGTH + KIND_OFFSET, REPORT_KIND]], 1), DROP, KEEP];
+
 /** Where the messages of a channel go. */
 export interface ChannelPlace {
   readonly device: DeviceReference;
   readonly family: Family;
   /** UDP port. */
   readonly port: number;
+  /** True: reports are for others, and the kernel drops them, until they are wanted; of many servers each would wake all. */
+  readonly withoutReports?: boolean;
 }
 
 /** The channel on a device: what is sent reaches everybody else there. Keeps the process alive until closed. */
@@ -43,6 +50,7 @@ export class ChannelSocket {
         socket.setOption('IPV6_MULTICAST_HOPS', 1);
       }
       enlargeBuffer(socket);
+      if (place.withoutReports) socket.setFilter(NO_REPORTS);
       // Bound to the group itself, it hears nothing that is sent to this machine alone.
       socket.bind({ address: GROUPS[family], port, ...(family === 6 ? { scopeId: device.ifindex } : {}) });
       socket.joinGroup(GROUPS[family], device.ifindex);
@@ -52,6 +60,11 @@ export class ChannelSocket {
       throw error;
     }
     this.#socket = socket;
+  }
+
+  /** Whether reports are heard from now on. */
+  hearReports(areWanted: boolean): void {
+    this.#socket.setFilter(areWanted ? [] : NO_REPORTS);
   }
 
   /** Sends to everybody. What cannot be sent is lost, as on a network that is down; whoever lacks it will get it again. */

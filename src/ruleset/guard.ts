@@ -4,7 +4,7 @@ import type { Family, Prefix } from '../net/address.ts';
 import type { Json } from './expression.ts';
 import { accept, anonymous, drop, inSet, ipProtocol, match, meta, payload, raw, set } from './expression.ts';
 import { prefixElement } from './expression.ts';
-import { disjoint, firstOctets } from './source-guard.ts';
+import { disjoint, firstOctets, isWithinSubnet, secondWords } from './source-guard.ts';
 import { rule } from './ruleset.ts';
 import type { Rule, SetObject } from './ruleset.ts';
 import { PROTOCOL_NUMBER } from './traffic.ts';
@@ -78,14 +78,27 @@ export function leaveToStack(
 }
 
 /**
- * Drops clients that cannot be, or may not use the service. An interval set is a walk through a tree; the first octet, looked
- * up in a bitmap, spares it to nearly every client, which gave 5 % more packets.
+ * Drops clients that cannot be, or may not use the service. An interval set is a walk through a tree. The first octet, looked
+ * up in a bitmap, spares it to nearly every client of IPv4, which gave 5 % more packets. With IPv6 most clients have that octet
+ * in common with our own addresses, and many the first word, which is their provider's; the second word has hardly anybody
+ * (130 ns of 730 a packet).
  */
 export function admit(place: string, deployed: DeployedService, family: Family, impossible: readonly Prefix[]): Rule[] {
   const saddr = payload(ipProtocol(family), 'saddr');
   const { name } = deployed.service;
-  const octet = match(raw('nh', family === 4 ? 96 : 64, 8), anonymous(...firstOctets(impossible)));
-  const rules = [rule('impossible source', octet, inSet(saddr, impossibleSet(place, family)), drop)];
+  const suspects = [
+    {
+      bits: raw('nh', family === 4 ? 96 : 64, 8),
+      values: firstOctets(impossible.filter((one) => !isWithinSubnet(one))),
+    },
+    { bits: raw('nh', 96, 32), values: secondWords(impossible.filter(isWithinSubnet)) },
+  ];
+  const rules = suspects
+    .filter(({ values }) => values.length > 0)
+    .map(({ bits, values }) => {
+      const isImpossible = inSet(saddr, impossibleSet(place, family));
+      return rule('impossible source', match(bits, anonymous(...values)), isImpossible, drop);
+    });
   for (const list of clientLists(deployed, family)) {
     const [op, purpose] = list.kind === 'deny' ? (['==', 'denied client'] as const) : (['!=', 'not allowed'] as const);
     rules.push(rule(purpose, inSet(saddr, `${name}/${list.kind}${family}`, op), drop));

@@ -50,6 +50,20 @@ export function firstOctets(all: readonly Prefix[]): number[] {
   return [...octets].sort((a, b) => a - b);
 }
 
+/** Length of IPv6's subnets, nearly all of them (RFC 4291 §2.5.1). */
+const SUBNET = 64;
+
+/** Whether all addresses of an IPv6 prefix have the same second word. */
+export function isWithinSubnet({ address, length }: Prefix): boolean {
+  return address.family === 6 && length >= SUBNET;
+}
+
+/** Bits 32 to 63 of prefixes that are `isWithinSubnet`, ascending. */
+export function secondWords(subnets: readonly Prefix[]): number[] {
+  const words = subnets.map(({ address }) => address.bytes.slice(4, 8).reduce((sum, octet) => sum * 256 + octet, 0));
+  return [...new Set(words)].sort((a, b) => a - b);
+}
+
 /** The prefixes without those that another one holds, sorted: an interval set takes no overlap. */
 export function disjoint(all: readonly Prefix[]): Prefix[] {
   const sorted = [...all].sort((a, b) => a.length - b.length || (a.address.text < b.address.text ? -1 : 1));

@@ -1,4 +1,4 @@
-import { test as plainTest, suite } from 'uvu';
+import { test as plainTest } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
 import { families, ghostPlaces, macs, wanClient } from './addresses.ts';
@@ -22,7 +22,9 @@ import {
   whoAnswers,
 } from './scenario.ts';
 import { ServerScript, startServerDaemons, takenBy } from './server-programs.ts';
+import type { SceneSuite } from './scene.ts';
 import { echoPort } from './servers.ts';
+import { preparedSuite, type Scene } from './suite.ts';
 import { answered } from './traffic.ts';
 import { uciSection } from './uci.ts';
 
@@ -42,48 +44,20 @@ function configOf(lab: Lab): string {
   return configuration(lab, { web, group });
 }
 
-interface Scene {
-  readonly lab: Lab;
-  readonly config: string;
-  readonly oracle: Oracle;
+interface FloodScene extends Scene {
   readonly daemons: readonly Daemon[];
 }
 
 /** A lab for all tests of the suite, its servers made such as `prepare` does. */
-function floodSuite(name: string, prepare: (lab: Lab, config: string) => Promise<readonly Daemon[]>) {
-  const tests = suite(name);
-  let scene: Scene | undefined;
-  let finish: () => void = () => undefined;
-  let ended: Promise<void> = Promise.resolve();
-  tests.before(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        // A WAN that carries less than the LAN: downloads need the router's ICMP errors.
-        const options = { servers: 4, bareServers: true, ghosts: allGhosts, wanMtu: 1400 };
-        ended = withLab(options, async (lab) => {
-          const config = configOf(lab);
-          await lab.daemon.start(config);
-          scene = { lab, config, oracle: new Oracle(config), daemons: await prepare(lab, config) };
-          const finished = new Promise<void>((done) => (finish = done));
-          resolve();
-          await finished;
-        });
-        ended.catch(reject);
-      }),
-  );
-  tests.after(async () => {
-    finish();
-    await ended;
+function floodSuite(
+  name: string,
+  prepare: (lab: Lab, config: string) => Promise<readonly Daemon[]>,
+): SceneSuite<FloodScene> {
+  // A WAN that carries less than the LAN: downloads need the router's ICMP errors.
+  const options = { servers: 4, bareServers: true, ghosts: allGhosts, wanMtu: 1400 };
+  return preparedSuite(name, options, configOf, async (scene) => {
+    return { ...scene, daemons: await prepare(scene.lab, scene.config) };
   });
-  return {
-    test: (title: string, body: (scene: Scene) => Promise<void>) => {
-      tests(title, () => {
-        if (!scene) throw new Error('the lab could not be built');
-        return body(scene);
-      });
-    },
-    run: () => tests.run(),
-  };
 }
 
 /** What the servers have taken since an earlier count. */
@@ -107,7 +81,7 @@ function strayAck(source: string, destination: string, ports: [number, number]):
   return ipPacket({ source, destination, protocol: protocol.tcp }, segment);
 }
 
-function addTests(test: ReturnType<typeof floodSuite>['test']): void {
+function addTests(test: SceneSuite<FloodScene>['test']): void {
   test('each new connection is taken by one server, the one whose slot it is', async ({ lab, oracle }) => {
     for (const service of services) {
       for (const family of families) {

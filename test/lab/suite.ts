@@ -1,7 +1,7 @@
-import { suite } from 'uvu';
 import type { Lab } from './lab.ts';
 import { withLab } from './lab.ts';
 import { Oracle } from './scenario.ts';
+import { sceneSuite, type SceneSuite } from './scene.ts';
 import type { TopologyOptions } from './topology.ts';
 
 /** A lab with the daemon running, as the tests of one suite share it. */
@@ -12,11 +12,8 @@ export interface Scene {
   readonly oracle: Oracle;
 }
 
-/** Tests that share one lab, since building one takes longer than most of what is to be proved in it. */
-export interface LabSuite {
-  test(name: string, body: (scene: Scene) => Promise<void>): void;
-  run(): void;
-}
+/** Tests that share one lab. */
+export type LabSuite = SceneSuite<Scene>;
 
 /** The lab is built before the first test, its daemon started with what `configure` makes, and both end after the last. */
 export function labSuite(
@@ -24,43 +21,24 @@ export function labSuite(
   options: TopologyOptions,
   configure: (lab: Lab) => string | Promise<string>,
 ): LabSuite {
-  const tests = suite(name);
-  let scene: Scene | undefined;
-  let finish: () => void = () => undefined;
-  let ended: Promise<void> = Promise.resolve();
+  return preparedSuite(name, options, configure, (scene) => Promise.resolve(scene));
+}
 
-  tests.before(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        ended = withLab(options, async (lab) => {
-          const config = await configure(lab);
-          await lab.daemon.start(config);
-          scene = { lab, config, oracle: new Oracle(config) };
-          const finished = new Promise<void>((done) => (finish = done));
-          resolve();
-          await finished;
-        });
-        ended.catch(reject);
+/** The same with more in the scene, which `prepare` adds when the daemon runs. */
+export function preparedSuite<More extends Scene>(
+  name: string,
+  options: TopologyOptions,
+  configure: (lab: Lab) => string | Promise<string>,
+  prepare: (scene: Scene) => Promise<More>,
+): SceneSuite<More> {
+  return sceneSuite<More>(
+    name,
+    (play) =>
+      withLab(options, async (lab) => {
+        const config = await configure(lab);
+        await lab.daemon.start(config);
+        await play(await prepare({ lab, config, oracle: new Oracle(config) }));
       }),
+    ({ lab }) => `The daemon's last words:\n${lab.daemon.process.tail(8)}`,
   );
-  tests.after(async () => {
-    finish();
-    await ended;
-  });
-  return {
-    test: (title, body) => {
-      tests(title, async () => {
-        if (!scene) throw new Error('the lab could not be built');
-        try {
-          await body(scene);
-        } catch (error) {
-          const { daemon } = scene.lab;
-          if (error instanceof Error)
-            error.stack = `${error.stack}\nThe daemon's last words:\n${daemon.process.tail(8)}`;
-          throw error;
-        }
-      });
-    },
-    run: () => tests.run(),
-  };
 }

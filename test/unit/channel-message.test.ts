@@ -1,10 +1,14 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { NOBODY, TAG_LENGTH, decodeMessage, encodeMessage, peek } from '../../src/channel/message.ts';
-import type { Message } from '../../src/channel/message.ts';
+import { Reader, Writer, varintLength } from '../../src/channel/bytes.ts';
+import { DATAGRAM, NOBODY, TAG_LENGTH, decodeMessage, encodeMessage } from '../../src/channel/message.ts';
+import { peek, splitContent, splitHeard } from '../../src/channel/message.ts';
+import type { Message, TablePart } from '../../src/channel/message.ts';
 import { Seal } from '../../src/channel/seal.ts';
 import { packNumbers, unpackNumbers } from '../../src/channel/slot-numbers.ts';
+import { TableAssembly, packTable, unpackTable } from '../../src/channel/table-content.ts';
+import type { TableContent } from '../../src/channel/table-content.ts';
 import { authenticator } from './support/authenticator.ts';
 import { Random } from './support/random.ts';
 
@@ -28,11 +32,18 @@ const beat = record({
   tables: few(record({ ...tableName, version: fc.nat() })),
   heard: few(record({ server: name, session: life, sequence })),
 });
-const table = few(name).chain((members) =>
+const table = fc.integer({ min: 1, max: 255 }).chain((parts) =>
   record({
     kind: fc.constant('table' as const),
     ...{ life, sequence, ...tableName },
-    version: fc.integer({ min: 1, max: 2 ** 40 }),
+    version: sequence,
+    part: fc.nat({ max: parts - 1 }),
+    parts: fc.constant(parts),
+    content: fc.uint8Array({ maxLength: 50 }),
+  }),
+);
+const content = few(name).chain((members) =>
+  record({
     members: fc.constant(members),
     owners: fc
       .array(fc.nat({ max: members.length }), { minLength: 1, maxLength: 50 })
@@ -109,8 +120,8 @@ test('content that cannot be is not taken, whatever the tag says', () => {
   const random = new Random(7);
   const sent: Message = {
     kind: 'table',
-    ...{ life: 9n, sequence: 3, service: 'web', family: 4, version: 2, members: ['anna', 'bert'] },
-    owners: Uint16Array.of(0, 1, NOBODY, 0),
+    ...{ life: 9n, sequence: 3, service: 'web', family: 4, version: 2, part: 1, parts: 2 },
+    content: Uint8Array.of(0, 1, 2, 3),
   };
   const whole = seal.close(encodeMessage(sent));
   const changed = (at: number, value: number): Uint8Array => {
@@ -118,10 +129,13 @@ test('content that cannot be is not taken, whatever the tag says', () => {
     copy[at] = value;
     return copy;
   };
-  assert.is(peek(changed(2, 2)), 'unknown');
+  assert.is(peek(changed(2, 1)), 'unknown');
   assert.is(peek(changed(3, 9)), 'unknown');
   // The family, behind 22 bytes of header and the name with its length.
   assert.is(decodeMessage(changed(26, 5), 'table'), undefined);
+  // No version, and a part behind the last.
+  assert.is(decodeMessage(changed(27, 0), 'table'), undefined);
+  assert.is(decodeMessage(changed(28, 2), 'table'), undefined);
   // Read as another kind it would run over its end, or leave something.
   assert.is(decodeMessage(whole, 'beat'), undefined);
   assert.is(decodeMessage(whole, 'report'), undefined);
@@ -130,6 +144,114 @@ test('content that cannot be is not taken, whatever the tag says', () => {
     const noise = random.bytes(38 + random.below(80));
     for (const kind of ['beat', 'table', 'report'] as const) decodeMessage(noise, kind);
   }
+});
+
+/** So many servers, with names as people give them, and slots spread over all of them. */
+function spread(servers: number, gaps: boolean): TableContent {
+  const members = Array.from({ length: servers }, (_, index) => `web${index}`);
+  const owners = Uint16Array.from({ length: 4096 }, (_, slot) => (gaps && slot % 9 === 0 ? NOBODY : slot % servers));
+  return { members, owners };
+}
+
+function partsOf(content: TableContent, version: number): TablePart[] {
+  const name = { service: 'web', family: 4 as const };
+  const parts = splitContent(packTable(content), name);
+  return parts.map((part, index): TablePart => ({
+    ...{ kind: 'table', life: 1n, sequence: index + 1, ...name, version },
+    ...{ part: index, parts: parts.length, content: part },
+  }));
+}
+
+test('what a table says is packed and unpacked', () => {
+  fc.assert(fc.property(content, (packed) => assert.equal(unpackTable(packTable(packed)), packed)));
+  const whole = packTable(spread(3, true));
+  for (const length of [0, 1, 5, whole.length - 1]) {
+    assert.throws(() => unpackTable(whole.subarray(0, length)), RangeError as never);
+  }
+  assert.throws(() => unpackTable(Uint8Array.of(...whole, 0)), /too long/);
+  const random = new Random(11);
+  for (let round = 0; round < 500; round++) {
+    try {
+      unpackTable(random.bytes(random.below(80)));
+    } catch (error) {
+      assert.instance(error, RangeError);
+    }
+  }
+});
+
+test('a table of a few servers goes into one datagram, one of many into several, and none is longer', () => {
+  const sizes = [4, 8, 75, 256].flatMap((servers) =>
+    [false, true].map((gaps) => {
+      const parts = partsOf(spread(servers, gaps), 2 ** 50);
+      for (const part of parts) assert.ok(seal.close(encodeMessage(part)).length <= DATAGRAM);
+      return parts.length;
+    }),
+  );
+  assert.equal(sizes, [1, 2, 2, 2, 3, 3, 5, 5]);
+});
+
+test('a table is taken when all parts of its version have come, in whatever order', () => {
+  const random = new Random(4);
+  const [old, now] = [spread(75, true), spread(75, false)];
+  for (let round = 0; round < 20; round++) {
+    const assembly = new TableAssembly();
+    const late = random.shuffle(partsOf(old, 6)).slice(1);
+    const all = random.shuffle(partsOf(now, 7));
+    // Some of the old version, and what comes of the new one repeatedly and with the old one between.
+    for (const part of late) assert.is(assembly.take(part), undefined);
+    const last = all.pop();
+    assert.ok(last);
+    for (const part of random.shuffle([...all, ...all, ...late])) assert.is(assembly.take(part), undefined);
+    assert.equal(assembly.take(last), now);
+  }
+  const [first, ...others] = partsOf(now, 1);
+  assert.ok(first);
+  const assembly = new TableAssembly();
+  for (const part of others) assert.is(assembly.take(part), undefined);
+  assert.is(assembly.take({ ...first, content: first.content.slice(1) }), 'unknown');
+});
+
+test('a beat of many servers goes into as many datagrams as it needs, and names each once', () => {
+  const tables = [4, 6].map((family) => ({ service: 'web', family: family as 4 | 6, version: 1000 }));
+  for (const [count, beats] of [
+    [0, 1],
+    [4, 1],
+    [75, 1],
+    [256, 4],
+  ] as const) {
+    const heard = Array.from({ length: count }, (_, index) => ({
+      ...{ server: `web${index}`, session: 2n ** 63n, sequence: 200_000 + index },
+    }));
+    const parts = splitHeard(tables, heard);
+    assert.equal(parts.flat(), heard);
+    assert.is(parts.length, beats, `${count} servers`);
+    for (const part of parts) {
+      const datagram = seal.close(
+        encodeMessage({ kind: 'beat', life: 2n ** 63n, sequence: 2 ** 40, tables, heard: part }),
+      );
+      assert.ok(datagram.length <= DATAGRAM, `${datagram.length} bytes`);
+    }
+  }
+});
+
+test('numbers of any size take as many bytes as they need, and no more', () => {
+  for (const [value, length] of [
+    [0, 1],
+    [127, 1],
+    [128, 2],
+    [16_383, 2],
+    [16_384, 3],
+    [Number.MAX_SAFE_INTEGER, 8],
+  ] as const) {
+    const bytes = new Writer().varint(value).finish();
+    assert.is(bytes.length, length);
+    assert.is(varintLength(value), length);
+    assert.is(new Reader(bytes).varint(), value);
+  }
+  assert.throws(() => new Reader(Uint8Array.of(0x80, 0)).varint(), /longer/);
+  assert.throws(() => new Reader(new Uint8Array(200).fill(0xff)).varint(), /too large/);
+  assert.throws(() => new Reader(new Uint8Array(200).fill(0x80)).varint(), RangeError as never);
+  assert.throws(() => new Reader(Uint8Array.of(0x80)).varint(), RangeError as never);
 });
 
 test('numbers take as few bits as they all need', () => {
