@@ -200,7 +200,7 @@ export class RouterEnd {
     this.#hearTables(peer, message);
     // Who hears nothing any more lets its lease run out, and is as good as silent.
     if (!this.#sent.some(({ sequence, at }) => sequence === proof && now < at + LEASE)) return undefined;
-    this.#mark = { at: now, silence: this.#silence(now) };
+    this.#hearSomebody(now);
     peer.answeredAt = this.#mark.silence;
     peer.answer = { session: message.life, sequence: message.sequence };
     return message;
@@ -256,6 +256,17 @@ export class RouterEnd {
    */
   #silence(now: number): number {
     return this.#mark.silence + Math.min(now - this.#mark.at, SILENCE_OF_ALL);
+  }
+
+  /** After a time in which nobody was heard, all are waited for as if they had just been heard: they may have gone on without a router. */
+  #hearSomebody(now: number): void {
+    const silence = this.#silence(now);
+    if (now >= this.#mark.at + SILENCE_OF_ALL) {
+      for (const peer of this.#peers.values()) {
+        if (peer.answeredAt !== undefined && !this.#isGone(peer, now)) peer.answeredAt = silence;
+      }
+    }
+    this.#mark = { at: now, silence };
   }
 
   #isGone(peer: Peer, now: number): boolean {

@@ -4,7 +4,7 @@ import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './messa
 import type { Beat, HeldTable, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
 import { TableAssembly } from './table-content.ts';
-import { DEATH, DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
+import { DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
 import { Witnesses } from './witnesses.ts';
 
 /** Who has which slot, as a server believes. */
@@ -317,7 +317,7 @@ export class ServerEnd {
     this.#reviewedAt = now;
     if (this.#hold !== 'holding') return this.#recover(now);
     if (now >= this.heldUntil()) return this.#fence(now);
-    if (!this.#isDeserted && this.#isTestified(this.#others(), DEATH, now)) this.#isDeserted = true;
+    if (!this.#isDeserted && this.#isTestified(this.#others(), DESERTED, now)) this.#isDeserted = true;
   }
 
   /** Servers that the router heard when it was last heard itself. */

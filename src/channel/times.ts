@@ -26,13 +26,11 @@ export const SILENCE = 4500;
 export const SILENCE_OF_ALL = 1000;
 /** At the start of an epoch, until servers that have not been heard are taken for gone. Longer than `LEASE`, too. */
 export const FIRST_SILENCE = 5000;
-/** Without any router, until a server listens to what the others report of it. */
+/** Without any sign of a router, until a server listens to what others report of it, and it is dead if all of them have seen none. */
 export const DESERTED = 1000;
-/** Without any sign of a router, until what all the others report shows that it is dead. */
-export const DEATH = 1500;
 /** Between two looks at the clock, from which on a server has been stopped: what it reads then may have waited for long. */
 export const STOPPED = 1500;
-/** How long a server goes on that has taken the router for dead and hears of one again. */
-export const GRACE = 1000;
+/** How long a server goes on that has taken the router for dead and hears of one again: should that die at once, long enough to see it. */
+export const GRACE = 2000;
 /** Without any router, until a server that has been told nothing, and is the only one, takes what the configuration gives it. */
 export const PATIENCE = 3000;

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LEASE } from '../../src/channel/times.ts';
-import { KernelLease } from '../../src/server/lease.ts';
+import { KernelLease, LONGEST } from '../../src/server/lease.ts';
 import { ChannelWorld, ROUTER, SERVERS, SLOTS, TABLES } from './channel-world.ts';
 import type { Owners } from './channel-world.ts';
 
@@ -33,9 +33,9 @@ test('the kernel of a server whose daemon is killed stops before others get its 
   const world = settled(1);
   world.kill('anna', FOREVER);
   world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
-  world.run(world.now + 2000);
+  world.run(world.now + 1000);
   assert.is(world.takenBy('anna'), SHARE);
-  world.run(world.now + LEASE - 2000);
+  world.run(world.now + LEASE - 1000);
   assert.is(world.takenBy('anna'), 0);
   world.run(world.now + 2000);
   assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
@@ -138,6 +138,18 @@ test('a router that was stopped, or hears nobody, gives nothing away', () => {
   assert.equal(stopped.faults, []);
   assert.equal(stopped.wrong(), []);
 
+  const blinking = settled(10);
+  blinking.pause(ROUTER, 10_000);
+  blinking.run(blinking.now + 10_002);
+  blinking.kill(ROUTER, FOREVER);
+  for (let turn = 0; turn < 100; turn++) {
+    blinking.run(blinking.now + 100);
+    assert.equal(
+      taken(blinking),
+      SERVERS.map(() => SHARE),
+    );
+  }
+
   const alone = settled(8);
   for (const server of SERVERS) {
     alone.cut(server, ROUTER);
@@ -159,17 +171,30 @@ test('a router that was stopped, or hears nobody, gives nothing away', () => {
 test('the kernel is told no more often than needed, and at once where it may take less', () => {
   const lease = new KernelLease();
   assert.is(lease.renew(-Infinity, 0), undefined);
-  assert.is(lease.renew(4000, 100.5), 3899);
-  assert.is(lease.renew(4500, 600), undefined);
-  assert.is(lease.renew(5500, 1600), 3900);
-  assert.is(lease.renew(Infinity, 1700), undefined);
-  assert.is(lease.renew(Infinity, 3100), LEASE);
+  assert.is(lease.renew(4000, 100), LONGEST);
+  assert.is(lease.renew(4500, 1600), undefined);
+  assert.is(lease.renew(4500.5, 1700), 2800);
+  assert.is(lease.renew(Infinity, 1800), undefined);
+  assert.is(lease.renew(Infinity, 3100), LONGEST);
   assert.is(lease.renew(4000, 3200), 800);
   assert.is(lease.renew(-Infinity, 3300), 0);
   assert.is(lease.renew(-Infinity, 3400), undefined);
-  assert.is(lease.renew(9000, 6000), 3000);
+  assert.is(lease.renew(8000, 6000), 2000);
   lease.forget();
-  assert.is(lease.renew(9000, 6001), 2999);
+  assert.is(lease.renew(8000, 6001), 1999);
+});
+
+test('a server that was killed while the router was stopped is not taken for gone while its kernel goes on', () => {
+  for (let early = 10; early < 1500; early += 100) {
+    const world = settled(early);
+    world.pause(ROUTER, 10_000);
+    world.want(dealt.map((owner) => (owner === 0 ? 1 : owner)));
+    world.run(world.now + 10_000 - early);
+    world.kill('anna', FOREVER);
+    world.run(world.now + 10_000);
+    assert.equal(world.faults, []);
+    assert.equal(taken(world), [0, 2 * SHARE, SHARE, SHARE]);
+  }
 });
 
 test.run();
