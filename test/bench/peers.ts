@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildFolder } from '../lab/paths.ts';
 import { ghost, port, serverAddress, serverMac, type BenchLab, type Burst } from './bench-lab.ts';
 import { keepFlows, nothing, type Contestant } from './contestant.ts';
+import { peerProgram } from './peer-programs.ts';
 import { serverNumbers } from './service.ts';
 
 /** By a route of several next hops, which the kernel picks by the hash of source and destination address. */
@@ -48,9 +48,7 @@ function nftlb(name: string, description: string, mode: string, more: Partial<Co
       mkdirSync(lab.folder, { recursive: true });
       const file = join(lab.folder, 'nftlb.json');
       writeFileSync(file, JSON.stringify({ farms: [nftlbFarm(lab, mode)] }));
-      const peers = join(buildFolder, 'peers');
-      const libraries = `LD_LIBRARY_PATH=${nativeLibraries(peers)}`;
-      await lab.router.run(['env', libraries, join(peers, 'usr/sbin/nftlb'), '--exit', '--config', file]);
+      await lab.router.run([...peerProgram('usr/sbin/nftlb'), '--exit', '--config', file]);
       await lab.router.sysctl(keepFlows);
       return nothing;
     },
@@ -69,11 +67,6 @@ function nftlbFarm(lab: BenchLab, mode: string): object {
       ...{ weight: '1', priority: '1', state: 'up' },
     })),
   };
-}
-
-function nativeLibraries(folder: string): string {
-  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string];
-  return join(folder, 'usr/lib', triplet ?? process.arch);
 }
 
 /** Whether no server has less than half of its fair share; these spread as their hashes do. */
