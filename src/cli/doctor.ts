@@ -74,7 +74,7 @@ async function diagnose(
   if (!configuration.model.globals.enabled) return { findings: [SWITCHED_OFF], unknown: [] };
   if (identity) {
     const seen = await observeServer(channel, identity);
-    return examineServer(identity, seen, configuration.model.globals.tableBase, configuration.problems);
+    return examineServer(identity, seen, configuration);
   }
   const places = { state: optionValue(invocation, 'state'), ubus: optionValue(invocation, 'ubus') };
   return examineRouter(await observeRouter(channel, text, configuration, places, await statusOf(invocation)));

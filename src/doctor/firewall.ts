@@ -207,6 +207,9 @@ export class Firewall {
   }
 }
 
+/** Advice beside such a command. */
+export const UNTIL_LOADED = 'It holds until the firewall is loaded again: put the same into its own configuration.';
+
 /** The command that lets a packet through before it is dropped there. `match` are nft's words for it. */
 export function passCommand({ family, table, chain, handle }: Drop, match: string): string {
   const place = handle === undefined ? `add rule ${family} ${table} ${chain}` : '';

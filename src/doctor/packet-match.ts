@@ -40,10 +40,14 @@ type Value = number | string | Address;
 
 /** What a packet has at a place; `other` where it has no such place, `undefined` where that is not known. */
 function valueOf(left: Json, packet: Packet): Value | 'other' | undefined {
-  const { meta, ct, payload, '&': masked } = objectOf(left);
+  const { meta, ct, payload, concat, '&': masked } = objectOf(left);
+  // Of several together it is enough to know that it lacks one.
+  if (concat !== undefined)
+    return listOf(concat).some((each) => valueOf(each, packet) === 'other') ? 'other' : undefined;
   if (masked !== undefined) {
     const [inner = null, mask] = listOf(masked);
     const value = valueOf(inner, packet);
+    if (value === 'other') return value;
     return typeof value === 'number' && typeof mask === 'number' ? (value & mask) >>> 0 : undefined;
   }
   if (ct !== undefined) return objectOf(ct)['key'] === 'state' ? packet.state : undefined;

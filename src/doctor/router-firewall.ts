@@ -6,12 +6,11 @@ import { INGRESS_PRIORITY } from '../ruleset/fast-path.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { transports } from '../ruleset/traffic.ts';
 import { type Finding, mendByHand } from './finding.ts';
-import { type Drop, type Firewall, describeDrop, passCommand } from './firewall.ts';
+import { type Drop, type Firewall, UNTIL_LOADED, describeDrop, passCommand } from './firewall.ts';
 import type { Packet } from './packet-match.ts';
 
 /** Of the slow path's marks the part that all have in common, as the documentation has it for other firewalls. */
 const MARK_MASK = 0xffff0000;
-const UNTIL_LOADED = 'It holds until the firewall is loaded again: put the same into its own configuration.';
 
 /** What the rules of others do to the packets of services, and to the answers. */
 export function examineForwarding({ services, markBase }: Deployment, firewall: Firewall): Finding[] {

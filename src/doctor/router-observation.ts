@@ -4,6 +4,7 @@ import type { Address, Family } from '../net/address.ts';
 import type { Rule } from '../netlink/rule.ts';
 import type { NetworkChange } from '../network/diff.ts';
 import type { DaemonStatus } from '../service/control.ts';
+import type { ChannelEnd } from './channel.ts';
 import type { PathMtu } from './observation.ts';
 
 /** The daemon, as far as it can be seen from outside. */
@@ -61,6 +62,8 @@ export interface RouterObservation {
   /** What is wrong in it, by itself and on this router. */
   readonly problems: readonly Problem[];
   readonly deployment: Deployment;
+  /** By which its servers are heard. */
+  readonly channels: readonly ChannelEnd[];
   readonly daemon: DaemonSight;
   /** What the kernel lacks of what the daemon has made outside nftables. */
   readonly lacking: readonly NetworkChange[];

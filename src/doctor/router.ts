@@ -5,6 +5,7 @@ import { looksUpLocal } from '../netlink/rule.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { ROUTE_PROTOCOL } from '../network/state.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
+import { examineChannels } from './channel.ts';
 import { Firewall } from './firewall.ts';
 import {
   type Diagnosis,
@@ -54,6 +55,7 @@ class RouterExaminer {
     }
     if (this.#firewall && this.#seen.daemon.running) {
       this.findings.push(...examineForwarding(this.#seen.deployment, this.#firewall));
+      this.findings.push(...examineChannels(this.#seen.channels, this.#firewall, 'servers say to this router'));
     }
     this.#examineAnswers();
   }

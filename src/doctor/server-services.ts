@@ -2,7 +2,7 @@ import { type Server, type Service, serverAddress } from '../config/model.ts';
 import type { Address } from '../net/address.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { type Finding, mendBy, mendByHand, sysctlCommand } from './finding.ts';
-import { type Drop, type Firewall, describeDrop, passCommand } from './firewall.ts';
+import { type Drop, type Firewall, UNTIL_LOADED, describeDrop, passCommand } from './firewall.ts';
 import {
   type OwnAddress,
   type Place,
@@ -113,7 +113,7 @@ export class ServiceExaminer {
       what: `the firewall here drops what is for ${ghost.text} ${named}: ${describeDrop(drop)}`,
       why: 'Requests arrive at this machine and never at its service.',
       mend: mendByHand(...commands),
-      advice: 'It holds until the firewall is loaded again: put the same into its own configuration.',
+      advice: UNTIL_LOADED,
     });
   }
 

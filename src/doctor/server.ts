@@ -1,7 +1,9 @@
-import { type Server, isFlooded, serverAddress } from '../config/model.ts';
-import type { Problem } from '../config/problem.ts';
+import { channelsOf } from '../channel/place.ts';
+import { type Model, type Server, isFlooded, serverAddress } from '../config/model.ts';
+import type { Configuration } from '../config/validate.ts';
 import { type Address, type Family, maskAddress, prefixHolds } from '../net/address.ts';
 import type { Identity } from '../server/identity.ts';
+import { type ChannelEnd, examineChannels } from './channel.ts';
 import { Firewall } from './firewall.ts';
 import {
   type Diagnosis,
@@ -24,10 +26,9 @@ const SILENT_KINDS = ['dummy'];
 export function examineServer(
   { server, services }: Identity,
   seen: ServerObservation,
-  tableBase: number,
-  problems: readonly Problem[] = [],
+  { model, problems }: Pick<Configuration, 'model' | 'problems'>,
 ): Diagnosis {
-  const examiner = new ServerExaminer(server, seen, tableBase);
+  const examiner = new ServerExaminer(server, seen, model.globals.tableBase);
   const ghosts = new Map(services.flatMap((service) => service.ghosts.map((ghost) => [ghost.text, ghost] as const)));
   for (const ghost of ghosts.values()) examiner.examineGhost(ghost);
   examiner.examineRouter();
@@ -38,12 +39,25 @@ export function examineServer(
     for (const ghost of service.ghosts) programs.examine(service, ghost);
     if (isFlooded(service)) programs.examineFlood(service);
   }
+  const channels = channelsHere({ server, services }, seen, model);
+  const silenced = firewall ? examineChannels(channels, firewall, 'the router says to this server') : [];
   // Warnings are about what the router has to do with it.
   const errors = problems.filter(({ severity }) => severity === 'error').map(configurationFinding);
   return {
-    findings: sortFindings([...errors, ...examiner.findings, ...programs.findings]),
+    findings: sortFindings([...errors, ...examiner.findings, ...programs.findings, ...silenced]),
     unknown: [...examiner.unknown],
   };
+}
+
+/** Where the server hears the router. */
+function channelsHere({ server, services }: Identity, seen: ServerObservation, model: Model): ChannelEnd[] {
+  const names = new Set(services.map(({ name }) => name));
+  return [...channelsOf(model).values()].flatMap(({ services: shared, family }) => {
+    const own = serverAddress(server, family);
+    const device = own && findAddress(seen, own)?.device;
+    if (device === undefined || !shared.some(({ name }) => names.has(name))) return [];
+    return [{ device, family, port: model.globals.channelPort }];
+  });
 }
 
 class ServerExaminer {

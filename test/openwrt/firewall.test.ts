@@ -75,6 +75,20 @@ config watchdog 'off'
   ]);
 });
 
+test('with a key, what servers say is accepted where their zone is closed, once', () => {
+  const key = "config globals 'globals'\noption key 'a-secret-of-some-length'";
+  const device = (name: string) => `option port '80'\noption device '${name}'\n`;
+  const said = (text: string) => rulesFor(text).filter(({ proto }) => String(proto) === 'udp');
+  const two = service(device('eth0.3')) + service(device('dmz')).replace("'web'", "'dns'");
+  assert.equal(said(`${key}\n${two}`), [{ ...ACCEPT, src: 'dmz', proto: ['udp'], dest_port: ['28521'] }]);
+  assert.equal(
+    said(`${key}\noption channel_port '5000'\n${two}`).map(({ dest_port }) => dest_port),
+    [['5000']],
+  );
+  assert.equal(said(`${key}\n${service(device('br-lan'))}`), [], 'lan takes everything');
+  assert.equal(said(two), []);
+});
+
 test('every protocol: no ports', () => {
   assert.equal(rulesFor(service("option proto 'all'")), [
     { ...ACCEPT, src: 'lan', dest: 'wan', src_ip: ghost, proto: ['all'] },

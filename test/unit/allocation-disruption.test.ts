@@ -9,18 +9,15 @@ import { Random } from './support/random.ts';
 // needs is counted by fair shares: the sum of what shares grow by. The rest of the slots that move is beyond the need.
 
 const SLOTS = 4096;
-const { ONEIP_FULL = false, ONEIP_FOREIGN: foreign = false } = globalThis as {
-  ONEIP_FULL?: boolean;
-  ONEIP_FOREIGN?: boolean;
-};
-// The long form takes the runtime half an hour, for the same arithmetic.
-const full = ONEIP_FULL && typeof process !== 'undefined';
+const isNode = typeof process !== 'undefined';
+const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true && isNode;
 const ROUNDS = full ? 5 : 1;
+// The runtime, where the long form takes half an hour, shows that its arithmetic is the same.
 const SIZES = full
   ? [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 75, 100, 128, 150, 180, 200, 230, 255]
-  : foreign
-    ? [2, 5, 33]
-    : [2, 3, 5, 8, 16, 33, 64, 100, 180, 255];
+  : isNode
+    ? [2, 3, 5, 8, 16, 33, 64, 100, 180, 255]
+    : [2, 5, 33];
 /** More servers down at once than this are more than a router is likely to see; where there are many servers, more may move. */
 const SEVERAL = 8;
 const MANY = 20;

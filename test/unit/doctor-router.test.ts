@@ -7,6 +7,7 @@ import type { RouterObservation, RoutingRules, ServerSight } from '../../src/doc
 import type { Rule } from '../../src/netlink/rule.ts';
 import { address, deployment, environment, service } from './support/deployments.ts';
 import { serverStatus, serviceStatus } from './support/fake-control.ts';
+import { closedTo } from './support/firewall.ts';
 
 const ghost = address('198.51.100.1');
 const OURS = '{"table":{"family":"netdev","name":"oneip"}},{"table":{"family":"inet","name":"oneip"}}';
@@ -45,6 +46,7 @@ function seen(changes: Partial<RouterObservation> = {}, serviceChanges: Partial<
     problems: [],
     deployment: deployment([service(2, { sources: ['wan'], ...serviceChanges })]),
     daemon: { running: true, configuration: 'text' },
+    channels: [],
     lacking: [],
     ruleset: `{"nftables":[${OURS}]}`,
     sysctls: new Map([
@@ -213,6 +215,18 @@ test('firewalls that drop answers, or what the stack forwards, and one that does
   assert.equal(said({ ruleset: forward(answers) }, { ...only4, dispatch: 'broadcast' }), [
     'error requests-dropped: nft add rule inet fw4 forward ip daddr 198.51.100.1 accept',
   ]);
+});
+
+test('a firewall that keeps servers from being heard, whatever it says of neighbours', () => {
+  const ruleset = `{"nftables":[${OURS},${closedTo('br-lan')
+    .map((each) => JSON.stringify(each))
+    .join()}]}`;
+  const end = { family: 6, port: 28521 } as const;
+  assert.equal(said({ ruleset, channels: [{ ...end, device: 'br-lan' }] }), [
+    'error channel-dropped: nft insert rule inet fw4 input position 9 iifname br-lan udp dport 28521 accept',
+  ]);
+  assert.equal(said({ ruleset, channels: [{ ...end, device: 'br-guest' }] }), []);
+  assert.equal(said({ ruleset }), []);
 });
 
 test('what is dropped at the device before our chain, and what comes behind it', () => {

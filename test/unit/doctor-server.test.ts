@@ -6,6 +6,7 @@ import { isFaulty, sortFindings } from '../../src/doctor/finding.ts';
 import type { FamilyListener, OwnAddress, ServerObservation } from '../../src/doctor/observation.ts';
 import { examineServer } from '../../src/doctor/server.ts';
 import { address, service } from './support/deployments.ts';
+import { closedTo } from './support/firewall.ts';
 
 const [ghost, ghost6] = ['198.51.100.1', '2001:db8:100::1'];
 
@@ -72,7 +73,12 @@ function examine(changes: Partial<ServerObservation>, serviceChanges: Partial<Se
   const web = service(2, serviceChanges);
   const [server] = web.servers;
   if (!server) throw new Error('no server');
-  return examineServer({ server, services: [web] }, seen(changes), 28416);
+  return examineServer({ server, services: [web] }, seen(changes), configured(web));
+}
+
+function configured(web: Service, key?: string): Parameters<typeof examineServer>[2] {
+  const globals = { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 };
+  return { model: { globals: { ...globals, ...(key && { key }) }, services: [web], watchdogs: [] }, problems: [] };
 }
 
 function findings(changes: Partial<ServerObservation>, serviceChanges: Partial<Service> = {}): readonly Finding[] {
@@ -107,7 +113,7 @@ test('a family in which the server has no address is none of its business', () =
   if (!server?.address) throw new Error('no server');
   const addresses = without(ghost6, 'fd00').map(own);
   const identity = { server: { name: server.name, weight: 100, address: server.address }, services: [web] };
-  assert.equal(examineServer(identity, seen({ addresses }), 1).findings, []);
+  assert.equal(examineServer(identity, seen({ addresses }), configured(web)).findings, []);
 });
 
 test('a dummy device is as good as lo; another one is not, and whether it can be mended safely depends on the prefix', () => {
@@ -267,13 +273,32 @@ test('where everything goes to all servers, somebody has to take out what is for
   ]);
 });
 
+test('a firewall that keeps the router from being heard', () => {
+  const ruleset = JSON.stringify({ nftables: closedTo('eth0') });
+  const heard = (rules: string, key?: string) => {
+    const web = service(1, { dispatch: 'broadcast' });
+    const [server] = web.servers;
+    if (!server) throw new Error('no server');
+    const { findings: all } = examineServer(
+      { server, services: [web] },
+      seen({ ruleset: rules }),
+      configured(web, key),
+    );
+    return said(all).filter((each) => each.startsWith('channel'));
+  };
+  const mend = 'nft insert rule inet fw4 input position 9 iifname eth0 udp dport 28521 accept';
+  assert.equal(heard(ruleset, 'a-secret-of-some-length'), [`channel-dropped: ${mend}`]);
+  assert.equal(heard(ruleset), [], 'there is nothing to hear');
+  assert.equal(heard(JSON.stringify({ nftables: closedTo('eth1') }), 'a-secret-of-some-length'), []);
+});
+
 test('without nft it is said that the firewall was not looked at', () => {
   const { ruleset, ...rest } = seen();
   assert.ok(ruleset);
   const web = service(1);
   const [server] = web.servers;
   if (!server) throw new Error('no server');
-  const { unknown } = examineServer({ server, services: [web] }, rest, 1);
+  const { unknown } = examineServer({ server, services: [web] }, rest, configured(web));
   assert.match(unknown.join(), 'firewall');
 });
 

@@ -1,3 +1,4 @@
+import { channelsOf } from '../../channel/place.ts';
 import { withoutSecrets } from '../../config/redact.ts';
 import type { Configuration } from '../../config/validate.ts';
 import { firstTcpPort, isFlooded, serverAddress } from '../../config/model.ts';
@@ -80,6 +81,11 @@ export async function observeRouter(
       configuration: withoutSecrets(text),
       problems: [...configuration.problems, ...problems],
       deployment,
+      channels: [...channelsOf(meant.model).values()].flatMap(({ services, family }) => {
+        const deployed = deployment.services.find(({ service }) => services.some(({ name }) => name === service.name));
+        const port = meant.model.globals.channelPort;
+        return deployed ? [{ device: deployed.device.name, family, port }] : [];
+      }),
       daemon: {
         running,
         ...(status && { status }),
