@@ -20,8 +20,8 @@ async function withDaemon(body: (daemon: Daemon, topology: Topology) => Promise<
   }
 }
 
-/** Full loads need more, see docs/operating.md; libnftables has most of it, and the daemon nothing afterwards. */
-const limits = { anonymous: 4096, resident: 8192, peakOfLoad: 24 * 1024, peakOfReload: 24 * 1024, growth: 256 };
+/** Loads and reloads need more for a moment, see docs/operating.md; libnftables has most of it. */
+const limits = { anonymous: 4096, resident: 8192, peakOfLoad: 16 * 1024, peakOfReload: 24 * 1024, growth: 256 };
 /** While a change is under way, which needs rules and histories of its own. */
 const limitOfChange = 6144;
 
