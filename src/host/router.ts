@@ -136,6 +136,10 @@ export class HostRouter implements Router {
     this.#tables.moveSlots(change);
   }
 
+  holdsTables(): boolean {
+    return this.#tables?.isThere() ?? false;
+  }
+
   remember(snapshot: string): void {
     try {
       writeText(`${this.#state}/applied.json`, snapshot);
