@@ -13,7 +13,8 @@ PACKAGED := x86_64 aarch64
 # Jobs side by side, where make has not been told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: help setup setup-cross setup-browser build runtime sanitized tools demo test test-full test-foreign lint bench
+.PHONY: help setup setup-cross setup-browser build runtime sanitized tools demo test test-full test-foreign lint
+.PHONY: bench bench-quick
 .PHONY: setup-emulators ready-for-tests test-qemu test-openwrt
 .PHONY: install install-runtime install-program dist dist-check ipk clean
 
@@ -22,7 +23,8 @@ help:
 	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
-	@echo 'make bench      packets per second against plain routing and DNAT; times of orders; tables (BENCH=packets, failover, table)'
+	@echo 'make bench      against what people use instead, by BENCH=NAME: packets, connections, failover, control, filter, table'
+	@echo 'make bench-quick  each of them for a moment'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
 	@echo 'make dist       the release tarball; its hash goes into the feed'
@@ -77,13 +79,28 @@ tools: setup
 demo: build tools
 	@node test/run.mjs --program test/demo/main.ts -- $(DEMO) $(ARGS)
 
-# One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
-BENCHES = packets failover table
+# What the benchmarks compare with.
+$(BUILD)/peers: src/build/peers.sh
+	@$< $@
 
-bench: build tools
+# One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
+BENCHES = packets connections failover control filter table
+
+bench: build tools $(BUILD)/peers
 	@for name in $(or $(BENCH),$(if $(ARGS),packets,$(BENCHES))); do \
 		node test/run.mjs --program test/bench/$$name.ts -- $(ARGS) || exit; \
 	done
+
+# Each for a moment: fails where a benchmark is broken, and says nothing about speed.
+bench-quick: build tools $(BUILD)/peers
+	@node test/run.mjs --program test/bench/packets.ts -- --servers 4 --setups 1 --rounds 1 --burst 50 \
+		--contestants plain,oneip,dnat,multipath,resilient,nftlb-direct,nftlb-stateless,nftlb-dnat,drop
+	@node test/run.mjs --program test/bench/packets.ts -- --servers 4 --family 6 --setups 1 --rounds 1 --burst 50
+	@node test/run.mjs --program test/bench/connections.ts -- --setups 1 --rounds 1 --seconds 1
+	@node test/run.mjs --program test/bench/failover.ts -- --servers 4 --rounds 1
+	@node test/run.mjs --program test/bench/control.ts -- --servers 4 --services 1 --rounds 1
+	@node test/run.mjs --program test/bench/filter.ts -- --setups 1 --rounds 1 --burst 50
+	@node test/run.mjs --program test/bench/table.ts -- --servers 2,8 --cases 2
 
 lint: setup
 	@npm run --silent typecheck

@@ -9,6 +9,10 @@ here=$(dirname "$0")
 release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 stage=$1.part
 rm -rf "$stage"
-"$here/debian-package.sh" "$release" "$(dpkg --print-architecture)" "$stage" nftlb libev4 libjansson4 libmnl0
+packages="nftlb libev4 libjansson4 libmnl0"
+packages="$packages haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1"
+packages="$packages wrk libluajit-5.1-2 libluajit2-5.1-2"
+# shellcheck disable=SC2086 # the list is meant to be split
+"$here/debian-package.sh" "$release" "$(dpkg --print-architecture)" "$stage" $packages
 rm -rf "$1"
 mv "$stage" "$1"

@@ -40,6 +40,20 @@ export interface ServerOutcome {
  */
 export type Hold = 'waiting' | 'holding' | 'fenced';
 
+/** How a server stands to the router, for those who ask. Times in milliseconds from now. */
+export interface Standing {
+  readonly hold: Hold;
+  /** Of the router that it follows; absent: of none. */
+  readonly epoch?: bigint;
+  /** Since a message of that router came. */
+  readonly heard?: number;
+  /** How long it may still rely on what it was told; absent where no router is known to have heard it, or too long ago. */
+  readonly lease?: number;
+  /** Tables that are announced, or were: the version in force here (0: from before this epoch), and the newest one heard of. */
+  readonly tables: readonly (TableName & { readonly version: number; readonly announced: number })[];
+  readonly refusals: Refusals;
+}
+
 interface Own {
   /** Of the epoch taken; 0: from before it. */
   readonly version: number;
@@ -119,6 +133,21 @@ export class ServerEnd {
   /** Clock when a router was heard last that this server knows; `-Infinity`: never, or too long ago. */
   get heardAt(): number {
     return this.#heardAt;
+  }
+
+  standing(now: number): Standing {
+    const lease = this.#confirmed + LEASE - now;
+    return {
+      hold: this.#hold,
+      ...(this.#epoch === 0n ? {} : { epoch: this.#epoch }),
+      ...(this.#heardAt === -Infinity ? {} : { heard: now - this.#heardAt }),
+      ...(lease > 0 ? { lease } : {}),
+      tables: [...this.#own.values()].map(({ version, table }) => ({
+        ...{ service: table.service, family: table.family, version },
+        announced: Math.max(version, this.#floors.get(keyOf(table)) ?? 0),
+      })),
+      refusals: this.#refusals,
+    };
   }
 
   /** Tables that are in force here; a service of which there is none has no slot here. */

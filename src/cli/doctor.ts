@@ -76,7 +76,11 @@ async function diagnose(
     const seen = await observeServer(channel, identity);
     return examineServer(identity, seen, configuration);
   }
-  const places = { state: optionValue(invocation, 'state'), ubus: optionValue(invocation, 'ubus') };
+  const places = {
+    state: optionValue(invocation, 'state'),
+    ubus: optionValue(invocation, 'ubus'),
+    firewall: optionValue(invocation, 'config').replace(/[^/]*$/, 'firewall'),
+  };
   return examineRouter(await observeRouter(channel, text, configuration, places, await statusOf(invocation)));
 }
 

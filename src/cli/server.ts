@@ -3,6 +3,7 @@ import { loadConfiguration } from '../config/validate.ts';
 import { print, printError } from '../host/console.ts';
 import { readText, readTextIfThere } from '../host/files.ts';
 import { serverStatusFile } from '../host/cleanup.ts';
+import { askStatus, statusSocket } from '../host/status-socket.ts';
 import { isLocked } from '../host/observe/lock.ts';
 import { inspectServer } from '../host/server.ts';
 import { describeNetworkChange } from '../network/describe.ts';
@@ -20,10 +21,11 @@ import type { Invocation } from './arguments.ts';
 import { complain, DONE, FAILED, NO_DAEMON } from './ask.ts';
 
 /** `oneip server --status`: what the running daemon has in force, held against the machine as it is. */
-export function runServerStatus(invocation: Invocation): number {
+export async function runServerStatus(invocation: Invocation): Promise<number> {
   const state = optionValue(invocation, 'state');
-  const text = readTextIfThere(serverStatusFile(state));
   const runs = isLocked(`${state}/daemon.lock`);
+  const told = runs ? await askStatus(statusSocket(state)) : undefined;
+  const text = told ?? readTextIfThere(serverStatusFile(state));
   if (text === undefined || !runs) {
     const killed = text === undefined ? '' : ', and what a killed one has left is in force: start it, or oneip cleanup';
     return complain(`no server's daemon runs with ${state}${killed}`, NO_DAEMON);

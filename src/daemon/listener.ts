@@ -2,7 +2,7 @@ import type { ServerLoad, ServiceHealth } from '../channel/message.ts';
 import { channelFor } from '../channel/place.ts';
 import { Seal } from '../channel/seal.ts';
 import { ServerEnd } from '../channel/server-end.ts';
-import type { ServerOutcome, SlotOwners } from '../channel/server-end.ts';
+import type { ServerOutcome, SlotOwners, Standing } from '../channel/server-end.ts';
 import type { Model, Service } from '../config/model.ts';
 import { isFlooded } from '../config/model.ts';
 import { slotTables } from '../deployment/slot-tables.ts';
@@ -53,6 +53,7 @@ export class Listener {
   #channel: Channel | undefined;
   #situation: Situation | undefined;
   #lookAt = 0;
+  #told: { readonly health: readonly ServiceHealth[]; readonly load?: ServerLoad } = { health: [] };
   /** What `setOwned` was told last, by service. */
   readonly #owned = new Map<string, OwnedSlots>();
   /** What this server has of a table, as long as the table is in force. */
@@ -98,6 +99,12 @@ export class Listener {
     this.#lease.forget();
     this.#failed = !this.#tell();
     this.#arm(channel);
+  }
+
+  /** How this server stands to the router, and what it last told of itself; `undefined` where there is no channel. */
+  standing(): (Standing & { readonly load?: ServerLoad; readonly health: readonly ServiceHealth[] }) | undefined {
+    const end = this.#channel?.end;
+    return end && { ...end.standing(this.#options.clock()), ...this.#told };
   }
 
   /** Idempotent. */
@@ -228,7 +235,10 @@ export class Listener {
   #look(channel: Channel, now: number): void {
     this.#lookAt = now + LOOK_INTERVAL;
     const services = this.#situation?.identity.services ?? [];
-    this.#took(channel.end.observe(this.#options.healthOf(services), this.#options.loadOf(), now));
+    const health = this.#options.healthOf(services);
+    const load = this.#options.loadOf();
+    this.#told = { health, load };
+    this.#took(channel.end.observe(health, load, now));
   }
 }
 

@@ -1,15 +1,24 @@
 import { diffRulesets, replaceRuleset, transaction } from '../plan/ruleset-diff.ts';
 import type { RulesetChange } from '../plan/ruleset-diff.ts';
 import { slotChange } from '../plan/slot-moves.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import { slotElements, stageLoad } from '../plan/staged-load.ts';
+import type { Chain, Ruleset } from '../ruleset/ruleset.ts';
 import type { Router } from './router.ts';
+
+/** Elements that one transaction may load at once: those of two small tables. */
+const FEW_ELEMENTS = 1024;
+/** Elements that it loads at once where packets would see a gap: those of a usual service in two tables, in 22 MB. */
+const MANY_ELEMENTS = 8192;
+
+/** The part of a host that holds a ruleset. */
+type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'>;
 
 /** What the kernel holds of ours, and how it comes to hold something else. */
 export class LoadedRuleset {
-  readonly #router: Pick<Router, 'load' | 'moveSlots'>;
+  readonly #router: Kernel;
   #ruleset: Ruleset | undefined;
 
-  constructor(router: Pick<Router, 'load' | 'moveSlots'>) {
+  constructor(router: Kernel) {
     this.#router = router;
   }
 
@@ -25,18 +34,49 @@ export class LoadedRuleset {
 
   /** Loads a ruleset; throws with the reason where the kernel does not take it. */
   load(ruleset: Ruleset): void {
-    const known = this.#ruleset;
-    const change = known ? textOf(diffRulesets(known, ruleset)) : textOf(replaceRuleset(ruleset));
-    if (change !== '') {
+    if (this.#ruleset) this.#loadDifference(this.#ruleset, ruleset);
+    else this.#loadAll(ruleset);
+    this.#ruleset = ruleset;
+  }
+
+  #loadDifference(known: Ruleset, wanted: Ruleset): void {
+    // The kernel takes base chains away with their device, so that it may hold less than we think; a whole load tells.
+    const remaining = withoutLostHooks(known, wanted);
+    const ways = [
+      () => diffRulesets(known, wanted),
+      ...(remaining ? [() => diffRulesets(remaining, wanted)] : []),
+      () => replaceRuleset(wanted),
+    ];
+    for (const [attempt, way] of ways.entries()) {
       try {
-        this.#router.load(change);
+        this.#run(textOf(way()));
+        return;
       } catch (error) {
-        if (!known) throw error;
-        // The kernel takes chains away with their device, so what is loaded may be less than we think; a whole load tells.
-        this.#router.load(textOf(replaceRuleset(ruleset)));
+        if (attempt === ways.length - 1) throw error;
       }
     }
-    this.#ruleset = ruleset;
+  }
+
+  /**
+   * In stages where that takes much less memory, and no packets are dispatched yet that would see a gap. Where our tables are
+   * there already, after a crash, that holds up to a size for which memory is found on most routers.
+   */
+  #loadAll(ruleset: Ruleset): void {
+    const elements = slotElements(ruleset);
+    if (elements <= FEW_ELEMENTS || (elements <= MANY_ELEMENTS && this.#router.holdsTables())) {
+      this.#run(textOf(replaceRuleset(ruleset)));
+      return;
+    }
+    // From here on the kernel may hold a part of it.
+    this.#ruleset = undefined;
+    const { frame, fills, filled } = stageLoad(ruleset);
+    this.#run(textOf(replaceRuleset(frame)));
+    for (const fill of fills) this.#router.moveSlots(fill);
+    this.#run(textOf(diffRulesets(filled, ruleset)));
+  }
+
+  #run(transaction: string): void {
+    if (transaction !== '') this.#router.load(transaction);
   }
 
   /** The same for a ruleset that differs from the present one in nothing but elements. */
@@ -55,4 +95,22 @@ export class LoadedRuleset {
 /** The transaction alone, so that its parts need not be in memory beside it while it is loaded; empty where nothing changes. */
 function textOf({ commands }: RulesetChange): string {
   return commands.length > 0 ? transaction(commands) : '';
+}
+
+/** Without the base chains of devices that are gone, or that have come back as others; `undefined` where there are none. */
+function withoutLostHooks(known: Ruleset, wanted: Ruleset): Ruleset | undefined {
+  let lost = 0;
+  const tables = known.tables.map((table) => {
+    const chains = wanted.tables.find(({ family }) => family === table.family)?.chains ?? [];
+    const isKept = (chain: Chain) => {
+      const device = chain.hook?.device;
+      if (device === undefined) return true;
+      const same = chains.find(({ name }) => name === chain.name);
+      return same !== undefined && same.bound?.[device] === chain.bound?.[device];
+    };
+    const kept = table.chains.filter(isKept);
+    lost += table.chains.length - kept.length;
+    return { ...table, chains: kept };
+  });
+  return lost > 0 ? { tables } : undefined;
 }

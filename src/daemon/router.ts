@@ -29,6 +29,8 @@ export interface Router {
   load(transaction: string): void;
   /** Moves slots between chains that are there and empties sets, all or nothing; throws with the kernel's reason. */
   moveSlots(change: SlotChange): void;
+  /** Whether the kernel holds a table of our name. */
+  holdsTables(): boolean;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */
   counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */

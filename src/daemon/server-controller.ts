@@ -19,7 +19,7 @@ import { LoadedRuleset } from './loaded-ruleset.ts';
 import type { Router } from './router.ts';
 
 /** A server's machine as the controller sees it; `src/host/server.ts` is the real one. */
-export interface ServerHost extends Pick<Router, 'load' | 'moveSlots'> {
+export interface ServerHost extends Pick<Router, 'load' | 'moveSlots' | 'holdsTables'> {
   observe(): Machine;
   /** Removes tables of ours that nobody knows, but for those of the given families; tells which, a line each. */
   clear(kept: readonly string[]): string[];

@@ -12,8 +12,9 @@ import { readListeners } from '../host/listeners.ts';
 import { LoadMeter } from '../host/server-load.ts';
 import { HostServer } from '../host/server.ts';
 import { claim, everySignal, freeMemory, startTimer } from '../host/system.ts';
+import { StatusSocket, statusSocket } from '../host/status-socket.ts';
 import { healthOf } from '../server/health.ts';
-import { formatServerState } from '../server/status.ts';
+import { channelStatus, formatServerState, serverStatus } from '../server/status.ts';
 import { Listener } from './listener.ts';
 import { ServerController } from './server-controller.ts';
 
@@ -55,6 +56,8 @@ class ServerDaemon {
   readonly #controller: ServerController;
   readonly #listener: Listener;
   readonly #load = new LoadMeter();
+  readonly #state: string;
+  #status: StatusSocket | undefined;
   #model: Model | undefined;
   #settling: { cancel(): void } | undefined;
   #retry = FIRST_RETRY;
@@ -62,6 +65,7 @@ class ServerDaemon {
 
   constructor({ file, state, name }: Places) {
     this.#file = file;
+    this.#state = state;
     this.#host = new HostServer(state, {
       log,
       changed: () => {
@@ -105,6 +109,7 @@ class ServerDaemon {
       }
       this.#controller.configure(text, this.#file);
       this.#listen(model);
+      this.#tell();
     } catch (error) {
       this.#stop(true);
       throw error;
@@ -121,12 +126,27 @@ class ServerDaemon {
     this.#ending = true;
     this.#settling?.cancel();
     this.#listener.close();
+    this.#status?.close();
     try {
       for (const line of this.#host.close()) log(line);
       log('stopped; the server is as it was');
     } catch (error) {
       if (!failing) throw error;
       log(reasonOf(error));
+    }
+  }
+
+  /** Has those who ask for the status answered. */
+  #tell(): void {
+    try {
+      this.#status = new StatusSocket(statusSocket(this.#state), () => {
+        const { state } = this.#controller;
+        const standing = this.#listener.standing();
+        const channel = standing ? { channel: channelStatus(standing) } : {};
+        return state ? `${JSON.stringify({ ...serverStatus(state), ...channel })}\n` : '';
+      });
+    } catch (error) {
+      log(`the status tells nothing of the channel: ${reasonOf(error)}`);
     }
   }
 

@@ -207,6 +207,14 @@ export class Firewall {
   }
 }
 
+/** What nft does not tell of, given tables of iptables' older kind: a sentence without a full stop, or none. */
+export function unseenTables(tables: readonly string[]): string[] {
+  if (tables.length === 0) return [];
+  const programs = [...new Set(tables.map((table) => (table.startsWith('ip6 ') ? 'ip6tables' : 'iptables')))];
+  const commands = programs.map((program) => `${program}-legacy-save`).join(' and ');
+  return [`what the rules of iptables-legacy do was not looked at (${tables.join(', ')}): ${commands} shows them`];
+}
+
 /** Advice beside such a command. */
 export const UNTIL_LOADED = 'It holds until the firewall is loaded again: put the same into its own configuration.';
 

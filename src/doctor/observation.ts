@@ -77,6 +77,8 @@ export interface ServerObservation {
   readonly paths: ReadonlyMap<string, PathMtu>;
   /** The listing of nft; absent where there is none to be had. */
   readonly ruleset?: string;
+  /** Tables that nft does not list: `ip filter`. */
+  readonly legacyTables: readonly string[];
   /** By address of the next hop: milliseconds by which the router's clock is ahead of ours. */
   readonly clocks: ReadonlyMap<string, number>;
 }

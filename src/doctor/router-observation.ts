@@ -68,6 +68,10 @@ export interface RouterObservation {
   /** What the kernel lacks of what the daemon has made outside nftables. */
   readonly lacking: readonly NetworkChange[];
   readonly ruleset?: string;
+  /** Tables that nft does not list: `ip filter`. */
+  readonly legacyTables: readonly string[];
+  /** Text of the firewall's UCI configuration; absent where there is none. */
+  readonly firewallConfiguration?: string;
   /** Values by path below `/proc/sys`; what is not there is absent. */
   readonly sysctls: ReadonlyMap<string, string>;
   readonly routing: readonly RoutingRules[];

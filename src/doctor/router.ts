@@ -6,7 +6,7 @@ import { describeNetworkChange } from '../network/describe.ts';
 import { ROUTE_PROTOCOL } from '../network/state.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { examineChannels } from './channel.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, unseenTables } from './firewall.ts';
 import {
   type Diagnosis,
   type Finding,
@@ -17,6 +17,7 @@ import {
   sysctlCommand,
 } from './finding.ts';
 import { numberAt } from './observation.ts';
+import { examineOffload } from './offload.ts';
 import { examineForwarding } from './router-firewall.ts';
 import type { RouterObservation } from './router-observation.ts';
 
@@ -40,6 +41,7 @@ class RouterExaminer {
     this.#seen = seen;
     this.#firewall = seen.ruleset === undefined ? undefined : new Firewall(seen.ruleset);
     if (!this.#firewall) this.unknown.add('the firewall was not looked at, since nft cannot list it here');
+    for (const unknown of unseenTables(seen.legacyTables)) this.unknown.add(unknown);
   }
 
   examine(): void {
@@ -180,16 +182,7 @@ class RouterExaminer {
         mend: mendBy(sysctlCommand('net/netfilter/nf_conntrack_max', String(most * 2))),
       });
     }
-    for (const { name, hardware } of this.#firewall?.flowtables ?? []) {
-      const option = hardware ? 'flow_offloading_hw' : 'flow_offloading';
-      this.findings.push({
-        id: 'flow-offload',
-        severity: 'information',
-        what: `the ${hardware ? 'hardware' : 'kernel'} forwards known connections past the firewall (flow table '${name}')`,
-        why: 'A connection that it had before the service began, such as one of a port forward, stays where it is until it ends.',
-        mend: mendByHand(`uci set firewall.@defaults[0].${option}=0`, 'uci commit firewall', 'service firewall reload'),
-      });
-    }
+    this.findings.push(...examineOffload(this.#firewall ?? { flowtables: [] }, this.#seen.firewallConfiguration));
   }
 
   #examineServers(): void {

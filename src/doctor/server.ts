@@ -4,7 +4,7 @@ import type { Configuration } from '../config/validate.ts';
 import { type Address, type Family, maskAddress, prefixHolds } from '../net/address.ts';
 import type { Identity } from '../server/identity.ts';
 import { type ChannelEnd, examineChannels } from './channel.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, unseenTables } from './firewall.ts';
 import {
   type Diagnosis,
   type Finding,
@@ -34,6 +34,7 @@ export function examineServer(
   examiner.examineRouter();
   const firewall = seen.ruleset === undefined ? undefined : new Firewall(seen.ruleset);
   if (!firewall) examiner.unknown.add('the firewall was not looked at, since nft cannot list it here');
+  for (const unknown of unseenTables(seen.legacyTables)) examiner.unknown.add(unknown);
   const programs = new ServiceExaminer(server, seen, firewall);
   for (const service of services) {
     for (const ghost of service.ghosts) programs.examine(service, ghost);
@@ -82,6 +83,16 @@ class ServerExaminer {
     if (!own) {
       this.#missOwnAddress(ghost.family);
       return;
+    }
+    if (own.duplicate) {
+      this.findings.push({
+        id: 'own-address',
+        severity: 'error',
+        what: `${own.address.text}, by which the router knows the server '${this.#server.name}', is on ${own.device}, where somebody else has it too (dadfailed)`,
+        why: 'This machine does not use it, and what is for the server goes to the other one.',
+        advice:
+          "Take it from the other machine, or give this one another, and correct option 'address6' of the server.",
+      });
     }
     if (ghost.family === 4) this.#examineArp(ghost, own);
     if (isThere) this.#examineWayOut(ghost, own);

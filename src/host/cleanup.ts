@@ -3,6 +3,7 @@ import { FAMILIES, removeRuleset, transaction } from '../plan/ruleset-diff.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 import { Journal } from './journal.ts';
 import { Network } from './network.ts';
+import { statusSocket } from './status-socket.ts';
 import { outcomeLines } from './network-outcome.ts';
 import { nftRun, throwIfRefused } from './nft.ts';
 
@@ -37,7 +38,7 @@ export function leave(state: string, network: Network, what = 'router'): string[
     }
   }
   if (failures.length > 0) throw new Error(`the ${what} is not as it was: ${failures.join('; ')}`);
-  for (const told of [`${state}/applied.json`, serverStatusFile(state)]) {
+  for (const told of [`${state}/applied.json`, serverStatusFile(state), statusSocket(state)]) {
     if (fileStatus(told) !== null) removeFile(told);
   }
   return lines;

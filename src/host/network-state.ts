@@ -64,13 +64,14 @@ function currentRoutes(channel: NetlinkChannel, family: Family, wanted: NetworkS
     const identity = (route: RouteEntry) => `${routeKey(route)} ${routeTarget(route)}`;
     const needed = new Set(lacking.filter((route) => route.table === table).map(identity));
     return readRoutes(channel, family, { table })
-      .map(entryOf)
+      .map((route): RouteEntry => ({ ...entryOf(route), foreign: true }))
       .filter((route) => needed.has(identity(route)));
   });
   return [...ours, ...serving];
 }
 
-function routeEntry(route: Route, nameOf: NameOf): RouteEntry {
+/** A route of the kernel as an entry; `nameOf` tells what its device is called. */
+export function routeEntry(route: Route, nameOf: NameOf): RouteEntry {
   const { family, table, destination, type, ifindex, via, onlink, metric } = route;
   return {
     family,

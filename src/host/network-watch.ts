@@ -39,7 +39,7 @@ export interface NetworkObserver {
   readonly forwarding?: (entry: ForwardingEntry, gone: boolean) => void;
   /** Policy routing rules of anybody. */
   readonly rule?: (rule: Rule, gone: boolean) => void;
-  /** Routes of ours (`ROUTE_PROTOCOL`) only. */
+  /** Routes of ours (`ROUTE_PROTOCOL`), and those of anybody to a single address that have taken another one's place. */
   readonly route?: (route: Route, gone: boolean) => void;
   /** Notifications were dropped: everything must be read again. */
   readonly lost: () => void;

@@ -1,7 +1,14 @@
 import { type Environment, type Listener } from '../config/environment.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { type NetworkChange, diffNetworkState, isRemoval } from '../network/diff.ts';
-import { type AddressEntry, EMPTY_NETWORK, type NetworkState, ROUTE_PROTOCOL, addressKey } from '../network/state.ts';
+import {
+  type AddressEntry,
+  EMPTY_NETWORK,
+  type NetworkState,
+  ROUTE_PROTOCOL,
+  addressKey,
+  routeKey,
+} from '../network/state.ts';
 import {
   forgetAddress,
   forgetAdopted,
@@ -38,6 +45,8 @@ export interface NetworkOutcome {
 export class Network {
   readonly channel = new NetlinkChannel(NETLINK_ROUTE);
   readonly #journal: Journal;
+  /** Routes that are ours, by key: made here, or found as an earlier run has left them. */
+  readonly #made = new Set<string>();
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -78,12 +87,15 @@ export class Network {
   plan(wanted: NetworkState): NetworkChange[] {
     const undo = this.#journal.entries;
     const current = readNetworkState(this.channel, wanted, undo);
+    for (const route of current.routes) if (!route.foreign) this.#made.add(routeKey(route));
     return diffNetworkState(current, wanted, originalSysctls(undo, current.sysctls));
   }
 
   /** Makes and alters what is wanted; takes nothing away. Without a difference nothing is written. */
   establish(wanted: NetworkState): NetworkOutcome {
-    const changes = this.plan(wanted).filter((change) => !isRemoval(change));
+    const changes = this.plan(wanted)
+      .filter((change) => !isRemoval(change))
+      .map((change) => this.#takingBack(change));
     const dispensable = new Set(wanted.sysctls.filter((entry) => entry.dispensable).map(({ key }) => key));
     const needed = changes.filter((change) => change.kind !== 'sysctl' || !dispensable.has(change.key));
     try {
@@ -155,6 +167,9 @@ export class Network {
       try {
         applyChange(this.channel, change, this.#adoption(change));
         done.push(change);
+        if (change.kind !== 'route') continue;
+        if (change.action === 'delete') this.#made.delete(routeKey(change.entry));
+        else this.#made.add(routeKey(change.entry));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         failures.push({ change, message: `${describeNetworkChange(change)}: ${reason}` });
@@ -162,6 +177,12 @@ export class Network {
     }
     this.#forgetUndone(done);
     return { done, failures };
+  }
+
+  /** A route that we have made already takes its place back from whoever has it; one that was there before us is left. */
+  #takingBack(change: NetworkChange): NetworkChange {
+    if (change.kind !== 'route' || change.action !== 'add' || !this.#made.has(routeKey(change.entry))) return change;
+    return { ...change, action: 'replace' };
   }
 
   #adoption(change: NetworkChange): Adoption {

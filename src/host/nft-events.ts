@@ -4,9 +4,11 @@ import type { NetlinkMessage } from '../netlink/message.ts';
 import {
   NFNLGRP_NFTABLES,
   NFT_MSG_GETGEN,
+  NFT_MSG_GETTABLE,
   decodeGeneration,
   decodeNftablesEvent,
   encodeGenerationRequest,
+  encodeTableDump,
   nftablesType,
 } from '../netlink/nftables.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
@@ -102,6 +104,14 @@ export class TableWatch {
       this.#channel.transaction(batch);
       return { status: 0 };
     });
+  }
+
+  /** Whether the kernel holds a table of our name, in whatever family. */
+  isThere(): boolean {
+    const tables = this.#channel.dump(nftablesType(NFT_MSG_GETTABLE), encodeTableDump(), (message) =>
+      decodeNftablesEvent(message, littleEndian),
+    );
+    return tables.some(({ table }) => table === this.#table);
   }
 
   /** For questions about what the kernel holds. */

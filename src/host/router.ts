@@ -2,9 +2,12 @@ import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Claim, Observation } from '../deployment/deployment.ts';
-import { EMPTY_NETWORK } from '../network/state.ts';
+import { Contest } from '../network/contest.ts';
+import { describeNetworkChange } from '../network/describe.ts';
+import { EMPTY_NETWORK, ROUTE_PROTOCOL, routeKey, routeTarget } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
+import type { Route } from '../netlink/route.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
@@ -13,11 +16,13 @@ import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
 import { readCounters } from './counters.ts';
+import { steadyTime } from './clock.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
 import { Network } from './network.ts';
 import { outcomeLines } from './network-outcome.ts';
+import { routeEntry } from './network-state.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { nftRun, throwIfRefused } from './nft.ts';
 import { TableWatch } from './nft-events.ts';
@@ -57,6 +62,8 @@ export class HostRouter implements Router {
   #refresh: Timer | undefined;
   readonly #claims: AddressClaims;
   /** Neighbours that have been asked for their MAC address just now. */
+  readonly #contests = new Contest();
+  readonly #repairs = new Map<string, Timer>();
   #asked: Set<string> = new Set();
   #allAnswered: () => void = () => undefined;
 
@@ -89,7 +96,10 @@ export class HostRouter implements Router {
           if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
         },
         rule: changed,
-        route: changed,
+        route: (route, gone) => {
+          if (route.protocol === ROUTE_PROTOCOL) changed();
+          else if (!gone) this.#contest(route);
+        },
         lost: changed,
       },
       () => this.#network.channel.port,
@@ -136,6 +146,10 @@ export class HostRouter implements Router {
     this.#tables.moveSlots(change);
   }
 
+  holdsTables(): boolean {
+    return this.#tables?.isThere() ?? false;
+  }
+
   remember(snapshot: string): void {
     try {
       writeText(`${this.#state}/applied.json`, snapshot);
@@ -164,6 +178,7 @@ export class HostRouter implements Router {
   /** Puts the router back as it was and stops following it. */
   close(): Promise<string[]> {
     this.#refresh?.cancel();
+    for (const repair of this.#repairs.values()) repair.cancel();
     this.#claims.close();
     for (const watch of this.#watches) watch.close();
     this.#interfaces.close();
@@ -171,6 +186,28 @@ export class HostRouter implements Router {
     const lines = leave(this.#state, this.#network);
     this.#network.close();
     return Promise.resolve(lines);
+  }
+
+  /** Somebody else has made a route. Where it has taken the place of ours, ours is made again, later and later. */
+  #contest(route: Route): void {
+    const taken = routeEntry(route, (ifindex) => this.#deviceName(ifindex));
+    const key = routeKey(taken);
+    const ours = this.#wanted.routes.find((wanted) => routeKey(wanted) === key);
+    if (!ours || routeTarget(ours) === routeTarget(taken)) return;
+    const pause = this.#contests.pause(key, steadyTime());
+    const command = describeNetworkChange({ kind: 'route', action: 'replace', entry: taken });
+    const when = pause === 0 ? 'now' : `in ${pause / 1000} s`;
+    this.#listener.log(`somebody else has made a route in the place of ours (${command}); making ours again ${when}`);
+    this.#repairs.get(key)?.cancel();
+    this.#repairs.set(
+      key,
+      setTimer(() => this.#listener.changed(), pause),
+    );
+  }
+
+  #deviceName(ifindex: number): string {
+    const links = this.#observed?.environment.links.values() ?? [];
+    return [...links].find((link) => link.ifindex === ifindex)?.name ?? `if${ifindex}`;
   }
 
   /** Links tell much that is not our business: counters of bridges, carrier, Wi-Fi. */

@@ -95,6 +95,10 @@ export class HostServer {
     this.#tables.load(commands);
   }
 
+  holdsTables(): boolean {
+    return this.#tables.isThere();
+  }
+
   moveSlots(change: SlotChange): void {
     this.#tables.moveSlots(change);
   }

@@ -19,6 +19,7 @@ import {
   jumpsUnless,
 } from './bpf.ts';
 import type { BpfInstruction, Condition } from './bpf.ts';
+import { NLM_F_REPLACE } from './message.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 
 // Classic BPF programs that netlink sockets run on what is multicast to them (`sk_filter` in `do_one_broadcast`): what they
@@ -26,7 +27,10 @@ import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 
 const LOADS_INDEXED = { 4: LOAD_WORD_INDEXED, 2: LOAD_HALF_INDEXED, 1: LOAD_BYTE_INDEXED } as const;
 const TYPE_OFFSET = 4;
+const FLAGS_OFFSET = 6;
 const MESSAGE_HEADER = 16;
+/** Prefix length of the destination. */
+const RTM_LENGTH_OFFSET = MESSAGE_HEADER + 1;
 const RTM_PROTOCOL_OFFSET = MESSAGE_HEADER + 5;
 /** The table's name: behind struct nfgenmsg and the header of the first attribute, in every nftables notification. */
 const TABLE_NAME_OFFSET = MESSAGE_HEADER + 8;
@@ -36,16 +40,26 @@ const TABLE_NAME_OFFSET = MESSAGE_HEADER + 8;
  */
 const MESSAGES = 24;
 
-/** Lets every rtnetlink message through but those of routes that another protocol has made: a BGP router's are many. */
+/**
+ * Lets every rtnetlink message through but those of routes that another protocol has made: a BGP router's are many. Routes to
+ * single addresses that have taken the place of another one (NLM_F_REPLACE) come through whoever has made them: the kernel
+ * does not say whose they have replaced.
+ */
 export function routeProtocolFilter(protocol: number, littleEndian: boolean): BpfInstruction[] {
   return [
     [LOAD_BYTE, 0, 0, TYPE_OFFSET + (littleEndian ? 0 : 1)],
     [JUMP_EQUAL, 1, 0, RTM_NEWROUTE],
-    [JUMP_EQUAL, 0, 2, RTM_DELROUTE],
+    [JUMP_EQUAL, 0, 9, RTM_DELROUTE],
     [LOAD_BYTE, 0, 0, RTM_PROTOCOL_OFFSET],
-    [JUMP_EQUAL, 0, 1, protocol],
-    KEEP,
+    [JUMP_EQUAL, 7, 0, protocol],
+    [LOAD_BYTE, 0, 0, FLAGS_OFFSET + (littleEndian ? 1 : 0)],
+    [AND, 0, 0, NLM_F_REPLACE >> 8],
+    [JUMP_EQUAL, 0, 3, NLM_F_REPLACE >> 8],
+    [LOAD_BYTE, 0, 0, RTM_LENGTH_OFFSET],
+    [JUMP_EQUAL, 2, 0, 32],
+    [JUMP_EQUAL, 1, 0, 128],
     DROP,
+    KEEP,
   ];
 }
 

@@ -16,6 +16,7 @@ const NFTA_GEN_ID = 1;
 /** First attribute of tables, chains, rules, sets, elements, objects and flowtables alike. */
 const NFTA_TABLE = 1;
 
+export const NFT_MSG_GETTABLE = 1;
 export const NFT_MSG_NEWOBJ = 18;
 export const NFT_MSG_GETOBJ = 19;
 /** Attributes of named objects, the type of those that count, and the attributes of their data. */
@@ -65,6 +66,11 @@ export function decodeNftablesEvent(message: NetlinkMessage, littleEndian: boole
   if (type >> 8 !== NFNL_SUBSYS_NFTABLES || (type & 0xff) === NFT_MSG_NEWGEN) return undefined;
   const table = decodeAttributes(payload, NFGENMSG, littleEndian).text(NFTA_TABLE);
   return table === undefined ? undefined : { message: type & 0xff, family: payload[0] ?? 0, table };
+}
+
+/** Payload of NFT_MSG_GETTABLE as a dump: the tables of all families. */
+export function encodeTableDump(): Uint8Array {
+  return new Uint8Array(NFGENMSG);
 }
 
 /** Payload of NFT_MSG_GETOBJ as a dump: the named counters of the tables of a name, in all families. */

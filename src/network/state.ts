@@ -37,6 +37,8 @@ export interface RouteEntry {
   readonly onlink?: boolean;
   /** Absent: the kernel's default (0 for IPv4, 1024 for IPv6). */
   readonly metric?: number;
+  /** Somebody else has made it, and it serves. */
+  readonly foreign?: true;
 }
 
 /** Packets with a firewall mark are routed by a table. */

@@ -22,6 +22,12 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
   };
 }
 
+/** What fills an empty map. */
+export function filledSlots(family: Table['family'], map: SlotMap): MovedSlots {
+  const empty = new Uint16Array(map.slots.length).fill(NOBODY);
+  return { family, table: TABLE, set: map.name, verdict: map.verdict ?? 'goto', ...compare(empty, map) };
+}
+
 type Slots = Pick<MovedSlots, 'less' | 'more'>;
 
 /** What became of a map's slots, and what they were compared to. */

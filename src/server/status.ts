@@ -1,4 +1,7 @@
 import { isFlooded } from '../config/model.ts';
+import type { ServerLoad, ServiceHealth } from '../channel/message.ts';
+import type { Refusals } from '../channel/freshness.ts';
+import type { Hold, Standing } from '../channel/server-end.ts';
 import type { Family } from '../net/address.ts';
 import type { FilteredService } from './filter.ts';
 import type { Identity } from './identity.ts';
@@ -13,6 +16,46 @@ export interface ServerStatus {
   readonly devices: readonly string[];
   readonly ghosts: readonly string[];
   readonly services: readonly ServiceStatus[];
+  /** Where there is a channel to the router, and the daemon itself has been asked. */
+  readonly channel?: ChannelStatus;
+}
+
+/** How the server stands to the router, and what it tells it. Times in seconds. */
+export interface ChannelStatus {
+  readonly hold: Hold;
+  /** The router's life that it follows, as 16 hexadecimal digits. */
+  readonly epoch?: string;
+  /** Since the router was heard. */
+  readonly heard?: number;
+  /** How long the server may still rely on what it was told; begins anew whenever the router is known to have heard it. */
+  readonly lease?: number;
+  readonly tables: Standing['tables'];
+  /** Messages that were not believed, by reason. */
+  readonly refused: Refusals;
+  readonly health: readonly ServiceHealth[];
+  readonly load?: ServerLoad;
+}
+
+/** The part of the status that only the daemon knows. */
+export function channelStatus({
+  epoch,
+  heard,
+  lease,
+  refusals,
+  hold,
+  tables,
+  health,
+  load,
+}: Standing & Pick<ChannelStatus, 'health' | 'load'>): ChannelStatus {
+  const seconds = (milliseconds: number): number => Math.round(milliseconds) / 1000;
+  return {
+    hold,
+    ...(epoch === undefined ? {} : { epoch: epoch.toString(16).padStart(16, '0') }),
+    ...(heard === undefined ? {} : { heard: seconds(heard) }),
+    ...(lease === undefined ? {} : { lease: seconds(lease) }),
+    ...{ tables, refused: refusals, health },
+    ...(load ? { load } : {}),
+  };
 }
 
 export interface ServiceStatus {
@@ -63,7 +106,7 @@ function countSlots(owned: OwnedSlots): Partial<Record<`ipv${Family}`, number>> 
 
 /** For people; `missing` are the commands that would make right what is not. */
 export function describeServer(status: ServerStatus, missing: readonly string[]): string {
-  const { server, devices, ghosts, services } = status;
+  const { server, devices, ghosts, services, channel } = status;
   const lines = [
     `server     ${server}`,
     `devices    ${devices.join(', ') || 'none: it has none of its addresses'}`,
@@ -73,7 +116,36 @@ export function describeServer(status: ServerStatus, missing: readonly string[])
       const count = taken === undefined ? [] : [`taken ${taken}`];
       return `service    ${[name, dispatch, ...shares, ...count].join(', ')}`;
     }),
+    ...(channel ? channelLines(channel) : []),
     ...(missing.length === 0 ? ['in force'] : ['not in force:', ...missing.map((line) => `  ${line}`)]),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+const HOLDS: Readonly<Record<Hold, string>> = {
+  waiting: 'waits for the router',
+  holding: 'holds its slots',
+  fenced: 'has given up its slots: the router is there, and does not hear it',
+};
+
+function channelLines({ hold, epoch, heard, lease, tables, refused, health, load }: ChannelStatus): string[] {
+  const router = epoch === undefined ? 'no router heard yet' : `router ${epoch}`;
+  const since = heard === undefined ? [] : [`heard ${heard.toFixed(1)} s ago`];
+  const until = lease === undefined ? [] : [`lease for ${lease.toFixed(1)} s`];
+  const counts = Object.entries(refused).filter(([, count]) => count > 0);
+  return [
+    `channel    ${[HOLDS[hold], router, ...since, ...until].join(', ')}`,
+    ...tables.map(({ service, family, version, announced }) => {
+      const told = version === 0 ? 'not from this router' : `version ${version}`;
+      return `table      ${service} (ipv${family}), ${told}${announced > version ? `, ${announced} is announced` : ''}`;
+    }),
+    ...health.map(({ service, well, reason }) => `health     ${service}, ${well ? 'well' : 'ill'}: ${reason}`),
+    ...(load ? [`load       ${loadText(load)}`] : []),
+    ...(counts.length > 0 ? [`refused    ${counts.map(([reason, count]) => `${count} ${reason}`).join(', ')}`] : []),
+  ];
+}
+
+function loadText({ connections, cpu, script }: ServerLoad): string {
+  const told = script === undefined ? [] : [`script ${script}`];
+  return [`${connections} connections`, `${Math.round(cpu * 100)} % of the processors`, ...told].join(', ');
 }

@@ -1,8 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { buildFolder } from '../lab/paths.ts';
-import { ghost, port, serverAddress, serverMac, type BenchLab, type Burst } from './bench-lab.ts';
+import { ghost, serverAddress, type BenchLab, type Burst } from './bench-lab.ts';
 import { keepFlows, nothing, type Contestant } from './contestant.ts';
+import { loadNftlb, type NftlbMode } from './nftlb.ts';
 import { serverNumbers } from './service.ts';
 
 /** By a route of several next hops, which the kernel picks by the hash of source and destination address. */
@@ -37,43 +35,19 @@ const resilient: Contestant = {
 };
 
 /** A service of nftlb's, by its own configuration. */
-function nftlb(name: string, description: string, mode: string, more: Partial<Contestant> = {}): Contestant {
+function nftlb(name: string, description: string, mode: NftlbMode, more: Partial<Contestant> = {}): Contestant {
   return {
     name,
     description,
     async setUp(lab) {
       await lab.knowServers();
-      // It looks for the device that has the service's address; at ingress, that address is the router's in name only.
-      await lab.router.ip([`address add ${ghost[lab.family]} dev wan`]);
-      mkdirSync(lab.folder, { recursive: true });
-      const file = join(lab.folder, 'nftlb.json');
-      writeFileSync(file, JSON.stringify({ farms: [nftlbFarm(lab, mode)] }));
-      const peers = join(buildFolder, 'peers');
-      const libraries = `LD_LIBRARY_PATH=${nativeLibraries(peers)}`;
-      await lab.router.run(['env', libraries, join(peers, 'usr/sbin/nftlb'), '--exit', '--config', file]);
+      await loadNftlb(lab, mode);
       await lab.router.sysctl(keepFlows);
       return nothing;
     },
     faultOf: everybodyServes,
     ...more,
   };
-}
-
-function nftlbFarm(lab: BenchLab, mode: string): object {
-  return {
-    ...{ name: 'bench', family: `ipv${lab.family}`, oface: 'br-lan' },
-    ...{ 'virtual-addr': ghost[lab.family], 'virtual-ports': String(port), protocol: 'udp' },
-    ...{ mode, scheduler: 'hash', 'sched-param': 'srcip', state: 'up' },
-    backends: serverNumbers(lab).map((number) => ({
-      ...{ name: `server${number}`, 'ip-addr': serverAddress(lab.family, number), 'ether-addr': serverMac(number) },
-      ...{ weight: '1', priority: '1', state: 'up' },
-    })),
-  };
-}
-
-function nativeLibraries(folder: string): string {
-  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch as string];
-  return join(folder, 'usr/lib', triplet ?? process.arch);
 }
 
 /** Whether no server has less than half of its fair share; these spread as their hashes do. */

@@ -1,13 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { families, ghostPlaces } from './addresses.ts';
+import { families, ghostPlaces, lanHost } from './addresses.ts';
 import { LabBus } from './bus.ts';
 import { ControlClient } from './control-client.ts';
 import type { Daemon } from './daemon.ts';
 import { withLab, type Lab } from './lab.ts';
+import { oneipProgram, tool } from './paths.ts';
 import { configuration, eventually, figure, Oracle, spreadClients, whoAnswers } from './scenario.ts';
 import { slotsInForce, startServerDaemons } from './server-programs.ts';
 import { echoPort } from './servers.ts';
+import type { Server } from './topology.ts';
 import { uciSection } from './uci.ts';
 
 // The channel between the router and its servers: who has which slots, and how the servers are.
@@ -35,6 +37,35 @@ async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> 
       return ipv4 + ipv6;
     }),
   );
+}
+
+/** Sends a datagram to the channel's group, as anybody on the servers' network may. */
+async function sayToAll({ lan }: Lab, text: string): Promise<void> {
+  const client = lan.start([tool('traffic-client')]);
+  client.send(`udp 1 ${lanHost[4]} 0 224.0.0.254 28521`);
+  client.send(`say 1 ${text}`);
+  client.closeInput();
+  await client.ended;
+}
+
+interface ChannelStatus {
+  readonly hold: string;
+  readonly epoch: string;
+  readonly heard: number;
+  readonly lease: number;
+  readonly tables: readonly { readonly family: number; readonly version: number; readonly announced: number }[];
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+async function statusText({ namespace }: Server, daemon: Daemon | undefined, ...words: string[]): Promise<string> {
+  const places = ['--config', daemon?.configFile ?? '', '--state', daemon?.stateFolder ?? ''];
+  return namespace.run([oneipProgram, 'server', '--status', ...words, ...places]);
+}
+
+async function channelOf(server: Server, daemon: Daemon | undefined): Promise<ChannelStatus> {
+  const { channel } = JSON.parse(await statusText(server, daemon, '--json')) as { channel?: ChannelStatus };
+  if (!channel) throw new Error(`${server.name} tells nothing of the channel`);
+  return channel;
 }
 
 const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
@@ -65,6 +96,24 @@ test('servers learn from the router who has which slots, and it hears from them 
       const report = await eventually('a report', 5_000, async () => (await serverStatus(first.name))?.report);
       assert.is(report.result.well, true);
       assert.is(report.result.current, true);
+
+      // The server's own daemon tells how it stands to the router, and what it did not believe.
+      await sayToAll(lab, 'nonsense');
+      const { result: told } = await eventually('what was refused is counted', 5_000, async () => {
+        const channel = await channelOf(first, daemons[0]);
+        return channel.refused['truncated'] === 1 ? channel : undefined;
+      });
+      assert.is(told.hold, 'holding');
+      assert.match(told.epoch, /^[0-9a-f]{16}$/);
+      assert.ok(told.heard < 2 && told.lease > 0 && told.lease <= 4, JSON.stringify(told));
+      assert.equal(
+        told.tables.map(({ family }) => family),
+        [4, 6],
+      );
+      for (const { version, announced } of told.tables) assert.ok(version > 0 && version === announced);
+      const text = await statusText(first, daemons[0]);
+      assert.match(text, /^channel +holds its slots, router [0-9a-f]{16}, heard \d\.\d s ago/m);
+      assert.match(text, /^refused .*\b1 truncated/m);
 
       // A server whose program has died says so itself.
       await lab.programs[0]?.echo.stop('SIGKILL');

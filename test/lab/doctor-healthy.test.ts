@@ -2,7 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ghostPlaces } from './addresses.ts';
 import { examine } from './doctor.ts';
-import { withLab } from './lab.ts';
+import { withLab, type Lab } from './lab.ts';
+import type { Namespace } from './namespace.ts';
 import { configuration } from './scenario.ts';
 import { startServerDaemons } from './server-programs.ts';
 import type { TopologyOptions } from './topology.ts';
@@ -114,6 +115,11 @@ test("a firewall in the words of OpenWrt's: nothing is wrong, until it lacks wha
     assert.equal((await look()).ids, []);
   }));
 
+/** Where servers hear the router. */
+function ends(servers: Lab['servers']): (readonly [Namespace, string])[] {
+  return servers.map(({ namespace }) => [namespace, 'eth0'] as const);
+}
+
 for (const dispatch of ['route', 'broadcast', 'multicast']) {
   test(`servers that set themselves up, dispatch ${dispatch}: nothing is wrong, and a filter that is gone is missed`, () =>
     withLab({ servers: 2, bareServers: true }, async (lab) => {
@@ -129,6 +135,22 @@ for (const dispatch of ['route', 'broadcast', 'multicast']) {
       for (const { namespace } of servers) {
         const served = await examine(namespace, ['--config', daemon.configFile]);
         assert.equal(served.ids, [], served.text);
+      }
+      for (const [namespace, device] of dispatch === 'route' ? [] : [[router, 'br-lan'] as const, ...ends(servers)]) {
+        await namespace.nft(`table inet other {
+          chain input {
+            type filter hook input priority filter; policy accept
+            iifname "${device}" udp dport 28521 reject
+          }
+        }`);
+        const at = ['--config', daemon.configFile, ...(namespace === router ? places : [])];
+        const { ids, commands } = await examine(namespace, at);
+        assert.ok(ids.includes('channel-dropped'), ids.join());
+        for (const command of commands.filter((each) => each.includes('28521'))) {
+          await namespace.run(['sh', '-ec', command]);
+        }
+        assert.not.ok((await examine(namespace, at)).ids.includes('channel-dropped'));
+        await namespace.run(['nft', 'delete', 'table', 'inet', 'other']);
       }
       const [first] = servers;
       const [own] = daemons;

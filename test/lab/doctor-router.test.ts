@@ -1,10 +1,12 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ghostPlaces } from './addresses.ts';
 import { LabBus } from './bus.ts';
 import { examine, planted, type Fault } from './doctor.ts';
 import { withLab, type Lab } from './lab.ts';
-import { oneipProgram } from './paths.ts';
+import { oneipProgram, tool } from './paths.ts';
 import { configuration, eventually, figure } from './scenario.ts';
 import type { Server } from './topology.ts';
 import type { LabSuite } from './suite.ts';
@@ -12,6 +14,9 @@ import { labSuite } from './suite.ts';
 import { uciSection } from './uci.ts';
 
 const [ghost, ghost6] = [ghostPlaces.lan[4], ghostPlaces.lan[6]];
+const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
+/** Entries of connection tracking that a test may make: some 100 MB of the kernel's memory. */
+const LARGEST_TABLE = 300_000;
 const firewall = { mark: 0x6f690000, mask: 0xffff0000 };
 
 function first({ servers }: Lab): Server {
@@ -190,6 +195,30 @@ for (const fault of faults) {
     await planted(fault, lab, lab.router, lab.daemon.configFile, argvOf(lab).slice(2));
   });
 }
+
+routed.test('flow offload that the firewall is told to do is told of, beside the configuration', async ({ lab }) => {
+  writeFileSync(join(dirname(lab.daemon.configFile), 'firewall'), "config defaults\n\toption flow_offloading '1'\n");
+  const { ids, status, commands } = await examine(lab.router, argvOf(lab));
+  assert.equal(ids, ['flow-offload']);
+  assert.is(status, 0, 'for information only');
+  assert.match(commands[0] ?? '', 'uci set firewall.@defaults[0].flow_offloading=0');
+  rmSync(join(dirname(lab.daemon.configFile), 'firewall'));
+});
+
+routed.test('a connection-tracking table that is about to be full', async ({ lab }) => {
+  if (!full) return figure('the table of connection tracking is filled in the long form only');
+  const most = Number(readFileSync('/proc/sys/net/netfilter/nf_conntrack_max', 'utf8'));
+  if (most > LARGEST_TABLE) return figure(`connection tracking has room for ${most} entries here: not filled`);
+  await lab.router.run([tool('fill-conntrack'), String(Math.ceil(most * 0.96))]);
+  const { ids, status, commands } = await examine(lab.router, argvOf(lab));
+  assert.equal(ids, ['conntrack-full']);
+  assert.is(status, 1);
+  assert.equal(commands, [`sysctl -w net.netfilter.nf_conntrack_max=${most * 2}`]);
+  // No namespace may raise what is the machine's, and that is said.
+  const fixed = await lab.router.attempt([...examine.program, ...argvOf(lab), '--fix']);
+  assert.is(fixed.status, 1);
+  assert.match(fixed.stdout, /not mended: connection tracking has/);
+});
 
 routed.run();
 

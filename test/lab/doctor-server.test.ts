@@ -5,7 +5,9 @@ import * as assert from 'uvu/assert';
 import { ghostPlaces } from './addresses.ts';
 import { examine, planted, type Fault } from './doctor.ts';
 import { withLab, type Lab } from './lab.ts';
-import { configuration } from './scenario.ts';
+import type { Namespace } from './namespace.ts';
+import { tool } from './paths.ts';
+import { configuration, eventually, figure } from './scenario.ts';
 import type { Server } from './topology.ts';
 
 const [ghost, ghost6] = [ghostPlaces.lan[4], ghostPlaces.lan[6]];
@@ -170,6 +172,45 @@ for (const fault of faults) {
   });
 }
 
+/** Has a server take an address that another host of its network has, and waits until its kernel knows. */
+async function duplicate({ namespace }: Server, other: Namespace, address: string): Promise<void> {
+  await other.ip([`address add ${address} dev eth0 nodad`]);
+  await namespace.sysctl({ 'net.ipv6.conf.eth0.accept_dad': 1 });
+  await namespace.ip([`address add ${address} dev eth0`]);
+  await eventually('the kernel to find the address in use', 5000, async () => {
+    const listed = await namespace.run(['ip', '-6', 'address', 'show', 'dev', 'eth0', 'dadfailed']);
+    return listed.includes(address) ? true : undefined;
+  });
+}
+
+tests('a ghost on the device of the network, where somebody else has it already', async ({ lab, file }) => {
+  const [server] = lab.servers;
+  assert.ok(server);
+  await server.namespace.ip([`address del ${ghost6}/128 dev lo`]);
+  await duplicate(server, lab.lan, `${ghost6}/128`);
+  const { ids, text } = await examine(server.namespace, ['--config', file]);
+  assert.equal(ids, ['ghost-device'], text);
+  assert.match(text, 'is on eth0 instead of lo, where somebody else has it too (dadfailed)');
+  const fixed = await server.namespace.attempt([...examine.program, '--config', file, '--fix']);
+  assert.is(fixed.status, 0, fixed.stdout);
+  await lab.lan.ip([`address del ${ghost6}/128 dev eth0`]);
+});
+
+tests("a server's own address that somebody else has already", async ({ lab, file }) => {
+  const [server] = lab.servers;
+  assert.ok(server);
+  const own = `${server.address[6]}/64`;
+  // So that its network stays, and with it the way to the router.
+  await server.namespace.ip(['address add fd00:1::99/64 dev eth0 nodad', `address del ${own} dev eth0`]);
+  await duplicate(server, lab.lan, own);
+  const { ids, text } = await examine(server.namespace, ['--config', file]);
+  assert.equal(ids, ['own-address'], text);
+  await lab.lan.ip([`address del ${own} dev eth0`]);
+  await server.namespace.ip([`address del ${own} dev eth0`, `address add ${own} dev eth0 nodad`]);
+  await server.namespace.ip(['address del fd00:1::99/64 dev eth0']);
+  assert.equal((await examine(server.namespace, ['--config', file])).ids, []);
+});
+
 tests('a port where nobody waits, a program at another address, and one at the right one', async ({ lab, file }) => {
   const [server] = lab.servers;
   assert.ok(server);
@@ -215,6 +256,16 @@ tests('who does not exist, what cannot be read, and who may not ask', async ({ l
   const outsider = await server.namespace.attempt(nobody);
   assert.is(outsider.status, 2);
   assert.match(outsider.stderr, 'only root');
+});
+
+tests('rules that nft does not know are said not to be known', async ({ lab, file }) => {
+  const [server] = lab.servers;
+  assert.ok(server);
+  const { status } = await server.namespace.attempt([tool('legacy-table'), 'filter']);
+  if (status === 77) return figure('this kernel has no tables of the old iptables');
+  assert.is(status, 0);
+  const { stdout } = await server.namespace.attempt([...examine.program, '--config', file]);
+  assert.match(stdout, 'not known: what the rules of iptables-legacy do was not looked at (ip filter)');
 });
 
 tests.run();

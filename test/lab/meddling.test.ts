@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ghostPlaces } from './addresses.ts';
+import { ghostPlaces, wanHost } from './addresses.ts';
 import { withLab } from './lab.ts';
 import { connect, repaired, ruleset, served } from './repair.ts';
 import { differences, routerState } from './router-state.ts';
@@ -95,6 +95,39 @@ test('routes, rules, neighbours and proxy entries that somebody deletes are made
     await router.ip(['link set lo down', 'link set lo up']);
     await again;
     await served(lab, ghostPlaces.lan);
+  }));
+
+test('routes that somebody replaces are made again, with pauses where he does not give up', () =>
+  withLab({ servers: 2, ghosts: Object.values(ghostPlaces.lan) }, async (lab) => {
+    const { daemon, router } = lab;
+    await daemon.start(webService(lab, { service: { source: ['wan', 'br-guest'] } }));
+    const parts = ['routes of IPv4', 'routes of IPv6'];
+    const wanted = await routerState(router, parts);
+    const isRight = async () => (differences(await routerState(router, parts), wanted).length === 0 ? true : undefined);
+    const intrusions = [
+      `-4 route replace ${ghostPlaces.lan[4]}/32 via ${wanHost[4]} dev wan`,
+      `-6 route replace ${ghostPlaces.lan[6]}/128 via ${wanHost[6]} dev wan`,
+      `-4 route replace blackhole ${ghostPlaces.lan[4]}/32`,
+    ];
+    for (const intrusion of intrusions) {
+      await router.run(['ip', ...intrusion.split(' ')]);
+      const { milliseconds } = await eventually(intrusion, 3_000, isRight);
+      figure(`after 'ip ${intrusion}' the route is ours again within ${milliseconds.toFixed(0)} ms`);
+    }
+    await served(lab, ghostPlaces.lan);
+
+    const complaints = () => daemon.log.filter((line) => /somebody else has made a route/.test(line)).length;
+    const before = complaints();
+    let repairs = 0;
+    for (const end = performance.now() + 6_000; performance.now() < end;) {
+      if (!(await isRight())) continue;
+      repairs += 1;
+      await router.run(['ip', 'route', 'replace', `${ghostPlaces.lan[4]}/32`, 'via', wanHost[4], 'dev', 'wan']);
+    }
+    figure(`against somebody who replaces a route at once, it was made again ${repairs} times in 6 s`);
+    assert.ok(repairs >= 1 && repairs <= 5, `${repairs} repairs`);
+    assert.ok(complaints() - before <= repairs + 1, 'one line for each');
+    await eventually('the end of it', 20_000, isRight);
   }));
 
 test.run();

@@ -139,7 +139,7 @@ async function rulesetOf(router: Namespace): Promise<string[]> {
   const text = await router.run(['nft', '-s', 'list', 'ruleset']);
   return text
     .replace(/\t+elements = \{[^}]*\}\n/g, '')
-    .replace(/\n\t\}/g, '')
+    .replace(/\n\t?\}/g, '')
     .split(/\n\n|\n(?=table )/)
     .map((part) => part.trim())
     .sort();

@@ -148,10 +148,16 @@ test('what it was started with', async () => {
 });
 
 test('clocks go on', () => {
-  const begin = monotonic();
-  assert.ok(Math.abs(realtime() - Date.now()) < 50);
-  while (monotonic() === begin);
-  assert.ok(monotonic() - begin < 10, 'finer than ten milliseconds');
+  const before = Date.now();
+  const now = realtime();
+  assert.ok(now > before - 2 && now < Date.now() + 2, `${now} after ${before}`);
+  // The least of several: somebody else may have the processor for longer.
+  const steps = Array.from({ length: 10 }, () => {
+    const begin = monotonic();
+    while (monotonic() === begin);
+    return monotonic() - begin;
+  });
+  assert.ok(Math.min(...steps) < 10, 'finer than ten milliseconds');
 });
 
 test('random bytes are many and not the same', () => {

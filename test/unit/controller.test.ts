@@ -94,6 +94,10 @@ class FakeRouter implements Router {
     this.kernel.run(slotCommands(this.kernel, change));
   }
 
+  holdsTables(): boolean {
+    return this.kernel.tables.size > 0;
+  }
+
   remember(snapshot: string): void {
     this.snapshots.push(snapshot);
   }

@@ -47,6 +47,7 @@ function seen(changes: Partial<RouterObservation> = {}, serviceChanges: Partial<
     deployment: deployment([service(2, { sources: ['wan'], ...serviceChanges })]),
     daemon: { running: true, configuration: 'text' },
     channels: [],
+    legacyTables: [],
     lacking: [],
     ruleset: `{"nftables":[${OURS}]}`,
     sysctls: new Map([
@@ -147,6 +148,26 @@ test('flow offload is told of, and is nothing wrong', () => {
     ['flow-offload information'],
   );
   assert.match(findings[0]?.what ?? '', 'the hardware');
+});
+
+test('flow offload that is configured and not in force is told of, too', () => {
+  const offload = (options: string) =>
+    examineRouter(seen({ firewallConfiguration: `config defaults\n${options}\nconfig zone\n` })).findings.map(
+      ({ id, severity, what }) => `${severity} ${id} ${/option (\w+)/.exec(what)?.[1] ?? ''}`,
+    );
+  assert.equal(offload("option flow_offloading '1'"), ['information flow-offload flow_offloading']);
+  const both = "option flow_offloading 'on'\noption flow_offloading_hw 'yes'";
+  assert.equal(offload(both), ['information flow-offload flow_offloading_hw']);
+  assert.equal(offload("option flow_offloading '0'"), []);
+  // The firewall asks for the first one before it looks at the second.
+  assert.equal(offload("option flow_offloading_hw '1'"), []);
+});
+
+test('rules that nft does not tell of are said not to be known', () => {
+  const { findings, unknown } = examineRouter(seen({ legacyTables: ['ip filter', 'ip nat', 'ip6 filter'] }));
+  assert.equal(findings, []);
+  assert.is(unknown.length, 1);
+  assert.match(unknown[0] ?? '', /\(ip filter, ip nat, ip6 filter\): iptables-legacy-save and ip6tables-legacy-save/);
 });
 
 test('servers that do not answer, or not all', () => {

@@ -64,6 +64,7 @@ function seen(changes: Partial<ServerObservation> = {}): ServerObservation {
     ]),
     paths: new Map([['192.168.1.1', { answers: true, expected: 1500, largest: 1500 }]]),
     ruleset: '{"nftables":[]}',
+    legacyTables: [],
     clocks: new Map([['192.168.1.1', -40]]),
     ...changes,
   };

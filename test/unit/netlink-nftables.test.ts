@@ -68,6 +68,14 @@ test('routes of others are not told, all else is', () => {
   const deleted = bytesOf(recorded.ROUTE4_MULTIPATH);
   deleted[4] = 25;
   assert.not(accepts(filter, deleted));
+  const taking = (length: number) => {
+    const bytes = bytesOf(recorded.ROUTE4_MULTIPATH);
+    [bytes[7], bytes[17]] = [1, length];
+    return bytes;
+  };
+  assert.ok(accepts(filter, taking(32)));
+  assert.ok(accepts(filter, taking(128)));
+  assert.not(accepts(filter, taking(24)), 'of networks there are too many');
   const swapped = bytesOf(recorded.ROUTE4_ONLINK);
   [swapped[4], swapped[5]] = [0, 24];
   assert.ok(accepts(routeProtocolFilter(111, false), swapped));

@@ -296,6 +296,10 @@ class FakeHost implements ServerHost {
     this.moves.push(change);
   }
 
+  holdsTables(): boolean {
+    return true;
+  }
+
   establish(wanted: NetworkState): string[] {
     const before = this.#wanted.addresses ?? [];
     const added = (wanted.addresses ?? []).filter((entry) => !before.includes(entry));

@@ -31,6 +31,7 @@ import { observeOnce } from '../router.ts';
 import { readRoutes, readRules } from '../rtnetlink.ts';
 import { readSysctl } from '../sysctl.ts';
 import { whoHas } from './claims.ts';
+import { readLegacyTables } from './legacy-tables.ts';
 import { isLocked } from './lock.ts';
 import { measurePath } from './path-mtu.ts';
 import { listRuleset } from './ruleset.ts';
@@ -54,6 +55,8 @@ export interface RouterPlaces {
   readonly state: string;
   /** Socket of ubusd. */
   readonly ubus: string;
+  /** UCI configuration of the firewall, which need not be there. */
+  readonly firewall: string;
 }
 
 /**
@@ -64,7 +67,7 @@ export async function observeRouter(
   channel: NetlinkChannel,
   text: string,
   configuration: Configuration,
-  { state, ubus }: RouterPlaces,
+  { state, ubus, firewall }: RouterPlaces,
   status: DaemonSight['status'],
 ): Promise<RouterObservation> {
   const stored = readTextIfThere(`${state}/applied.json`);
@@ -74,6 +77,7 @@ export async function observeRouter(
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
   const running = status !== undefined || isLocked(`${state}/daemon.lock`);
   const ruleset = listRuleset();
+  const firewallConfiguration = readTextIfThere(firewall);
   const prober = new HostProber();
   try {
     const servers = await lookAtServers(deployment, prober);
@@ -93,6 +97,8 @@ export async function observeRouter(
       },
       lacking: running && snapshot ? lackingOf(deployment, state) : [],
       ...(ruleset !== undefined && { ruleset }),
+      legacyTables: readLegacyTables(),
+      ...(firewallConfiguration !== undefined && { firewallConfiguration }),
       sysctls: new Map(
         SYSCTLS.flatMap((key) => {
           const value = readSysctl(key);

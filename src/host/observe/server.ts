@@ -21,6 +21,7 @@ import { readLinks, readRoutes } from '../rtnetlink.ts';
 import { readSysctl } from '../sysctl.ts';
 import { clockAhead } from './clock.ts';
 import { connectHere } from './connection.ts';
+import { readLegacyTables } from './legacy-tables.ts';
 import { measurePath } from './path-mtu.ts';
 import { askRouters } from './routers.ts';
 import { listRuleset } from './ruleset.ts';
@@ -89,6 +90,7 @@ export async function observeServer(
     paths,
     clocks,
     ...(ruleset !== undefined && { ruleset }),
+    legacyTables: readLegacyTables(),
   };
 }
 
