@@ -101,6 +101,7 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
       title: 'packets/s',
       cells: cells((server) => {
         const rate = rateOf(server);
+        if (rates !== undefined && server.packets === undefined) return '-';
         return rate === undefined ? '' : formatQuantity(rate);
       }),
       align: 'right',
