@@ -14,7 +14,9 @@ export function packetRates(before: DaemonStatus, after: DaemonStatus, seconds: 
       const earlier = before.services.find((entry) => entry.service === service)?.servers ?? [];
       const rates = servers.flatMap(({ server, packets }) => {
         const was = earlier.find((entry) => entry.server === server)?.packets;
-        return was === undefined || packets < was ? [] : [[server, Number(packets - was) / seconds] as const];
+        return was === undefined || packets === undefined || packets < was
+          ? []
+          : [[server, Number(packets - was) / seconds] as const];
       });
       return [service, new Map(rates)] as const;
     }),

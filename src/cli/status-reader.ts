@@ -62,8 +62,8 @@ function readServer(server: string, table: Table): ServerStatus {
     weight: number(table['weight']),
     share: number(table['share']),
     slots: number(table['slots']),
-    packets: counter(table['packets']),
-    bytes: counter(table['bytes']),
+    ...optional('packets', table['packets'], counter),
+    ...optional('bytes', table['bytes'], counter),
     ...(provenance && { provenance }),
     damped: table['damped'] === true,
     ...optional('probe', table['probe'], (value) => {

@@ -16,6 +16,8 @@ export interface TableOptions {
   readonly rates?: Rates;
 }
 
+/** Seconds without a report that are no matter of chance any more. */
+const SILENT = 5;
 const BAR_WIDTH = 10;
 const INDENT = '  ';
 
@@ -99,12 +101,14 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
       title: 'packets/s',
       cells: cells((server) => {
         const rate = rateOf(server);
+        if (rates !== undefined && server.packets === undefined) return '-';
         return rate === undefined ? '' : formatQuantity(rate);
       }),
       align: 'right',
       dispensable: 1,
     },
     { title: 'probe', cells: cells(probeCell), align: 'right', dispensable: 6 },
+    { title: 'load', cells: cells(loadCell), align: 'right', dispensable: 10 },
     { title: 'why', cells: cells(remarks), dispensable: 2, elastic: true },
   ];
   const indent = INDENT.slice(0, width);
@@ -120,6 +124,19 @@ function probeCell({ probe }: ServerStatus): Cell | string {
   if (!probe) return '';
   if (!probe.passed) return { text: 'failed', style: 'red' };
   return probe.latency === undefined ? 'passed' : formatLatency(probe.latency);
+}
+
+/** What the server last told of itself: processors, connections, a script's number; how long ago, where that is long. */
+function loadCell({ report }: ServerStatus): Cell | string {
+  if (!report) return '';
+  const { age, cpu, connections, script } = report;
+  if (age >= SILENT) return { text: `silent ${formatSeconds(age)}`, style: 'red' };
+  const parts = [
+    cpu === undefined ? '' : formatShare(cpu),
+    connections === undefined ? '' : formatQuantity(connections),
+    script === undefined ? '' : String(script),
+  ];
+  return parts.filter((part) => part !== '').join(' · ');
 }
 
 /** Why the state is what it is, what becomes of it by itself, and what else is to be known. */

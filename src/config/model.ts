@@ -20,6 +20,15 @@ export interface Globals {
   readonly key?: string;
   /** UDP port of that channel. */
   readonly channelPort: number;
+  readonly loadScript?: LoadScriptOptions;
+}
+
+/** A program on the servers that tells a number for their load. */
+export interface LoadScriptOptions {
+  /** Absolute. */
+  readonly path: string;
+  /** Milliseconds between two runs. */
+  readonly interval: number;
 }
 
 /** Transport protocols that a service takes; `all` is every protocol, ports or none. */

@@ -116,6 +116,16 @@ export const globalsOptions = {
     'Secret of the channel between the router and its servers, the same on all of them: who has it may say who serves whom. `head -c 24 /dev/urandom | base64` makes one.',
   ),
   channel_port: single(integer(1, 65535), '28521', 'UDP port of that channel, the same on all of them.'),
+  load_script: optional(
+    absolutePath,
+    'servers tell their connections and processor time alone',
+    'Program on the servers that prints a number, which they report over that channel as part of their load. Where it fails there is a warning, and no number.',
+  ),
+  load_interval: single(
+    duration('1s', '1h'),
+    '10s',
+    'Time between two runs of `load_script`. One that takes longer than 5 s is ended.',
+  ),
 } as const;
 
 export const serviceOptions = {

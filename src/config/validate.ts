@@ -108,13 +108,22 @@ function readGlobals(found: readonly UciSection[], all: readonly UciSection[], f
       'one section of this type',
     );
   }
+  const { key, load_script: script } = values;
+  if (script && !key) {
+    findings.warning(
+      { line: script.line, section: sectionLabel(section), option: 'load_script' },
+      'tells nobody its number',
+      "option 'key' in globals",
+    );
+  }
   return {
     enabled: values.enabled.value,
     markBase: values.mark_base.value,
     tableBase: values.table_base.value,
     rulePriority: values.rule_priority.value,
-    ...(values.key ? { key: values.key.value } : {}),
+    ...(key ? { key: key.value } : {}),
     channelPort: values.channel_port.value,
+    ...(script ? { loadScript: { path: script.value, interval: values.load_interval.value } } : {}),
   };
 }
 

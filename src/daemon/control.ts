@@ -1,3 +1,4 @@
+import { isFlooded } from '../config/model.ts';
 import { formatPortRange } from '../config/ports.ts';
 import type { Problem } from '../config/problem.ts';
 import { withoutSecrets } from '../config/redact.ts';
@@ -31,6 +32,8 @@ import { squadsMeant } from './control-lookup.ts';
 import { OrderTaker, type OrderTakerOptions } from './control-orders.ts';
 import type { HealthWatch } from './health-watch.ts';
 import type { Count, Router } from './router.ts';
+
+const NOTHING: Count = { packets: 0n, bytes: 0n };
 
 export interface DaemonControlOptions extends OrderTakerOptions {
   readonly health: HealthWatch;
@@ -179,7 +182,10 @@ export class DaemonControl implements Control {
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);
         const slots = Math.max(...([4, 6] as const).map((family) => countOf(tables[family], index)));
-        return this.#serverStatus(service.name, member, slots, slots / service.slots, counters);
+        const { packets, bytes } = counters.get(serverCounter(service.name, member.server.name)) ?? NOTHING;
+        // With all servers getting all packets none of ours counts them.
+        const counted = isFlooded(service) ? {} : { packets, bytes };
+        return { ...this.#serverStatus(service.name, member, slots, slots / service.slots), ...counted };
       }),
     };
   }
@@ -189,21 +195,19 @@ export class DaemonControl implements Control {
     { server, state, decider, reason, since, order, provenance }: Member,
     slots: number,
     share: number,
-    counters: ReadonlyMap<string, Count>,
   ): ServerStatus {
     const now = this.#options.clock();
     const health = this.#options.health.healthOf(service, server.name);
     const probe = health?.lastProbe;
     // A reason may have become another since the state was decided.
     const isStill = decider === 'watchdog' && health !== undefined && health.up === (state === 'up');
-    const { packets, bytes } = counters.get(serverCounter(service, server.name)) ?? { packets: 0n, bytes: 0n };
     return {
       server: server.name,
       ...(server.address ? { address: server.address.text } : {}),
       ...(server.address6 ? { address6: server.address6.text } : {}),
       ...{ state, decider, reason: isStill ? health.reason : reason, since: (now - since) / 1000 },
       ...(order?.until === undefined || order.until < now ? {} : { until: (order.until - now) / 1000 }),
-      ...{ weight: server.weight, share, slots, packets, bytes },
+      ...{ weight: server.weight, share, slots },
       ...(provenance ? { provenance } : {}),
       damped: health?.damped ?? false,
       ...(probe ? { probe: { ...probe.result, age: (now - probe.at) / 1000 } } : {}),

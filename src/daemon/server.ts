@@ -9,6 +9,7 @@ import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText } from '../host/files.ts';
 import { readListeners } from '../host/listeners.ts';
+import { LoadScript } from '../host/load-script.ts';
 import { LoadMeter } from '../host/server-load.ts';
 import { HostServer } from '../host/server.ts';
 import { claim, everySignal, freeMemory, startTimer } from '../host/system.ts';
@@ -56,6 +57,7 @@ class ServerDaemon {
   readonly #controller: ServerController;
   readonly #listener: Listener;
   readonly #load = new LoadMeter();
+  readonly #loadScript = new LoadScript(log);
   readonly #state: string;
   #status: StatusSocket | undefined;
   #model: Model | undefined;
@@ -89,7 +91,10 @@ class ServerDaemon {
       ...{ clock: steadyTime, startTimer, randomLife, authenticator, log },
       open: (place, received) => new ChannelSocket(place, received),
       healthOf: (services) => healthOf(services, readListeners()),
-      loadOf: () => this.#load.read(),
+      loadOf: () => {
+        const script = this.#loadScript.value;
+        return { ...this.#load.read(), ...(script === undefined ? {} : { script }) };
+      },
       setOwned: (service, owned) => this.#controller.setOwned(service, owned),
       lease: (milliseconds) => this.#controller.lease(milliseconds),
     });
@@ -127,6 +132,7 @@ class ServerDaemon {
     this.#settling?.cancel();
     this.#listener.close();
     this.#status?.close();
+    this.#loadScript.close();
     try {
       for (const line of this.#host.close()) log(line);
       log('stopped; the server is as it was');
@@ -167,6 +173,8 @@ class ServerDaemon {
   /** Has the channel know the configuration, and where this machine is attached. */
   #listen(model: Model): void {
     this.#model = model;
+    const { key, loadScript } = model.globals;
+    this.#loadScript.configure(key === undefined ? undefined : loadScript);
     const { state } = this.#controller;
     if (state) this.#listener.update({ model, identity: state.identity, attachment: state.attachment });
   }

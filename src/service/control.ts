@@ -19,9 +19,9 @@ export interface ServerStatus {
   /** Share of the clients that it gets now, 0–1, and its slots; of the family with the larger number. */
   readonly share: number;
   readonly slots: number;
-  /** Since the daemon's start, from the kernel's counters. */
-  readonly packets: bigint;
-  readonly bytes: bigint;
+  /** Since the daemon's start, from the kernel's counters; absent where all servers get all packets, which nobody counts here. */
+  readonly packets?: bigint;
+  readonly bytes?: bigint;
   /** `added` at run time, or being taken out (`removing`); absent: as configured. */
   readonly provenance?: 'added' | 'removing';
   readonly damped: boolean;

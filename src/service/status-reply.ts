@@ -1,4 +1,4 @@
-import type { WritableTable } from '../ubus/blobmsg.ts';
+import type { Writable, WritableTable } from '../ubus/blobmsg.ts';
 import { double, int64 } from '../ubus/blobmsg.ts';
 import type { DaemonStatus, ServerStatus, ServiceStatus, TransitionStatus } from './control.ts';
 import { wireText } from './wire-text.ts';
@@ -25,12 +25,12 @@ export function statisticsReply({ uptime, services }: DaemonStatus): WritableTab
       services,
       ({ service }) => service,
       ({ servers }) => ({
-        packets: int64(servers.reduce((sum, { packets }) => sum + packets, 0n)),
-        bytes: int64(servers.reduce((sum, { bytes }) => sum + bytes, 0n)),
+        packets: counted(sum(servers.map(({ packets }) => packets))),
+        bytes: counted(sum(servers.map(({ bytes }) => bytes))),
         servers: keyed(
           servers,
           ({ server }) => server,
-          ({ packets, bytes }) => ({ packets: int64(packets), bytes: int64(bytes) }),
+          ({ packets, bytes }) => ({ packets: counted(packets), bytes: counted(bytes) }),
         ),
       }),
     ),
@@ -76,8 +76,8 @@ function serverTable(server: ServerStatus): WritableTable {
     weight: server.weight,
     share: double(server.share),
     slots: server.slots,
-    packets: int64(server.packets),
-    bytes: int64(server.bytes),
+    packets: counted(server.packets),
+    bytes: counted(server.bytes),
     added: server.provenance === 'added',
     removing: server.provenance === 'removing',
     damped: server.damped,
@@ -106,6 +106,16 @@ export function keyed<Item>(
   table: (item: Item) => WritableTable,
 ): WritableTable {
   return Object.fromEntries(items.map((item) => [name(item), table(item)]));
+}
+
+/** null, and not 0, where nothing is counted. */
+function counted(number: bigint | undefined): Writable {
+  return number === undefined ? null : int64(number);
+}
+
+/** Absent where one of the numbers is. */
+function sum(numbers: readonly (bigint | undefined)[]): bigint | undefined {
+  return numbers.reduce((all, number) => (all === undefined || number === undefined ? undefined : all + number), 0n);
 }
 
 function whole(seconds: number): number {

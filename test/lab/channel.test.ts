@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { families, ghostPlaces, lanHost } from './addresses.ts';
@@ -22,9 +24,20 @@ function configOf(lab: Lab): string {
   const options = { dispatch: 'broadcast', port: String(echoPort), proto: 'tcp' };
   return [
     configuration(lab, { web: { ghost: families.map((family) => ghost[family]), options } }),
-    uciSection('globals', 'globals', { key: 'the.key.of.the.laboratory' }),
+    uciSection('globals', 'globals', {
+      key: 'the.key.of.the.laboratory',
+      load_script: loadScript(lab),
+      load_interval: '1s',
+    }),
     uciSection('watchdog', 'told', { type: 'report', interval: '300ms', timeout: '1s', fall: '2', half_life: '0' }),
   ].join('');
+}
+
+/** A program that tells how busy a server is, by a file of its own that the test may write. */
+function loadScript({ folder }: Lab): string {
+  const file = join(folder, 'load');
+  writeFileSync(file, `#!/bin/sh\ncat ${folder}/load.number\n`, { mode: 0o755 });
+  return file;
 }
 
 /** Slots that each server holds, of both families together, by what is in force there. */
@@ -96,6 +109,22 @@ test('servers learn from the router who has which slots, and it hears from them 
       const report = await eventually('a report', 5_000, async () => (await serverStatus(first.name))?.report);
       assert.is(report.result.well, true);
       assert.is(report.result.current, true);
+
+      // What a script tells is told on; where it fails, nothing else does.
+      assert.is(report.result.script, undefined);
+      writeFileSync(join(lab.folder, 'load.number'), '42.5\n');
+      await eventually("the script's number", 5_000, async () => {
+        const { script } = (await serverStatus(first.name))?.report ?? {};
+        return script === 42.5 ? script : undefined;
+      });
+      assert.match(await lab.router.run([oneipProgram, 'status', '--ubus', lab.daemon.ubusSocket]), / · 42\.5\b/);
+      writeFileSync(join(lab.folder, 'load.number'), 'busy\n');
+      await eventually('no number', 5_000, async () => {
+        const told = (await serverStatus(first.name))?.report;
+        return told?.well === true && told.script === undefined ? told : undefined;
+      });
+      const complaints = daemons[0]?.log.filter((line) => line.includes('warning: load_script')) ?? [];
+      assert.match(complaints.join(), /exit status 1.*its first line is no number/);
 
       // The server's own daemon tells how it stands to the router, and what it did not believe.
       await sayToAll(lab, 'nonsense');

@@ -49,7 +49,12 @@ export interface ServerReply {
     readonly latency?: number;
     readonly age: number;
   };
-  readonly report?: { readonly age: number; readonly well?: boolean; readonly current: boolean };
+  readonly report?: {
+    readonly age: number;
+    readonly well?: boolean;
+    readonly current: boolean;
+    readonly script?: number;
+  };
 }
 
 interface Waiter {

@@ -13,7 +13,8 @@ import { removeScratch, scratchPath } from './support/script.ts';
 import { sleep } from './support/turns.ts';
 
 await enterNamespace();
-await shell('ip link set lo up');
+// Without link-local addresses, which the kernel would add in the middle of a test.
+await shell('ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode');
 
 let host: Host;
 let journal: string;

@@ -152,6 +152,16 @@ test('of a reply of another shape as much is read as is there', () => {
   );
 });
 
+test('where nobody counts packets there is no rate, and none is made up', () => {
+  const { packets, bytes, ...uncounted } = serverStatus('web1');
+  assert.ok(packets !== undefined && bytes !== undefined);
+  const status: DaemonStatus = { version: '1', uptime: 5, services: [serviceStatus('web', { servers: [uncounted] })] };
+  const rates = packetRates(status, status, 1);
+  assert.equal(rates.get('web'), new Map());
+  const [, titles = '', row = ''] = formatStatus(status, { rates }).split('\n');
+  assert.match(row.slice(titles.indexOf('packets/s'), titles.indexOf('packets/s') + 'packets/s'.length), /^ +-$/);
+});
+
 test('packets per second are what has passed between two looks', () => {
   const at = (packets: Record<string, bigint>): DaemonStatus => ({
     version: '1',

@@ -208,6 +208,21 @@ scene('get_stats: counters, and their sums', async (set) => {
   });
 });
 
+scene('what nobody counts is null, and not 0', async (set) => {
+  const { control, caller } = await stage(set);
+  const { packets, bytes, ...uncounted } = serverStatus('web1');
+  assert.ok(packets !== undefined && bytes !== undefined);
+  control.services = [serviceStatus('web', { servers: [uncounted, serverStatus('web2')] })];
+  const none = { packets: null, bytes: null };
+  assert.equal(await caller.call('oneip', 'get_stats'), {
+    uptime: 100,
+    services: { web: { ...none, servers: { web1: none, web2: { packets: 12, bytes: 3456 } } } },
+  });
+  const status = (await caller.call('oneip', 'status')) as { services: { web: { servers: { web1: object } } } };
+  const { web1 } = status.services.web.servers;
+  assert.equal({ ...web1, ...none }, web1);
+});
+
 scene('orders reach the daemon with all that was said, and are answered by a status alone', async (set) => {
   const { control, caller } = await stage(set);
   const orders: [string, WritableTable, string, object][] = [

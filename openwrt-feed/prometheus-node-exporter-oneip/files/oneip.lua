@@ -12,7 +12,7 @@ end
 
 -- Numbers of Lua are written with 14 digits, which counters of bytes outgrow.
 local function whole(number)
-  return string.format("%.0f", number)
+  return number and string.format("%.0f", number)
 end
 
 local function millionths(number)

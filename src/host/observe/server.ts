@@ -1,8 +1,7 @@
-import { decodeUtf8, littleEndian, readFile } from 'oneip:runtime';
+import { littleEndian } from 'oneip:runtime';
 import type { LinkState } from '../../config/environment.ts';
 import { serverAddress } from '../../config/model.ts';
 import {
-  type FamilyListener,
   type LocalAnswer,
   type OwnAddress,
   type PathMtu,
@@ -14,8 +13,8 @@ import {
 import type { Address, Family } from '../../net/address.ts';
 import { decodeAddressFlags } from '../../netlink/address-flags.ts';
 import { RTM_GETADDR, decodeAddress, encodeAddressDump } from '../../netlink/link.ts';
-import { parseListeners } from '../../network/listeners.ts';
 import type { Identity } from '../../server/identity.ts';
+import { readFamilyListeners } from '../listeners.ts';
 import type { NetlinkChannel } from '../netlink-channel.ts';
 import { readLinks, readRoutes } from '../rtnetlink.ts';
 import { readSysctl } from '../sysctl.ts';
@@ -125,26 +124,6 @@ function readSysctls(devices: readonly string[]): Map<string, string> {
       return value === undefined ? [] : [[key, value] as const];
     }),
   );
-}
-
-/** Sockets that wait for clients, those of each family by themselves; those of a family that the kernel lacks are none. */
-function readFamilyListeners(): FamilyListener[] {
-  return (['tcp', 'udp'] as const).flatMap((protocol) =>
-    FAMILIES.flatMap((family) =>
-      parseListeners(readTable(`/proc/net/${protocol}${family === 6 ? '6' : ''}`), protocol, littleEndian).map(
-        (listener) => ({ ...listener, family }),
-      ),
-    ),
-  );
-}
-
-function readTable(path: string): string {
-  try {
-    return decodeUtf8(readFile(path));
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return '';
-    throw error;
-  }
 }
 
 async function connectAll(places: readonly Parameters<typeof placeKey>[0][]): Promise<Map<string, LocalAnswer>> {

@@ -209,4 +209,20 @@ config server 'one'
       "oneip:3: warning: service 'web': option 'dispatch': 'broadcast' without a key leaves the servers without word of the router: one that fails keeps its clients; accepted: option 'key' in the globals, the same on the router and all servers",
     ],
   },
+  {
+    title: 'a number for nobody',
+    uci: `config globals 'globals'
+	option load_script '/etc/oneip/load'
+
+config service 'web'
+	list ghost '192.0.2.1'
+
+config server 'one'
+	option service 'web'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:2: warning: globals 'globals': option 'load_script': tells nobody its number; accepted: option 'key' in globals",
+    ],
+  },
 ];

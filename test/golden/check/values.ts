@@ -416,6 +416,18 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'globals',
+    line: "option load_interval '0s'",
+    problem:
+      "oneip:2: error: globals 'globals': option 'load_interval': '0s' is too short; accepted: a duration 1s–1h: a whole number with ms, s, m, h or d (none: seconds)",
+  },
+  {
+    section: 'globals',
+    line: "option load_script 'load'",
+    problem:
+      "oneip:2: error: globals 'globals': option 'load_script': 'load' is not absolute; accepted: the absolute path of a program",
+  },
+  {
+    section: 'globals',
     line: "option rule_priority '32766'",
     problem:
       "oneip:2: error: globals 'globals': option 'rule_priority': '32766' is too large; accepted: a whole number 1–32765",

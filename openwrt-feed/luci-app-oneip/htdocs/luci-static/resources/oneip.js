@@ -16,7 +16,7 @@
  * @property {number} weight
  * @property {number} share - 0–1
  * @property {number} slots
- * @property {number} packets
+ * @property {?number} packets - null where nobody counts them
  * @property {boolean} added
  * @property {boolean} removing
  * @property {boolean} damped

@@ -108,7 +108,7 @@ class History {
 		const samples = (this.samples[key] ?? []).filter(({ time }) => now - time <= SPAN);
 		const elapsed = last ? now - last.time : 0;
 
-		if (was && !restarted && elapsed > 0 && elapsed <= GAP && is.packets >= was.packets)
+		if (was && !restarted && elapsed > 0 && elapsed <= GAP && is.packets != null && is.packets >= was.packets)
 			samples.push({ time: now, rate: (is.packets - was.packets) * 1000 / elapsed });
 
 		this.samples[key] = samples;

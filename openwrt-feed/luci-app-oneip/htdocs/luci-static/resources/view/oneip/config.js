@@ -196,6 +196,10 @@ return view.extend({
 			{ password: true, check: values.secret });
 		this.add(section, 'advanced', Text, 'channel_port', _('Port of the channel to the servers'), null,
 			{ placeholder: '28521', check: values.integer(1, 65535) });
+		this.add(section, 'advanced', Text, 'load_script', _("Program for the servers' load"), _('Servers run it and report the number that it prints.'),
+			{ check: values.absolutePath });
+		this.add(section, 'advanced', Text, 'load_interval', _('Interval of that program'), null,
+			{ placeholder: '10s', check: values.duration('1s', '1h') });
 	},
 
 	addServices(map, places) {

@@ -190,7 +190,7 @@ return view.extend({
 					oneip.bar(is.share, oneip.percent(is.share), _('Share of %s').format(server)),
 					E('small', {}, [ _('weight %d').format(is.weight) ])
 				]);
-				dom.content(cells.traffic, this.renderTraffic(server, rates, now));
+				dom.content(cells.traffic, this.renderTraffic(server, is.packets, rates, now));
 				dom.content(cells.probe, this.renderProbe(is.probe));
 			}
 		};
@@ -213,9 +213,13 @@ return view.extend({
 		];
 	},
 
-	renderTraffic(server, rates, now) {
+	renderTraffic(server, packets, rates, now) {
 		const current = rates[rates.length - 1];
 		const highest = Math.max(0, ...rates.map(({ rate }) => rate));
+
+		/* Where all servers get all packets, nobody counts them. */
+		if (packets == null)
+			return '-';
 
 		if (!current)
 			return E('small', {}, [ _('being measured…') ]);
