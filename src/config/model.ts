@@ -20,6 +20,8 @@ export interface Globals {
   readonly key?: string;
   /** UDP port of that channel. */
   readonly channelPort: number;
+  /** The fast path hands packets to the servers' bridge ports. */
+  readonly bridgeBypass: boolean;
 }
 
 /** Transport protocols that a service takes; `all` is every protocol, ports or none. */

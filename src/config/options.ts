@@ -116,6 +116,11 @@ export const globalsOptions = {
     'Secret of the channel between the router and its servers, the same on all of them: who has it may say who serves whom. `head -c 24 /dev/urandom | base64` makes one.',
   ),
   channel_port: single(integer(1, 65535), '28521', 'UDP port of that channel, the same on all of them.'),
+  bridge_bypass: single(
+    boolean,
+    '1',
+    'Packets for a server leave by the port of the bridge behind which it is, as long as that is certain, and pass over the bridge, which is faster. `0` sends all of them by the bridge, for those who filter (ebtables, `br_netfilter`) or shape (`tc`) there.',
+  ),
 } as const;
 
 export const serviceOptions = {

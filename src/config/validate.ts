@@ -115,6 +115,7 @@ function readGlobals(found: readonly UciSection[], all: readonly UciSection[], f
     rulePriority: values.rule_priority.value,
     ...(values.key ? { key: values.key.value } : {}),
     channelPort: values.channel_port.value,
+    bridgeBypass: values.bridge_bypass.value,
   };
 }
 

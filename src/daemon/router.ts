@@ -1,4 +1,5 @@
 import type { Claim, Observation } from '../deployment/deployment.ts';
+import type { Egresses } from '../egress/egress.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
@@ -12,6 +13,8 @@ export interface Count {
 export interface Router {
   /** Links, addresses, neighbours and filters as they are now. */
   observe(): Promise<Observation>;
+  /** Where packets leave now, of the servers whose neighbour entries have been established; the same object while it holds. */
+  egresses(): Egresses;
   /**
    * Asks whether others have addresses that nobody has been asked about yet. True where somebody has answered: the next look
    * tells which they are.

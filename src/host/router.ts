@@ -2,6 +2,7 @@ import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Claim, Observation } from '../deployment/deployment.ts';
+import type { Egresses } from '../egress/egress.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
@@ -13,6 +14,7 @@ import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
 import { readCounters } from './counters.ts';
+import { EgressWatch, readEgresses } from './egress-watch.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
@@ -37,6 +39,8 @@ export interface RouterListener {
   readonly log: (line: string) => void;
   /** Something about the router is not as it was. */
   readonly changed: () => void;
+  /** Packets for a server have to leave by another device. */
+  readonly rerouted: () => void;
   /** Our tables may not be what we loaded, for the reason given. */
   readonly distrusted: (reason: string) => void;
 }
@@ -56,6 +60,7 @@ export class HostRouter implements Router {
   #wanted: NetworkState = EMPTY_NETWORK;
   #refresh: Timer | undefined;
   readonly #claims: AddressClaims;
+  readonly #egress: EgressWatch;
   /** Neighbours that have been asked for their MAC address just now. */
   #asked: Set<string> = new Set();
   #allAnswered: () => void = () => undefined;
@@ -70,6 +75,7 @@ export class HostRouter implements Router {
       );
       listener.changed();
     });
+    this.#egress = new EgressWatch(this.#network.channel, () => listener.rerouted());
     this.#ubusPath = ubus;
     this.#ubus = new UbusClient({ open: connectUnix(ubus), setTimer, report: listener.log });
     this.#interfaces = new LogicalInterfaces(this.#ubus, setTimer, () => listener.changed());
@@ -86,11 +92,18 @@ export class HostRouter implements Router {
         link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
         address: changed,
         neighbour: (neighbour, gone) => {
+          this.#egress.neighbour(neighbour, gone);
           if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
         },
+        bridgeLink: (link, gone) => this.#egress.link(link, gone),
+        port: (port, gone) => this.#egress.port(port, gone),
+        forwarding: (entry, gone) => this.#egress.forwarding(entry, gone),
         rule: changed,
         route: changed,
-        lost: changed,
+        lost: () => {
+          this.#egress.reset();
+          changed();
+        },
       },
       () => this.#network.channel.port,
     );
@@ -100,8 +113,13 @@ export class HostRouter implements Router {
   }
 
   observe(): Promise<Observation> {
-    this.#observed = observeBy(this.#network, this.#interfaces.devices, this.#claims.occupied);
+    const { occupied } = this.#claims;
+    this.#observed = observeBy(this.#network, this.#interfaces.devices, occupied, this.#egress.egresses);
     return Promise.resolve(this.#observed);
+  }
+
+  egresses(): Egresses {
+    return this.#egress.egresses;
   }
 
   contest(claims: readonly Claim[]): Promise<boolean> {
@@ -111,6 +129,11 @@ export class HostRouter implements Router {
   async establish(wanted: NetworkState): Promise<string[]> {
     this.#wanted = wanted;
     const outcome = this.#network.establish(wanted);
+    this.#egress.follow(
+      wanted.neighbours.flatMap(({ kind, address, device: { ifindex } }) =>
+        kind === 'managed' ? [{ address, ifindex }] : [],
+      ),
+    );
     const lines = outcomeLines(outcome);
     await this.#answers(
       outcome.done.flatMap((change) =>
@@ -121,6 +144,7 @@ export class HostRouter implements Router {
   }
 
   prune(wanted: NetworkState): Promise<string[]> {
+    this.#wanted = wanted;
     const lines = outcomeLines(this.#network.prune(wanted));
     this.#keepFresh();
     return Promise.resolve(lines);
@@ -165,6 +189,7 @@ export class HostRouter implements Router {
   close(): Promise<string[]> {
     this.#refresh?.cancel();
     this.#claims.close();
+    this.#egress.close();
     for (const watch of this.#watches) watch.close();
     this.#interfaces.close();
     this.#ubus.close();
@@ -243,7 +268,7 @@ export async function observeOnce(
       client.connect();
       await netifdHasTold(client);
     }
-    return observeBy(network, interfaces.devices, occupied);
+    return observeBy(network, interfaces.devices, occupied, readEgresses(network.channel));
   } finally {
     interfaces.close();
     client.close();
@@ -262,6 +287,7 @@ function observeBy(
   network: Network,
   interfaces: ReadonlyMap<string, string>,
   occupied: Observation['occupied'],
+  egresses: Egresses,
 ): Observation {
   const environment = network.readEnvironment(interfaces, readListeners());
   return {
@@ -270,6 +296,7 @@ function observeBy(
     strictReversePath: network.readStrictReversePath(environment.links.keys()),
     // A set of its own: an observation does not change any more.
     occupied: new Set(occupied),
+    egresses,
   };
 }
 

@@ -196,6 +196,7 @@ return view.extend({
 			{ password: true, check: values.secret });
 		this.add(section, 'advanced', Text, 'channel_port', _('Port of the channel to the servers'), null,
 			{ placeholder: '28521', check: values.integer(1, 65535) });
+		this.add(section, 'advanced', Switch, 'bridge_bypass', _('Leave bridges by their ports'), _('Switch it off where frames are filtered or shaped on the bridge.'), { default: '1' });
 	},
 
 	addServices(map, places) {
