@@ -262,11 +262,7 @@ export class Controller {
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
     if (isSettled) this.#redistribute(shape.deployment, fleet);
     else await this.#establish(configuration, fleet);
-    const remember = () => {
-      if (!this.#stopped) this.#remember(fleet);
-    };
-    if (this.#options.defer) this.#options.defer(remember);
-    else remember();
+    this.#rememberSoon(fleet);
   }
 
   /**
@@ -292,6 +288,7 @@ export class Controller {
     this.#deployment = after;
     this.#shape = { ...shape, deployment: after };
     for (const line of await this.#router.prune(network)) this.#options.log(line);
+    this.#rememberSoon(this.#fleet);
   }
 
   /** The deployment with the ways out as they are now; itself where they are the same, or none is wanted. */
@@ -351,6 +348,14 @@ export class Controller {
       if (!contested) return { ...activation, observation };
       this.lookAgain();
     }
+  }
+
+  #rememberSoon(fleet: Fleet): void {
+    const remember = () => {
+      if (!this.#stopped) this.#remember(fleet);
+    };
+    if (this.#options.defer) this.#options.defer(remember);
+    else remember();
   }
 
   #remember(fleet: Fleet): void {

@@ -254,12 +254,11 @@ function describeEvents(events: readonly NftablesEvent[]): string {
   return `somebody else has changed our tables (${families})`;
 }
 
-/** The router as it is, for a command that looks once and asks nobody: what a daemon has found `occupied` is given. */
-export async function observeOnce(
-  ubus: string,
-  state: string,
-  occupied: Observation['occupied'] = new Set(),
-): Promise<Observation> {
+/** What a daemon finds out in the course of time. */
+export type Findings = Pick<Observation, 'occupied' | 'egresses'>;
+
+/** The router as it is, for a command that looks once and asks nobody: what a daemon has found is given, where there is one. */
+export async function observeOnce(ubus: string, state: string, found?: Findings): Promise<Observation> {
   const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
   const client = new UbusClient({ open: connectUnix(ubus), setTimer });
   const interfaces = new LogicalInterfaces(client, setTimer, () => undefined);
@@ -268,7 +267,8 @@ export async function observeOnce(
       client.connect();
       await netifdHasTold(client);
     }
-    return observeBy(network, interfaces.devices, occupied, readEgresses(network.channel));
+    const egresses = found?.egresses ?? readEgresses(network.channel);
+    return observeBy(network, interfaces.devices, found?.occupied ?? new Set(), egresses);
   } finally {
     interfaces.close();
     client.close();

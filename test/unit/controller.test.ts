@@ -549,6 +549,7 @@ test('packets leave by a port once its neighbour entry is there, and it goes onc
   const there = await reroute(made, byPorts(1, 2));
   assert.equal(there, { calls: ['establish', 'load', 'prune'], chains: ['web/to/s1 lan1', 'web/to/s2 lan2'] });
   assert.ok(made.log.includes('ip neigh add 192.168.1.11 lladdr 02:00:00:00:01:01 dev lan1 nud permanent'));
+  assert.equal(parseSnapshot(made.router.snapshots.pop() ?? '')?.observation.egresses, byPorts(1, 2));
   const back = await reroute(made, byPorts(2));
   assert.equal(back, { calls: ['load', 'prune'], chains: ['web/to/s1 br-lan'] });
   assert.ok(made.log.includes('ip neigh delete 192.168.1.11 lladdr 02:00:00:00:01:01 dev lan1 nud permanent'));
