@@ -278,16 +278,20 @@ export class Controller {
     const after = this.#withEgresses(before);
     if (after === before) return;
     const kept = new Map([...egresses].filter(([key, egress]) => isSameEgress(egress, after.egresses?.get(key))));
-    if (kept.size < egresses.size) this.#loaded.load(withEgresses(ruleset, { ...before, egresses: kept }));
-    const network = wantedNetwork(after);
+    const leaveBy = (deployment: Deployment): void => {
+      this.#loaded.load(withEgresses(ruleset, deployment));
+      this.#deployment = deployment;
+      this.#shape = { ...shape, deployment };
+    };
+    if (kept.size < egresses.size) leaveBy({ ...before, egresses: kept });
+    let known = after;
     if (kept.size < (after.egresses?.size ?? 0)) {
-      for (const line of await this.#router.establish(network)) this.#options.log(line);
+      for (const line of await this.#router.establish(wantedNetwork(after))) this.#options.log(line);
       this.goOn();
-      this.#loaded.load(withEgresses(ruleset, after));
+      known = this.#withUsable(after);
     }
-    this.#deployment = after;
-    this.#shape = { ...shape, deployment: after };
-    for (const line of await this.#router.prune(network)) this.#options.log(line);
+    leaveBy(known);
+    for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     this.#rememberSoon(this.#fleet);
   }
 
@@ -295,7 +299,15 @@ export class Controller {
   #withEgresses(deployment: Deployment): Deployment {
     const egresses = this.#router.egresses();
     if (!deployment.egresses || areSameEgresses(deployment.egresses, egresses)) return deployment;
-    return { ...deployment, egresses, observation: { ...deployment.observation, egresses } };
+    return { ...deployment, egresses };
+  }
+
+  /** The deployment without those of its ways out that are not right any more, now that their neighbour entries were made. */
+  #withUsable(deployment: Deployment): Deployment {
+    const now = this.#router.egresses();
+    const known = [...(deployment.egresses ?? [])];
+    const usable = known.filter(([key, egress]) => isSameEgress(egress, now.get(key)));
+    return usable.length === known.length ? deployment : { ...deployment, egresses: new Map(usable) };
   }
 
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
@@ -324,14 +336,15 @@ export class Controller {
     if (made.length > 0) this.lookAgain();
     const seen = await this.#look();
     const { hardware } = onlyServers(seen, model);
-    const known = this.#withEgresses({ ...deployment, observation: { ...observation, hardware } });
-    const wanted = known.egresses === deployment.egresses ? network : wantedNetwork(known);
-    if (wanted !== network) for (const line of await this.#router.establish(wanted)) this.#options.log(line);
+    const latest = this.#withEgresses({ ...deployment, observation: { ...observation, hardware } });
+    if (latest.egresses !== deployment.egresses)
+      for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
     this.goOn();
+    const known = this.#withUsable(latest);
     this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
-    for (const line of await this.#router.prune(wanted)) this.#options.log(line);
+    for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     const inForce = [...fleet.values()].map(({ roster }) => roster);
     this.#shape = { configuration, rosters: inForce, observation: seen, deployment: known };
   }
@@ -359,8 +372,9 @@ export class Controller {
   }
 
   #remember(fleet: Fleet): void {
-    const observation = this.#deployment?.observation;
-    if (!observation) return;
+    if (!this.#deployment) return;
+    const { egresses } = this.#deployment;
+    const observation = { ...this.#deployment.observation, ...(egresses && { egresses }) };
     const standings = [...fleet].map(([service, { standing, roster }]) => ({
       service,
       down: [...standing.down],

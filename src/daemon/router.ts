@@ -23,7 +23,8 @@ export interface Router {
   /**
    * Makes what is wanted outside nftables and is not there; neighbours that are new get a moment to tell their MAC address.
    * What no longer is wanted stays for `prune`, since packets may still need it until the ruleset has changed. Tells what was
-   * done, a line each. Throws with the kernel's reason.
+   * done, a line each. Throws with the kernel's reason; where it refuses an entry on the port of a bridge, `egresses` has that
+   * way no longer.
    */
   establish(wanted: NetworkState): Promise<string[]>;
   /** Takes away what we made and no longer want, and restores what was there before. */

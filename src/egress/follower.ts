@@ -2,7 +2,7 @@ import type { Address } from '../net/address.ts';
 import type { BridgeLink, PortState } from '../netlink/bridge.ts';
 import type { ForwardingEntry } from '../netlink/forwarding.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
-import { areSameEgresses, egressKey } from './egress.ts';
+import { areSameEgresses, egressKey, isSameEgress } from './egress.ts';
 import type { Egress, Egresses } from './egress.ts';
 
 /**
@@ -51,6 +51,8 @@ export class EgressFollower {
   /** By bridge and MAC address; of the hosts' bridges. */
   #places = new Map<string, Place>();
   #egresses: Egresses = new Map();
+  /** Ways that the kernel did not take, by host. */
+  #refused = new Map<string, Egress>();
 
   /** Follows these hosts instead of others. What is known of new ones comes with the next `reset`. */
   follow(hosts: readonly FollowedHost[]): void {
@@ -105,6 +107,13 @@ export class EgressFollower {
     else this.#hardware.set(key, hardware);
   }
 
+  /** The kernel does not take the way that a host has now: it is not named again, unless it becomes another one. */
+  refuse({ ifindex, address }: FollowedHost): void {
+    const key = egressKey({ ifindex }, address);
+    const egress = this.#egresses.get(key);
+    if (egress) this.#refused.set(key, egress);
+  }
+
   /** Where packets leave now; the same object as long as nothing changes. */
   egresses(now: number): Egresses {
     const found = new Map<string, Egress>();
@@ -149,7 +158,8 @@ export class EgressFollower {
     if (port.mtu < bridge.mtu) return { doubt: `${name} has a smaller MTU` };
     const until = place.changed + MISTRUST;
     if (now < until) return { doubt: 'its port has changed lately', until };
-    return { port: { name, ifindex: place.port }, hardware };
+    const egress = { port: { name, ifindex: place.port }, hardware };
+    return isSameEgress(egress, this.#refused.get(key)) ? { doubt: `the kernel does not take ${name}` } : egress;
   }
 
   /** Hosts that are no servers are many, and nothing has to be known of their past. */

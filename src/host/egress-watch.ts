@@ -1,5 +1,6 @@
 import { littleEndian, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
+import { egressKey } from '../egress/egress.ts';
 import type { Egresses } from '../egress/egress.ts';
 import { EgressFollower } from '../egress/follower.ts';
 import type { FollowedHost } from '../egress/follower.ts';
@@ -10,6 +11,7 @@ import type { ForwardingEntry } from '../netlink/forwarding.ts';
 import { RTM_GETLINK, encodeLinkDump } from '../netlink/link.ts';
 import { RTM_GETNEIGH } from '../netlink/neighbour.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
+import type { NetworkChange } from '../network/diff.ts';
 import { steadyTime } from './clock.ts';
 import type { NetlinkChannel } from './netlink-channel.ts';
 import { readNeighbours } from './rtnetlink.ts';
@@ -22,6 +24,7 @@ export class EgressWatch {
   readonly #follower = new EgressFollower();
   readonly #channel: NetlinkChannel;
   readonly #changed: () => void;
+  #hosts: readonly FollowedHost[] = [];
   #followed = '';
   #told: Egresses;
   /** For when time alone changes something. */
@@ -46,8 +49,22 @@ export class EgressWatch {
     const followed = hosts.map(({ ifindex, address }) => `${ifindex} ${address.text}`).join();
     if (followed === this.#followed) return;
     this.#followed = followed;
+    this.#hosts = hosts;
     this.#follower.follow(hosts);
     this.reset();
+  }
+
+  /** The kernel does not take a change. True where that is an entry on a port, which is not counted on from now on. */
+  refuse(change: NetworkChange): boolean {
+    if (change.kind !== 'neighbour' || change.entry.kind !== 'permanent') return false;
+    const { address, device } = change.entry;
+    const { egresses } = this;
+    const hosts = this.#hosts.filter(
+      (host) =>
+        host.address.text === address.text && egresses.get(egressKey(host, address))?.port.ifindex === device.ifindex,
+    );
+    for (const host of hosts) this.#follower.refuse(host);
+    return hosts.length > 0;
   }
 
   /** Reads everything again. */

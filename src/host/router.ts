@@ -134,7 +134,11 @@ export class HostRouter implements Router {
         kind === 'managed' ? [{ address, ifindex }] : [],
       ),
     );
-    const lines = outcomeLines(outcome);
+    const refused = outcome.failures.filter(({ change }) => this.#egress.refuse(change));
+    const lines = [
+      ...outcomeLines({ ...outcome, failures: outcome.failures.filter((failure) => !refused.includes(failure)) }),
+      ...refused.map(({ message }) => `${message}; its packets go by the bridge`),
+    ];
     await this.#answers(
       outcome.done.flatMap((change) =>
         change.kind === 'neighbour' && change.entry.kind === 'managed' ? [change.entry.address.text] : [],

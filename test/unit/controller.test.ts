@@ -46,6 +46,8 @@ class FakeRouter implements Router {
   occupied = new Set<string>();
   /** Where packets leave. */
   ways: Egresses = new Map();
+  /** Names of ports on which entries are refused. */
+  refusing = new Set<string>();
   #network: NetworkState = EMPTY_NETWORK;
 
   async observe(): Promise<Observation> {
@@ -75,6 +77,7 @@ class FakeRouter implements Router {
     if (this.establishRefusal !== '') return Promise.reject(new Error(this.establishRefusal));
     const changes = diffNetworkState(this.#network, wanted).filter((change) => !isRemoval(change));
     if (changes.length > 0) this.hardware = new Map(this.resolved);
+    this.ways = new Map([...this.ways].filter(([, { port }]) => !this.refusing.has(port.name)));
     return Promise.resolve(changes.map(describeNetworkChange));
   }
 
@@ -592,6 +595,33 @@ test('what the kernel refuses is tried again, from where it was left', async () 
   made.router.refusals = ['no such device', 'no such device'];
   assert.is(await reasonOf(reroute(made, byPorts(1))), 'no such device');
   assert.equal((await reroute(made, byPorts(1))).chains, ['web/to/s1 lan1']);
+});
+
+test('who could not go on to a new port is on the bridge, and can go back to the old one', async () => {
+  const made = scene();
+  await made.controller.configure(web(2), 'oneip');
+  await reroute(made, byPorts(1));
+  const [[key = '', egress] = []] = [...byPorts(1)];
+  assert.ok(egress);
+  made.router.establishRefusal = 'no such device';
+  const moved = new Map([[key, { ...egress, port: { name: 'lan9', ifindex: 19 } }]]);
+  assert.is(await reasonOf(reroute(made, moved)), 'no such device');
+  assert.match(made.router.kernel.state(), /"web\/to\/s1".*"dev":"br-lan"/);
+  made.router.establishRefusal = '';
+  assert.equal((await reroute(made, byPorts(1))).chains, ['web/to/s1 lan1']);
+});
+
+test('a port that takes no entry is not left by, and nothing else suffers', async () => {
+  const made = scene();
+  made.router.refusing.add('lan1');
+  await made.controller.configure(web(3), 'oneip');
+  assert.equal((await reroute(made, byPorts(1, 2))).chains, ['web/to/s2 lan2']);
+  assert.equal((await reroute(made, made.router.ways)).calls, []);
+  const fresh = scene();
+  fresh.router.refusing.add('lan1');
+  fresh.router.ways = byPorts(1, 2);
+  await fresh.controller.configure(web(3), 'oneip');
+  assert.is(fresh.router.kernel.state(), made.router.kernel.state());
 });
 
 test('a bridge that is not to be passed over is not, whatever is known of its ports', async () => {

@@ -196,6 +196,16 @@ test('when everything is read again, what differs has changed now', () => {
   assert.is(way(100_000), 'its port has changed lately');
 });
 
+test('a way that the kernel does not take is not named again, but another one is', () => {
+  assert.is(way(), 'p3');
+  follower.refuse(server);
+  assert.is(way(), 'the kernel does not take p3');
+  neighbour({});
+  assert.is(way(), 'the kernel does not take p3');
+  follower.forwarding(behind(4), false, 0);
+  assert.is(way(MISTRUST), 'p4');
+});
+
 test('hosts that are no longer followed have no way', () => {
   follower.follow([]);
   assert.is(follower.egresses(0).size, 0);
