@@ -227,7 +227,9 @@ export class Controller {
   /** Has packets leave bridges by the ports that are right now: a part of `reconcile`, which need not look at anything else. */
   async reroute(): Promise<void> {
     if (this.#running) return this.reconcile();
-    this.#running = this.#reroute().finally(() => (this.#running = undefined));
+    this.#running = this.#reroute()
+      .catch(() => this.#reconcile())
+      .finally(() => (this.#running = undefined));
     return this.#running;
   }
 
@@ -253,7 +255,8 @@ export class Controller {
     this.goOn();
     const configuration = this.#configuration;
     if (!configuration) return;
-    await this.#reroute();
+    // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
+    await this.#reroute().catch(() => this.lookAgain());
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
     const fleet = await this.#advance(configuration.model, now);
