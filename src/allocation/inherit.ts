@@ -8,8 +8,6 @@ export interface Estate {
   readonly slots: Uint16Array;
   /** How many each server may take; together at least as many as there are slots. */
   readonly room: Uint16Array;
-  /** Server that is to have each slot before all others, or a number beyond the last server. */
-  readonly heirs?: Uint16Array;
 }
 
 /** More than anything is worth. */
@@ -27,7 +25,7 @@ const HEAP = 16;
  */
 export function* inherit(field: Field, estate: Estate): Generator<void, Uint16Array> {
   const { logarithms, permutations, times } = field;
-  const { slots, room, heirs } = estate;
+  const { slots, room } = estate;
   const takers = Uint16Array.from([...room.keys()].filter((server) => (room[server] as number) > 0));
   const count = slots.length;
   if (takers.length === 1) return new Uint16Array(count).fill(takers[0] as number);
@@ -45,8 +43,7 @@ export function* inherit(field: Field, estate: Estate): Generator<void, Uint16Ar
     fillPositions(permutation, slots, positions);
     const logarithm = logarithms[server] as number;
     for (let at = 0; at < count; at++) {
-      const value = logarithm - (times[positions[at] as number] as number);
-      worth[at * takers.length + taker] = heirs && heirs[at] === server ? value + ABOVE_ALL : value;
+      worth[at * takers.length + taker] = logarithm - (times[positions[at] as number] as number);
     }
     work += 2 * count;
     if (work < SLICE / 2) continue;

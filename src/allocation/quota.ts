@@ -46,6 +46,35 @@ export function* apportion(
   return given;
 }
 
+/**
+ * How many of one server's slots each of the others is to inherit: its share of them by weight, rounded up for those that
+ * come soonest after the server, in the order of servers as a ring. So over all servers that may go down every heir is
+ * rounded up as often as its share demands; were it always the same ones, they would be full, and the others short, once
+ * many are down.
+ *
+ * @param weights of all servers
+ * @returns numbers that add up to `slots`
+ */
+export function sharesOfOne(weights: Uint16Array, server: number, slots: number): Uint16Array {
+  const count = weights.length;
+  const total = weights.reduce((sum, weight) => sum + weight, 0) - (weights[server] as number);
+  const shares = new Uint16Array(count);
+  const rests: { readonly heir: number; readonly turn: number }[] = [];
+  let left = slots;
+  for (let after = 1; after < count; after++) {
+    const heir = (server + after) % count;
+    const claim = slots * (weights[heir] as number);
+    const whole = Math.floor(claim / total);
+    const rest = claim - whole * total;
+    shares[heir] = whole;
+    left -= whole;
+    if (rest > 0) rests.push({ heir, turn: after / rest });
+  }
+  rests.sort((one, other) => one.turn - other.turn || one.heir - other.heir);
+  for (const { heir } of rests.slice(0, left)) shares[heir] = (shares[heir] as number) + 1;
+  return shares;
+}
+
 /** Room to spare while several servers are down, as a part of the table. */
 const SPARE = 0.01;
 

@@ -1,8 +1,9 @@
 import type { Field } from './field.ts';
 import { inherit } from './inherit.ts';
 import { hashName, logarithm, permutationOf, waitingTimes } from './preference.ts';
-import { apportion, roomToInherit } from './quota.ts';
+import { apportion, roomToInherit, sharesOfOne } from './quota.ts';
 import { settle } from './settle.ts';
+import { shareOut } from './share-out.ts';
 
 /** A server as the allocation table sees it. Names are unique. */
 export interface Member {
@@ -26,8 +27,10 @@ export interface Base {
   readonly held: Uint16Array;
   /** The slots of each server, ascending. */
   readonly slotsOf: readonly Uint16Array[];
-  /** Heirs by server, kept once computed. */
-  readonly heirs: Map<number, Uint16Array>;
+  /** Heirs of a server that is down alone, kept once computed. */
+  readonly soleHeirs: Map<number, Uint16Array>;
+  /** First heirs of a server that is down with others, kept once computed. */
+  readonly firstHeirs: Map<number, Uint16Array>;
 }
 
 /**
@@ -92,7 +95,7 @@ export function* baseInSlices(members: readonly Member[], slots: number, seed: n
   yield;
   const indexes = Uint16Array.from(ranked, ({ index }) => index);
   const held = yield* apportion(field.weights, slots);
-  const common = { members, field, indexes, held, heirs: new Map<number, Uint16Array>() };
+  const common = { members, field, indexes, held, soleHeirs: new Map(), firstHeirs: new Map() };
   if (ranked.length === 0) return { ...common, owner: new Uint16Array(), slotsOf: [] };
 
   yield;
@@ -114,7 +117,7 @@ export function* refillInSlices(base: Base, down: ReadonlySet<string>): Generato
   if (first === undefined) return table;
   yield;
 
-  const heirs = gone.length === 1 ? yield* heirsOf(base, first) : yield* shareOut(base, isDown, gone);
+  const heirs = gone.length === 1 ? yield* soleHeirsOf(base, first) : yield* heirsOfSeveral(base, isDown, gone);
   yield;
   let bidder = 0;
   for (const server of gone) {
@@ -123,30 +126,50 @@ export function* refillInSlices(base: Base, down: ReadonlySet<string>): Generato
   return table;
 }
 
-/** Who takes each slot of a server, in ascending order of slots, if it alone is down: to each as its weight demands. */
-function* heirsOf(base: Base, server: number): Generator<void, Uint16Array> {
-  const known = base.heirs.get(server);
+/** Who takes each slot of a server, in ascending order of slots, if it alone is down: so many that shares come out exact. */
+function* soleHeirsOf(base: Base, server: number): Generator<void, Uint16Array> {
+  const known = base.soleHeirs.get(server);
   if (known) return known;
   const slots = base.slotsOf[server] ?? new Uint16Array();
   const isDown = Array.from(base.held, (_, at) => at === server);
   const room = yield* roomToInherit(base.field.weights, base.held, isDown);
   const heirs = yield* inherit(base.field, { slots, room });
-  base.heirs.set(server, heirs);
+  base.soleHeirs.set(server, heirs);
   return heirs;
 }
 
-/** Who takes each slot of several servers that are down: its heir, unless that is down too or has no room. */
-function* shareOut(base: Base, isDown: readonly boolean[], gone: readonly number[]): Generator<void, Uint16Array> {
+/**
+ * Who is the first to take each slot of a server while others are down too: to each heir as its weight demands. Where there
+ * are fewer slots than pairs of servers, most heirs are due less than a slot, and it is better that those stay who have taken
+ * theirs when the server was down alone.
+ */
+function* firstHeirsOf(base: Base, server: number): Generator<void, Uint16Array> {
+  const servers = base.held.length;
+  if (servers * (servers - 1) > base.owner.length) return yield* soleHeirsOf(base, server);
+  const known = base.firstHeirs.get(server);
+  if (known) return known;
+  const slots = base.slotsOf[server] ?? new Uint16Array();
+  const heirs = yield* inherit(base.field, { slots, room: sharesOfOne(base.field.weights, server, slots.length) });
+  base.firstHeirs.set(server, heirs);
+  return heirs;
+}
+
+/** Who takes each slot of several servers that are down: its first heir, unless that is down too or has no room. */
+function* heirsOfSeveral(
+  base: Base,
+  isDown: readonly boolean[],
+  gone: readonly number[],
+): Generator<void, Uint16Array> {
   const { field, held, slotsOf } = base;
   const heirs: number[] = [];
   const pool: number[] = [];
   for (const server of gone) {
-    heirs.push(...(yield* heirsOf(base, server)));
+    heirs.push(...(yield* firstHeirsOf(base, server)));
     pool.push(...(slotsOf[server] ?? []));
     yield;
   }
   const room = yield* roomToInherit(field.weights, held, isDown);
-  return yield* inherit(field, { slots: Uint16Array.from(pool), room, heirs: Uint16Array.from(heirs) });
+  return yield* shareOut(field, { slots: Uint16Array.from(pool), room, heirs: Uint16Array.from(heirs) });
 }
 
 function groupByOwner(owner: Uint16Array, held: Uint16Array): Uint16Array[] {

@@ -96,11 +96,11 @@ async function withFleet(body: (fleet: Fleet) => Promise<void>): Promise<void> {
     const config = configOf(topology);
     await router.start(config);
     const control = await ControlClient.join(bus, 20_000);
-    const daemons = await eachOf(topology.servers, 4, async (server) => {
+    const daemons = await eachOf(topology.servers, 2, async (server) => {
       const echo = server.namespace.start([tool('echo-server'), server.name, String(echoPort)]);
       await echo.waitFor((line) => line === 'ready' || undefined);
       const daemon = serverDaemon(topology, server);
-      await daemon.start(config);
+      await daemon.start(config, 90_000);
       return daemon;
     });
     await body({ topology, router, daemons, control });

@@ -26,15 +26,15 @@ export class Daemon {
     this.ubusSocket = join(folder, 'ubus.sock');
   }
 
-  /** Starts the daemon with a configuration in UCI's syntax; resolves once the kernel has the first ruleset. */
-  async start(config: string): Promise<void> {
+  /** Starts the daemon with a configuration in UCI's syntax; resolves once the kernel has the first ruleset, within `timeout` milliseconds. */
+  async start(config: string, timeout = patience): Promise<void> {
     this.configure(config);
     this.#process = this.#router.startWithSysfs([
       oneipProgram,
       ...this.#command,
       ...['--config', this.configFile, '--state', this.stateFolder, '--ubus', this.ubusSocket],
     ]);
-    await this.#process.waitFor((line) => /\boneip: ready\b/.test(line) || undefined, patience);
+    await this.#process.waitFor((line) => /\boneip: ready\b/.test(line) || undefined, timeout);
   }
 
   /** Writes a configuration and has the running daemon load it; resolves once the kernel has it. */

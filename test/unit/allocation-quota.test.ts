@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { apportion, ceiling, roomToInherit } from '../../src/allocation/quota.ts';
+import { apportion, ceiling, roomToInherit, sharesOfOne } from '../../src/allocation/quota.ts';
 
 const finish = (work: Generator<void, Uint16Array>): number[] => {
   for (;;) {
@@ -108,6 +108,41 @@ test('one server’s slots go to the others in proportion', () => {
     roomToInherit(Uint16Array.of(1, 1, 2, 0), Uint16Array.of(1024, 1024, 2048, 0), [true, false, false, false]),
   );
   assert.equal(room, [0, 341, 683, 0]);
+});
+
+test('a server’s slots are shared by weight, and what remains goes to those next to it', () => {
+  assert.equal([...sharesOfOne(Uint16Array.of(1, 1, 1, 1), 2, 8)], [3, 2, 0, 3]);
+  assert.equal([...sharesOfOne(Uint16Array.of(1, 1, 2, 4), 3, 9)], [3, 2, 4, 0]);
+  assert.equal([...sharesOfOne(Uint16Array.of(5, 1), 0, 100)], [0, 100]);
+});
+
+test('over all servers each heir is rounded up as often as its share demands', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 2, maxLength: 64 }), (list) => {
+      const weights = Uint16Array.from(list);
+      for (const [server, weight] of list.entries()) {
+        const shares = sharesOfOne(weights, server, 128);
+        assert.is(sum([...shares]), 128);
+        assert.is(shares[server], 0);
+        for (const [heir, share] of shares.entries()) {
+          if (heir !== server) assert.ok(Math.abs(share - (128 * (list[heir] ?? 0)) / (sum(list) - weight)) < 1);
+        }
+      }
+    }),
+  );
+  for (const count of [5, 48, 64, 180]) {
+    const inherited = new Uint32Array(count);
+    const weights = new Uint16Array(count).fill(1);
+    for (let server = 0; server < count; server++) {
+      for (const [heir, share] of sharesOfOne(weights, server, 85).entries()) {
+        inherited[heir] = (inherited[heir] ?? 0) + share;
+      }
+    }
+    assert.equal(
+      [...inherited],
+      Array.from({ length: count }, () => 85),
+    );
+  }
 });
 
 test.run();

@@ -22,8 +22,9 @@ const tableName = { service: name, family: fc.constantFrom(4 as const, 6 as cons
 const record = ((model: never, options?: never) =>
   fc.record(model, options).map((found: object) => ({ ...found }))) as unknown as typeof fc.record;
 const few = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 4 });
-const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
-const share = fc.double({ min: 0, max: 1, noNaN: true }).map((value) => Math.abs(value));
+// Made of whole numbers: fc.double() takes the processor to be little-endian.
+const finite = fc.maxSafeInteger().map((value) => value / 1024);
+const share = fc.nat({ max: 10_000 }).map((value) => value / 10_000);
 const connections = fc.nat();
 
 const beat = record({
