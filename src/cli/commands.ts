@@ -10,6 +10,7 @@ import { cleanUp } from '../host/cleanup.ts';
 import { print, printError } from '../host/console.ts';
 import { directoryExists, readText, readTextIfThere } from '../host/files.ts';
 import { observeOnce, readSysctls } from '../host/router.ts';
+import type { Findings } from '../host/router.ts';
 import { claim, isLittleEndian } from '../host/system.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { formatPlan, planChange } from '../plan/plan.ts';
@@ -39,7 +40,7 @@ export async function runCheck(invocation: Invocation): Promise<number> {
 export async function runPlan(invocation: Invocation): Promise<number> {
   const file = invocation.operands[0] ?? optionValue(invocation, 'config');
   const snapshot = readSnapshot(invocation);
-  const observation = await observe(invocation, snapshot?.observation.occupied);
+  const observation = await observe(invocation, snapshot?.observation);
   const configuration = loadConfiguration(readText(file), file);
   const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? NOTHING_ORDERED);
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
@@ -133,8 +134,8 @@ export async function runCleanup(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-function observe(invocation: Invocation, occupied?: Observation['occupied']): Promise<Observation> {
-  return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'), occupied);
+function observe(invocation: Invocation, found?: Findings): Promise<Observation> {
+  return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'), found);
 }
 
 function readPort(text: string | undefined): number | null | undefined {

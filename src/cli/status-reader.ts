@@ -54,6 +54,8 @@ function readServer(server: string, table: Table): ServerStatus {
     server,
     ...optional('address', table['address'], text),
     ...optional('address6', table['address6'], text),
+    ...optional('egress', table['egress'], text),
+    ...optional('egress6', table['egress6'], text),
     state: text(table['state']) as ServerState,
     decider: text(table['decider']) as Decider,
     reason: text(table['reason']),

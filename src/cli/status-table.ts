@@ -84,6 +84,11 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
     { title: 'address', cells: cells(({ address = '' }) => address), dispensable: 5 },
     { title: 'IPv6 address', cells: cells(({ address6 = '' }) => address6), dispensable: 8 },
     {
+      title: 'by',
+      cells: cells(({ egress = '', egress6 = egress }) => [...new Set([egress || egress6, egress6])].join(', ')),
+      dispensable: 10,
+    },
+    {
       title: 'state',
       cells: cells(({ state }) => ({ text: state, ...styleOf(state) })),
       dispensable: 0,

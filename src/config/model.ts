@@ -21,6 +21,8 @@ export interface Globals {
   /** UDP port of that channel. */
   readonly channelPort: number;
   readonly loadScript?: LoadScriptOptions;
+  /** The fast path hands packets to the servers' bridge ports. */
+  readonly bridgeBypass: boolean;
 }
 
 /** A program on the servers that tells a number for their load. */

@@ -126,6 +126,11 @@ export const globalsOptions = {
     '10s',
     'Time between two runs of `load_script`. One that takes longer than 5 s is ended.',
   ),
+  bridge_bypass: single(
+    boolean,
+    '1',
+    'Packets for a server leave by the port of the bridge behind which it is, as long as that is certain, and pass over the bridge, which is faster. `0` sends all of them by the bridge, for those who filter (ebtables, `br_netfilter`) or shape (`tc`) there.',
+  ),
 } as const;
 
 export const serviceOptions = {

@@ -124,6 +124,7 @@ function readGlobals(found: readonly UciSection[], all: readonly UciSection[], f
     ...(key ? { key: key.value } : {}),
     channelPort: values.channel_port.value,
     ...(script ? { loadScript: { path: script.value, interval: values.load_interval.value } } : {}),
+    bridgeBypass: values.bridge_bypass.value,
   };
 }
 

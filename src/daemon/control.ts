@@ -4,8 +4,10 @@ import type { Problem } from '../config/problem.ts';
 import { withoutSecrets } from '../config/redact.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
+import { egressKey } from '../egress/egress.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
+import type { Address } from '../net/address.ts';
 import type { NetworkState } from '../network/state.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { planChange } from '../plan/plan.ts';
@@ -205,6 +207,8 @@ export class DaemonControl implements Control {
       server: server.name,
       ...(server.address ? { address: server.address.text } : {}),
       ...(server.address6 ? { address6: server.address6.text } : {}),
+      ...this.#egress('egress', service, server.address),
+      ...this.#egress('egress6', service, server.address6),
       ...{ state, decider, reason: isStill ? health.reason : reason, since: (now - since) / 1000 },
       ...(order?.until === undefined || order.until < now ? {} : { until: (order.until - now) / 1000 }),
       ...{ weight: server.weight, share, slots },
@@ -213,6 +217,14 @@ export class DaemonControl implements Control {
       ...(probe ? { probe: { ...probe.result, age: (now - probe.at) / 1000 } } : {}),
       ...this.#report(service, server.name, now),
     };
+  }
+
+  /** Under the name of the member: the device by which packets leave for a server's address, where the router picks the server. */
+  #egress(member: 'egress' | 'egress6', service: string, address: Address | undefined): Partial<ServerStatus> {
+    const { services = [], egresses } = this.#options.controller.deployment ?? {};
+    const deployed = services.find((entry) => entry.service.name === service);
+    if (!deployed || !address || isFlooded(deployed.service)) return {};
+    return { [member]: (egresses?.get(egressKey(deployed.device, address))?.port ?? deployed.device).name };
   }
 
   #report(service: string, server: string, now: number): Pick<ServerStatus, 'report'> {

@@ -9,6 +9,7 @@ import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
+import { areSameEgresses, isSameEgress } from '../egress/egress.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { failuresOf, formatFailures } from '../membership/failures.ts';
 import { advance } from '../membership/fleet.ts';
@@ -20,7 +21,7 @@ import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
-import { buildRuleset, differsInElements, withElements } from '../ruleset/build.ts';
+import { buildRuleset, differsInElements, withEgresses, withElements } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Transition } from '../transition/transition.ts';
 import type { Allocate } from './allocator.ts';
@@ -223,6 +224,15 @@ export class Controller {
     return this.#again;
   }
 
+  /** Has packets leave bridges by the ports that are right now: a part of `reconcile`, which need not look at anything else. */
+  async reroute(): Promise<void> {
+    if (this.#running) return this.reconcile();
+    this.#running = this.#reroute()
+      .catch(() => this.#reconcile())
+      .finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
   /** Clock, in milliseconds, when time alone changes something: an order runs out, a transition ends; `Infinity` = never. */
   nextTurn(): number {
     const now = this.#options.clock();
@@ -245,6 +255,8 @@ export class Controller {
     this.goOn();
     const configuration = this.#configuration;
     if (!configuration) return;
+    // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
+    await this.#reroute().catch(() => this.lookAgain());
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
     const fleet = await this.#advance(configuration.model, now);
@@ -253,11 +265,52 @@ export class Controller {
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
     if (isSettled) this.#redistribute(shape.deployment, fleet);
     else await this.#establish(configuration, fleet);
-    const remember = () => {
-      if (!this.#stopped) this.#remember(fleet);
+    this.#rememberSoon(fleet);
+  }
+
+  /**
+   * Ways out that are not right any more are left at once, for the bridge's own; new ones are taken when the neighbour entries on
+   * the ports are there. What leads to the servers stays as it is, changes under way included.
+   */
+  async #reroute(): Promise<void> {
+    this.goOn();
+    const [shape, ruleset] = [this.#shape, this.#loaded.ruleset];
+    if (!shape?.deployment.egresses || !ruleset) return;
+    const before = shape.deployment;
+    const { egresses } = shape.deployment;
+    const after = this.#withEgresses(before);
+    if (after === before) return;
+    const kept = new Map([...egresses].filter(([key, egress]) => isSameEgress(egress, after.egresses?.get(key))));
+    const leaveBy = (deployment: Deployment): void => {
+      this.#loaded.load(withEgresses(ruleset, deployment));
+      this.#deployment = deployment;
+      this.#shape = { ...shape, deployment };
     };
-    if (this.#options.defer) this.#options.defer(remember);
-    else remember();
+    if (kept.size < egresses.size) leaveBy({ ...before, egresses: kept });
+    let known = after;
+    if (kept.size < (after.egresses?.size ?? 0)) {
+      for (const line of await this.#router.establish(wantedNetwork(after))) this.#options.log(line);
+      this.goOn();
+      known = this.#withUsable(after);
+    }
+    leaveBy(known);
+    for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
+    this.#rememberSoon(this.#fleet);
+  }
+
+  /** The deployment with the ways out as they are now; itself where they are the same, or none is wanted. */
+  #withEgresses(deployment: Deployment): Deployment {
+    const egresses = this.#router.egresses();
+    if (!deployment.egresses || areSameEgresses(deployment.egresses, egresses)) return deployment;
+    return { ...deployment, egresses };
+  }
+
+  /** The deployment without those of its ways out that are not right any more, now that their neighbour entries were made. */
+  #withUsable(deployment: Deployment): Deployment {
+    const now = this.#router.egresses();
+    const known = [...(deployment.egresses ?? [])];
+    const usable = known.filter(([key, egress]) => isSameEgress(egress, now.get(key)));
+    return usable.length === known.length ? deployment : { ...deployment, egresses: new Map(usable) };
   }
 
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
@@ -285,12 +338,16 @@ export class Controller {
     // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
     if (made.length > 0) this.lookAgain();
     const seen = await this.#look();
-    const known = { ...deployment, observation: { ...observation, hardware: onlyServers(seen, model).hardware } };
+    const { hardware } = onlyServers(seen, model);
+    const latest = this.#withEgresses({ ...deployment, observation: { ...observation, hardware } });
+    if (latest.egresses !== deployment.egresses)
+      for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
     this.goOn();
+    const known = this.#withUsable(latest);
     this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
-    for (const line of await this.#router.prune(network)) this.#options.log(line);
+    for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     const inForce = [...fleet.values()].map(({ roster }) => roster);
     this.#shape = { configuration, rosters: inForce, observation: seen, deployment: known };
   }
@@ -298,8 +355,9 @@ export class Controller {
   /** What the configuration is on the router as it is. Addresses that it chose are ones that nobody else was found to have. */
   async #activate(configuration: Configuration, fleet: Fleet): Promise<Activation & { observation: Observation }> {
     for (;;) {
-      const observation = onlyServers(await this.#look(), configuration.model);
+      const seen = onlyServers(await this.#look(), configuration.model);
       this.goOn();
+      const observation = { ...seen, egresses: this.#router.egresses() };
       const activation = activate(configuration, observation, this.#numbers, tablesIn(fleet), transitionIn(fleet));
       const contested = await this.#router.contest(claimsOf(activation.deployment));
       this.goOn();
@@ -308,9 +366,18 @@ export class Controller {
     }
   }
 
+  #rememberSoon(fleet: Fleet): void {
+    const remember = () => {
+      if (!this.#stopped) this.#remember(fleet);
+    };
+    if (this.#options.defer) this.#options.defer(remember);
+    else remember();
+  }
+
   #remember(fleet: Fleet): void {
-    const observation = this.#deployment?.observation;
-    if (!observation) return;
+    if (!this.#deployment) return;
+    const { egresses } = this.#deployment;
+    const observation = { ...this.#deployment.observation, ...(egresses && { egresses }) };
     const standings = [...fleet].map(([service, { standing, roster }]) => ({
       service,
       down: [...standing.down],

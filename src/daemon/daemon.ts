@@ -98,6 +98,7 @@ class Daemon {
         this.#controller.lookAgain();
         this.#reconcileSoon(SETTLE);
       },
+      rerouted: () => void this.#reroute(),
       distrusted: (reason) => {
         log(`${reason}; loading the ruleset again`);
         this.#controller.distrust();
@@ -237,10 +238,19 @@ class Daemon {
     this.#settling = startTimer(() => void this.#reconcile(), delay);
   }
 
-  async #reconcile(): Promise<void> {
+  #reconcile(): Promise<void> {
+    return this.#bring(() => this.#controller.reconcile());
+  }
+
+  /** Before the rest of what has changed, which may wait for more of its kind. */
+  #reroute(): Promise<void> {
+    return this.#bring(() => this.#controller.reroute());
+  }
+
+  async #bring(change: () => Promise<void>): Promise<void> {
     if (this.#ending) return;
     try {
-      await this.#controller.reconcile();
+      await change();
       this.#retry = FIRST_RETRY;
       this.#failure = undefined;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Claim, Observation } from '../deployment/deployment.ts';
+import type { Egresses } from '../egress/egress.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
@@ -12,6 +13,8 @@ export interface Count {
 export interface Router {
   /** Links, addresses, neighbours and filters as they are now. */
   observe(): Promise<Observation>;
+  /** Where packets leave now, of the servers whose neighbour entries have been established; the same object while it holds. */
+  egresses(): Egresses;
   /**
    * Asks whether others have addresses that nobody has been asked about yet. True where somebody has answered: the next look
    * tells which they are.
@@ -20,7 +23,8 @@ export interface Router {
   /**
    * Makes what is wanted outside nftables and is not there; neighbours that are new get a moment to tell their MAC address.
    * What no longer is wanted stays for `prune`, since packets may still need it until the ruleset has changed. Tells what was
-   * done, a line each. Throws with the kernel's reason.
+   * done, a line each. Throws with the kernel's reason; where it refuses an entry on the port of a bridge, `egresses` has that
+   * way no longer.
    */
   establish(wanted: NetworkState): Promise<string[]>;
   /** Takes away what we made and no longer want, and restores what was there before. */

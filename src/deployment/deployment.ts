@@ -2,6 +2,7 @@ import { resolveDevice } from '../config/environment.ts';
 import type { Environment, LinkState } from '../config/environment.ts';
 import { isFlooded } from '../config/model.ts';
 import type { Model, Server, Service } from '../config/model.ts';
+import type { Egresses } from '../egress/egress.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Transition } from '../transition/transition.ts';
 import { claimKey, planFloods } from './flood.ts';
@@ -20,6 +21,8 @@ export interface Observation {
   readonly strictReversePath: ReadonlySet<string>;
   /** Addresses on devices (`claimKey`) of which others were found to have them when they were to be second ghost addresses. */
   readonly occupied: ReadonlySet<string>;
+  /** Bridge ports by which servers are reached; absent where nobody looked. */
+  readonly egresses?: Egresses;
 }
 
 /** The services as they run on this router now: names resolved to links, ghosts to what must be done for them. */
@@ -29,6 +32,8 @@ export interface Deployment {
   readonly markBase: number;
   readonly tableBase: number;
   readonly rulePriority: number;
+  /** Bridge ports by which the fast path hands packets to the servers; absent where all of them leave by the servers' device. */
+  readonly egresses?: Egresses;
 }
 
 export interface DeployedService {
@@ -124,8 +129,12 @@ export function deploy(
       ...(transition ? { transition } : {}),
     });
   }
-  const { markBase, tableBase, rulePriority } = model.globals;
-  return { services, observation, markBase, tableBase, rulePriority };
+  const { markBase, tableBase, rulePriority, bridgeBypass } = model.globals;
+  const { egresses } = observation;
+  return {
+    ...{ services, observation, markBase, tableBase, rulePriority },
+    ...(bridgeBypass && egresses ? { egresses } : {}),
+  };
 }
 
 /** A second ghost address that was chosen, on a device: others may have it, which has to be asked before it is used. */

@@ -1,6 +1,8 @@
 import { littleEndian } from 'oneip:runtime';
 import type { LinkState } from '../config/environment.ts';
 import { routeProtocolFilter } from '../netlink/filter.ts';
+import { decodeBridgeLink, decodePortState } from '../netlink/bridge.ts';
+import type { BridgeLink, PortState } from '../netlink/bridge.ts';
 import { decodeForwarding } from '../netlink/forwarding.ts';
 import type { ForwardingEntry } from '../netlink/forwarding.ts';
 import {
@@ -32,6 +34,10 @@ export interface NetworkObserver {
   readonly link?: (link: LinkState, gone: boolean) => void;
   /** The same events as `link`: whether devices can carry packets. */
   readonly operation?: (link: LinkOperation, gone: boolean) => void;
+  /** The same events as `link`: bridges and ports. */
+  readonly bridgeLink?: (link: BridgeLink, gone: boolean) => void;
+  /** What a bridge tells of its ports; `gone`: one has left it. */
+  readonly port?: (port: PortState, gone: boolean) => void;
   readonly address?: (address: AddressState, gone: boolean) => void;
   /** Entries of the neighbour tables, whenever state or MAC changes; proxy entries too. */
   readonly neighbour?: (neighbour: Neighbour, gone: boolean) => void;
@@ -55,9 +61,9 @@ export class NetworkWatch {
   constructor(observer: NetworkObserver, ownPort: () => number = () => 0) {
     this.#observer = observer;
     this.#ownPort = ownPort;
-    const { link, operation, address, neighbour, forwarding, rule, route } = observer;
+    const { link, operation, bridgeLink, port, address, neighbour, forwarding, rule, route } = observer;
     const groups = [
-      ...(link || operation ? [RTNLGRP_LINK] : []),
+      ...(link || operation || bridgeLink || port ? [RTNLGRP_LINK] : []),
       ...(address ? [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] : []),
       ...(neighbour || forwarding ? [RTNLGRP_NEIGH] : []),
       ...(rule ? [RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE] : []),
@@ -80,14 +86,16 @@ export class NetworkWatch {
   }
 
   #tell(message: NetlinkMessage): void {
-    const port = this.#ownPort();
-    if (port !== 0 && message.port === port) return;
-    const { link, operation, address, neighbour, forwarding, rule, route } = this.#observer;
+    const own = this.#ownPort();
+    if (own !== 0 && message.port === own) return;
+    const { link, operation, bridgeLink, port, address, neighbour, forwarding, rule, route } = this.#observer;
     switch (message.type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
         pass(decodeLink, message, RTM_DELLINK, link);
-        return pass(decodeLinkOperation, message, RTM_DELLINK, operation);
+        pass(decodeLinkOperation, message, RTM_DELLINK, operation);
+        pass(decodeBridgeLink, message, RTM_DELLINK, bridgeLink);
+        return pass(decodePortState, message, RTM_DELLINK, port);
       case RTM_NEWADDR:
       case RTM_DELADDR:
         return pass(decodeAddress, message, RTM_DELADDR, address);

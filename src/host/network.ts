@@ -57,9 +57,11 @@ export class Network {
     return readEnvironment(this.channel, interfaces, listeners);
   }
 
-  /** MAC address by address of the neighbours that packets can be sent to now. */
+  /** MAC address by address of the neighbours that packets can be sent to now. What we have set ourselves tells nothing. */
   readHardware(): Map<string, string> {
-    const hosts = readNeighbours(this.channel, 'hosts');
+    const hosts = readNeighbours(this.channel, 'hosts').filter(
+      ({ permanent, protocol }) => !permanent || protocol !== ROUTE_PROTOCOL,
+    );
     return new Map(
       hosts.flatMap(({ address, hardware }) => (hardware === undefined ? [] : [[address.text, hardware]])),
     );

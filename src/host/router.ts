@@ -5,6 +5,7 @@ import type { Claim, Observation } from '../deployment/deployment.ts';
 import { Contest } from '../network/contest.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK, ROUTE_PROTOCOL, routeKey, routeTarget } from '../network/state.ts';
+import type { Egresses } from '../egress/egress.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { Route } from '../netlink/route.ts';
@@ -17,6 +18,7 @@ import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { steadyTime } from './clock.ts';
+import { EgressWatch, readEgresses } from './egress-watch.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
@@ -42,6 +44,8 @@ export interface RouterListener {
   readonly log: (line: string) => void;
   /** Something about the router is not as it was. */
   readonly changed: () => void;
+  /** Packets for a server have to leave by another device. */
+  readonly rerouted: () => void;
   /** Our tables may not be what we loaded, for the reason given. */
   readonly distrusted: (reason: string) => void;
 }
@@ -61,9 +65,10 @@ export class HostRouter implements Router {
   #wanted: NetworkState = EMPTY_NETWORK;
   #refresh: Timer | undefined;
   readonly #claims: AddressClaims;
-  /** Neighbours that have been asked for their MAC address just now. */
+  readonly #egress: EgressWatch;
   readonly #contests = new Contest();
   readonly #repairs = new Map<string, Timer>();
+  /** Neighbours that have been asked for their MAC address just now. */
   #asked: Set<string> = new Set();
   #allAnswered: () => void = () => undefined;
 
@@ -77,6 +82,7 @@ export class HostRouter implements Router {
       );
       listener.changed();
     });
+    this.#egress = new EgressWatch(this.#network.channel, () => listener.rerouted());
     this.#ubusPath = ubus;
     this.#ubus = new UbusClient({ open: connectUnix(ubus), setTimer, report: listener.log });
     this.#interfaces = new LogicalInterfaces(this.#ubus, setTimer, () => listener.changed());
@@ -93,14 +99,21 @@ export class HostRouter implements Router {
         link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
         address: changed,
         neighbour: (neighbour, gone) => {
+          this.#egress.neighbour(neighbour, gone);
           if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
         },
+        bridgeLink: (link, gone) => this.#egress.link(link, gone),
+        port: (port, gone) => this.#egress.port(port, gone),
+        forwarding: (entry, gone) => this.#egress.forwarding(entry, gone),
         rule: changed,
         route: (route, gone) => {
           if (route.protocol === ROUTE_PROTOCOL) changed();
           else if (!gone) this.#contest(route);
         },
-        lost: changed,
+        lost: () => {
+          this.#egress.reset();
+          changed();
+        },
       },
       () => this.#network.channel.port,
     );
@@ -110,8 +123,13 @@ export class HostRouter implements Router {
   }
 
   observe(): Promise<Observation> {
-    this.#observed = observeBy(this.#network, this.#interfaces.devices, this.#claims.occupied);
+    const { occupied } = this.#claims;
+    this.#observed = observeBy(this.#network, this.#interfaces.devices, occupied, this.#egress.egresses);
     return Promise.resolve(this.#observed);
+  }
+
+  egresses(): Egresses {
+    return this.#egress.egresses;
   }
 
   contest(claims: readonly Claim[]): Promise<boolean> {
@@ -121,7 +139,16 @@ export class HostRouter implements Router {
   async establish(wanted: NetworkState): Promise<string[]> {
     this.#wanted = wanted;
     const outcome = this.#network.establish(wanted);
-    const lines = outcomeLines(outcome);
+    this.#egress.follow(
+      wanted.neighbours.flatMap(({ kind, address, device: { ifindex } }) =>
+        kind === 'managed' ? [{ address, ifindex }] : [],
+      ),
+    );
+    const refused = outcome.failures.filter(({ change }) => this.#egress.refuse(change));
+    const lines = [
+      ...outcomeLines({ ...outcome, failures: outcome.failures.filter((failure) => !refused.includes(failure)) }),
+      ...refused.map(({ message }) => `${message}; its packets go by the bridge`),
+    ];
     await this.#answers(
       outcome.done.flatMap((change) =>
         change.kind === 'neighbour' && change.entry.kind === 'managed' ? [change.entry.address.text] : [],
@@ -131,6 +158,7 @@ export class HostRouter implements Router {
   }
 
   prune(wanted: NetworkState): Promise<string[]> {
+    this.#wanted = wanted;
     const lines = outcomeLines(this.#network.prune(wanted));
     this.#keepFresh();
     return Promise.resolve(lines);
@@ -180,6 +208,7 @@ export class HostRouter implements Router {
     this.#refresh?.cancel();
     for (const repair of this.#repairs.values()) repair.cancel();
     this.#claims.close();
+    this.#egress.close();
     for (const watch of this.#watches) watch.close();
     this.#interfaces.close();
     this.#ubus.close();
@@ -266,12 +295,11 @@ function describeEvents(events: readonly NftablesEvent[]): string {
   return `somebody else has changed our tables (${families})`;
 }
 
-/** The router as it is, for a command that looks once and asks nobody: what a daemon has found `occupied` is given. */
-export async function observeOnce(
-  ubus: string,
-  state: string,
-  occupied: Observation['occupied'] = new Set(),
-): Promise<Observation> {
+/** What a daemon finds out in the course of time. */
+export type Findings = Pick<Observation, 'occupied' | 'egresses'>;
+
+/** The router as it is, for a command that looks once and asks nobody: what a daemon has found is given, where there is one. */
+export async function observeOnce(ubus: string, state: string, found?: Findings): Promise<Observation> {
   const network = new Network(new Journal(`${state}/undo.json`, () => undefined));
   const client = new UbusClient({ open: connectUnix(ubus), setTimer });
   const interfaces = new LogicalInterfaces(client, setTimer, () => undefined);
@@ -280,7 +308,8 @@ export async function observeOnce(
       client.connect();
       await netifdHasTold(client);
     }
-    return observeBy(network, interfaces.devices, occupied);
+    const egresses = found?.egresses ?? readEgresses(network.channel);
+    return observeBy(network, interfaces.devices, found?.occupied ?? new Set(), egresses);
   } finally {
     interfaces.close();
     client.close();
@@ -299,6 +328,7 @@ function observeBy(
   network: Network,
   interfaces: ReadonlyMap<string, string>,
   occupied: Observation['occupied'],
+  egresses: Egresses,
 ): Observation {
   const environment = network.readEnvironment(interfaces, readListeners());
   return {
@@ -307,6 +337,7 @@ function observeBy(
     strictReversePath: network.readStrictReversePath(environment.links.keys()),
     // A set of its own: an observation does not change any more.
     occupied: new Set(occupied),
+    egresses,
   };
 }
 

@@ -4,6 +4,7 @@ import { NO_ORDERS, formatOrders, parseOrders } from './orders.ts';
 import type { Orders } from './orders.ts';
 import { parseAddress } from '../net/address.ts';
 import type { Observation } from '../deployment/deployment.ts';
+import type { Egress } from '../egress/egress.ts';
 
 /**
  * What the daemon last put into force, as far as it cannot be computed again: `plan` and `simulate` rebuild the rest from it.
@@ -52,10 +53,11 @@ interface Stored {
   readonly strictReversePath: string[];
   readonly occupied?: string[];
   readonly wireless?: string[];
+  readonly egresses?: [string, Egress][];
 }
 
 export function formatSnapshot({ configuration, orders, standings, numbers, observation }: Snapshot): string {
-  const { environment, hardware, strictReversePath, occupied } = observation;
+  const { environment, hardware, strictReversePath, occupied, egresses } = observation;
   const stored: Stored = {
     version: VERSION,
     configuration,
@@ -81,6 +83,7 @@ export function formatSnapshot({ configuration, orders, standings, numbers, obse
     strictReversePath: [...strictReversePath],
     occupied: [...occupied],
     wireless: [...(environment.wireless ?? [])],
+    ...(egresses && { egresses: [...egresses] }),
   };
   return `${JSON.stringify(stored)}\n`;
 }
@@ -109,6 +112,7 @@ export function parseSnapshot(text: string): Snapshot | undefined {
         hardware: new Map(stored.hardware),
         strictReversePath: new Set(stored.strictReversePath),
         occupied: new Set(stored.occupied),
+        ...(stored.egresses && { egresses: new Map(stored.egresses) }),
       },
     };
   } catch {

@@ -8,6 +8,7 @@ import { hardwareText } from './text.ts';
 const AF_BRIDGE = 7;
 const NDMSG = 12;
 const NDA_LLADDR = 2;
+const NDA_VLAN = 5;
 const NDA_MASTER = 9;
 const NUD_PERMANENT = 0x80;
 
@@ -20,6 +21,8 @@ export interface ForwardingEntry {
   readonly hardware: string;
   /** The address is the bridge's, or port's, own. */
   readonly local: boolean;
+  /** VLAN that the entry is for; absent: the one of bridges that know no VLANs. */
+  readonly vlan?: number;
 }
 
 /** Payload of RTM_GETNEIGH for the databases of all bridges. */
@@ -38,10 +41,12 @@ export function decodeForwarding({ payload }: NetlinkMessage, littleEndian: bool
   const bridge = attributes.u32(NDA_MASTER);
   const hardware = attributes.bytes(NDA_LLADDR);
   if (bridge === undefined || !hardware) return undefined;
+  const vlan = attributes.u16(NDA_VLAN);
   return {
     bridge,
     port: view.getInt32(4, littleEndian),
     hardware: hardwareText(hardware),
     local: (view.getUint16(8, littleEndian) & NUD_PERMANENT) !== 0,
+    ...(vlan !== undefined && { vlan }),
   };
 }

@@ -164,6 +164,11 @@ export class Attributes {
     return this.#values.get(type)?.[0];
   }
 
+  u16(type: number): number | undefined {
+    const bytes = this.#values.get(type);
+    return bytes && bytes.length >= 2 ? viewOf(bytes).getUint16(0, this.#littleEndian) : undefined;
+  }
+
   u32(type: number): number | undefined {
     return this.#word(type, this.#littleEndian);
   }

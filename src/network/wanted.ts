@@ -1,6 +1,7 @@
 import type { DeployedServer, DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { LinkState } from '../config/environment.ts';
 import { isFlooded, serverAddress } from '../config/model.ts';
+import { egressKey } from '../egress/egress.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
 import { BEFORE_LOCAL, neighbourPlace, routeKey } from './state.ts';
@@ -72,6 +73,7 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
     }),
     neighbours: [
       ...reachable.flatMap((server) => neighbour(device, server, family)),
+      ...(isFlooded(deployed.service) ? [] : reachable.flatMap((server) => bypass(deployment, device, server, family))),
       ...foreign.flatMap(({ flood }): NeighbourEntry[] =>
         flood ? [{ family, address: flood.via, ...on(device), kind: 'permanent', hardware: flood.hardware }] : [],
       ),
@@ -105,6 +107,14 @@ function neighbour(device: LinkState, server: DeployedServer, family: Family): N
   // On a device without Ethernet addresses there is nothing to resolve, and the kernel would make an entry for 0.0.0.0 of it.
   if (!address || device.hardware === undefined) return [];
   return [{ family, address, ...on(device), kind: 'managed' }];
+}
+
+/** What `fwd ip to` finds on the port of a bridge, where nobody ever answers: replies come in by the bridge. */
+function bypass({ egresses }: Deployment, device: LinkState, server: DeployedServer, family: Family): NeighbourEntry[] {
+  const address = serverAddress(server, family);
+  const egress = address && egresses?.get(egressKey(device, address));
+  if (!egress) return [];
+  return [{ family, address, device: egress.port, kind: 'permanent', hardware: egress.hardware }];
 }
 
 /**

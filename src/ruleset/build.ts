@@ -1,5 +1,5 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
-import { fastPath } from './fast-path.ts';
+import { fastPath, serverChains } from './fast-path.ts';
 import type { Ruleset } from './ruleset.ts';
 import { slowPath } from './slow-path.ts';
 import { slotMaps } from './slot-map.ts';
@@ -35,6 +35,18 @@ export function withElements(ruleset: Ruleset, { services }: Deployment): Rulese
             sets: table.sets.map((set) => flows.get(set.name) ?? set),
           }
         : { ...table, slotMaps: slots },
+    ),
+  };
+}
+
+/** The ruleset of a deployment that differs in nothing but the devices by which packets leave, made of the other's. */
+export function withEgresses(ruleset: Ruleset, deployment: Deployment): Ruleset {
+  const ends = new Map(serverChains(deployment).map((chain) => [chain.name, chain]));
+  return {
+    tables: ruleset.tables.map((table) =>
+      table.family === 'netdev'
+        ? { ...table, chains: table.chains.map((chain) => ends.get(chain.name) ?? chain) }
+        : table,
     ),
   };
 }

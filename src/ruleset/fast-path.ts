@@ -1,6 +1,9 @@
 import type { LinkState } from '../config/environment.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
+import { serverAddress } from '../config/model.ts';
+import { egressKey } from '../egress/egress.ts';
 import type { Family } from '../net/address.ts';
+import type { DeviceReference } from '../network/state.ts';
 import type { Json } from './expression.ts';
 import { accept, count, goto, jump, match, meta, payload, range, verdictMap } from './expression.ts';
 import { admit, clampSegments, clientSets, leaveForeignFrames, leaveToStack, sourceSet } from './guard.ts';
@@ -81,7 +84,7 @@ export function fastPath(deployment: Deployment): Table {
     chains: [
       ...chains,
       ...active.flatMap((deployed) => transitionChains(deployed, deployment)),
-      ...active.flatMap(serverChains),
+      ...serverChains(deployment),
     ],
     sets: [
       ...sets,
@@ -165,24 +168,28 @@ const PURPOSES: Readonly<Record<Question, string>> = {
 };
 
 /**
- * `fwd ip to` resolves the server by the kernel's neighbour table, so that the MAC follows when a network card is swapped,
- * lowers the TTL, and works from devices without Ethernet header. It passes over packets of the other family.
+ * Where packets for a server end, of all services. `fwd ip to` resolves the server by the kernel's neighbour table, so that the
+ * MAC follows when a network card is swapped, lowers the TTL, and works from devices without Ethernet header. It passes over
+ * packets of the other family. The device is the server's, or the port of it behind which the server is.
  */
-function serverChains({ service, device, servers }: DeployedService): Chain[] {
-  return servers.map(({ name, address, address6 }) => {
-    const forwards = [forward(device, 4, address?.text), forward(device, 6, address6?.text)].flat();
-    const counter = count(serverCounter(service.name, name));
-    return {
-      name: serverChain(service.name, name),
-      rules: forwards.map((statement, index) =>
-        rule('to the server', ...(index === 0 ? [counter, statement] : [statement])),
-      ),
-      bound: { [device.name]: device.ifindex },
-    };
-  });
-}
-
-function forward(device: LinkState, family: Family, address: string | undefined): Json[] {
-  if (address === undefined) return [];
-  return [{ fwd: { dev: device.name, family: family === 4 ? 'ip' : 'ip6', addr: address } }];
+export function serverChains({ services, egresses }: Deployment): Chain[] {
+  return routedServices(services).flatMap(({ service, device, servers }) =>
+    servers.map((server) => {
+      const ways = ([4, 6] as const).flatMap((family) => {
+        const address = serverAddress(server, family);
+        const out: DeviceReference | undefined = address && (egresses?.get(egressKey(device, address))?.port ?? device);
+        return address && out ? [{ family, address: address.text, out }] : [];
+      });
+      const counter = count(serverCounter(service.name, server.name));
+      const used = ways.length > 0 ? ways.map(({ out }) => out) : [device];
+      return {
+        name: serverChain(service.name, server.name),
+        rules: ways.map(({ family, address, out }, index) => {
+          const forward = { fwd: { dev: out.name, family: family === 4 ? 'ip' : 'ip6', addr: address } };
+          return rule('to the server', ...(index === 0 ? [counter, forward] : [forward]));
+        }),
+        bound: Object.fromEntries(used.map(({ name, ifindex }) => [name, ifindex])),
+      };
+    }),
+  );
 }

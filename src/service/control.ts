@@ -7,6 +7,10 @@ export interface ServerStatus {
   readonly server: string;
   readonly address?: string;
   readonly address6?: string;
+  /** Device by which the fast path hands packets to `address`: the servers' device, or the port of it behind which the server is. */
+  readonly egress?: string;
+  /** The same for `address6`. */
+  readonly egress6?: string;
   readonly state: ServerState;
   readonly decider: Decider;
   /** A few words: what the probe said, or the operator. */

@@ -68,6 +68,8 @@ function serverTable(server: ServerStatus): WritableTable {
   return {
     address: server.address,
     address6: server.address6,
+    egress: server.egress,
+    egress6: server.egress6,
     state: server.state,
     decider: server.decider,
     reason: wireText(server.reason),

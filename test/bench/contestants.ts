@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Daemon } from '../lab/daemon.ts';
-import { Oracle } from '../lab/scenario.ts';
+import { eventually, Oracle } from '../lab/scenario.ts';
 import { bystander, clientAddress, ghost, port, serverAddress } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
 import { keepFlows, nothing, type Contestant } from './contestant.ts';
@@ -95,9 +95,24 @@ const oneip: Contestant = {
   faultOf: asSimulated,
 };
 
+const oneipByBridge: Contestant = {
+  name: 'oneip-bridge',
+  description: "the same without leaving by the bridge's ports (bridge_bypass '0')",
+  async setUp(lab) {
+    const daemon = new Daemon(lab.router, lab.folder);
+    await daemon.start(`config globals 'globals'\n\toption bridge_bypass '0'\n${oneipConfig(lab)}`);
+    return async () => void (await daemon.stop());
+  },
+  faultOf: asSimulated,
+};
+
 async function startDaemon(lab: BenchLab): Promise<() => Promise<void>> {
   const daemon = new Daemon(lab.router, lab.folder);
   await daemon.start(oneipConfig(lab));
+  await eventually('packets leave by ports', 10_000, async () => {
+    const listing = await lab.router.run(['nft', 'list', 'table', 'netdev', 'oneip']);
+    return !/fwd ip6? to \S+ device "br-lan"/.test(listing) || undefined;
+  });
   return async () => void (await daemon.stop());
 }
 
@@ -187,6 +202,7 @@ export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
 export const contestants: readonly Contestant[] = [
   ...usualContestants,
   ...peers,
+  oneipByBridge,
   drop,
   ...plainBesideRules,
   plainTracked,

@@ -75,7 +75,10 @@ const fastPathReductions: Readonly<Record<string, Reduction>> = {
   /** The service's address and port matched in the rule itself. */
   'service map': (rule, lab) => {
     if (rule.comment !== '!oneip: find the service') return rule;
-    if (!JSON.stringify(rule).includes('/port')) return undefined;
+    const text = JSON.stringify(rule);
+    // With one port there is no map of ports.
+    if (text.includes('"goto"')) return rule;
+    if (!text.includes('/port')) return undefined;
     const equal = (protocol: string, field: string, right: unknown) => ({
       match: { op: '==', left: { payload: { protocol, field } }, right },
     });

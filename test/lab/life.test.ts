@@ -141,8 +141,8 @@ test('a log that nobody reads any more stops nothing', () =>
     assert.ok(await isServed(lab, ghostPlaces.elsewhere, 10));
     daemon.configure(webService(lab, { service: { port: [echoPort] } }));
     process.signal('SIGHUP');
-    const ports = () => router.run(['nft', 'list', 'map', 'netdev', 'oneip', 'from/wan/port4']);
-    await eventually('reloaded', 5_000, async () => (/\. 80 /.test(await ports()) ? undefined : true));
+    const ports = () => router.run(['nft', 'list', 'chain', 'netdev', 'oneip', 'from/wan']);
+    await eventually('reloaded', 5_000, async () => (/dport \{ 80,/.test(await ports()) ? undefined : true));
     assert.is(await process.stop(), 0);
     assert.is(await router.run(['nft', 'list', 'ruleset']), '');
   }));

@@ -78,7 +78,14 @@ test('check: a wrong value costs the section, a wrong globals value only itself'
     if (section === 'globals') {
       assert.equal(
         model.globals,
-        { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+        {
+          enabled: true,
+          markBase: 0x6f690000,
+          tableBase: 28416,
+          rulePriority: 900,
+          channelPort: 28521,
+          bridgeBypass: true,
+        },
         line,
       );
     } else if (section === 'service') {

@@ -50,7 +50,14 @@ config server 'one'
 
 test('model: defaults', () => {
   assert.equal(readable(model(minimal)), {
-    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+    globals: {
+      enabled: true,
+      markBase: 0x6f690000,
+      tableBase: 28416,
+      rulePriority: 900,
+      channelPort: 28521,
+      bridgeBypass: true,
+    },
     services: [
       {
         name: 'web',
@@ -84,6 +91,7 @@ config globals 'globals'
 	option mark_base '0x10000'
 	option table_base '1000'
 	option rule_priority '1'
+	option bridge_bypass 'off'
 
 config server 'one'
 	list service 'web'
@@ -157,7 +165,10 @@ config watchdog 'page'
 
 test('model: everything given', () => {
   assert.equal(readable(model(full)), {
-    globals: { enabled: false, markBase: 65536, tableBase: 1000, rulePriority: 1, channelPort: 28521 },
+    globals: {
+      ...{ enabled: false, markBase: 65536, tableBase: 1000, rulePriority: 1, channelPort: 28521 },
+      bridgeBypass: false,
+    },
     services: [
       {
         ...{ name: 'dns', ghosts: ['192.0.2.1', '2001:db8::1'], protocols: ['tcp', 'udp'] },

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Controller } from '../../src/daemon/controller.ts';
 import type { Count, Router } from '../../src/daemon/router.ts';
+import type { Egresses } from '../../src/egress/egress.ts';
 import type { Claim, Observation } from '../../src/deployment/deployment.ts';
 import { claimKey } from '../../src/deployment/flood.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
@@ -43,6 +44,10 @@ class FakeRouter implements Router {
   /** Addresses that somebody will be found to have, and those that somebody was. */
   others = new Set<string>();
   occupied = new Set<string>();
+  /** Where packets leave. */
+  ways: Egresses = new Map();
+  /** Names of ports on which entries are refused. */
+  refusing = new Set<string>();
   #network: NetworkState = EMPTY_NETWORK;
 
   async observe(): Promise<Observation> {
@@ -53,6 +58,10 @@ class FakeRouter implements Router {
     this.meanwhile();
     this.observing--;
     return { ...seen, strictReversePath: new Set(), occupied: new Set(this.occupied) };
+  }
+
+  egresses(): Egresses {
+    return this.ways;
   }
 
   contest(claims: readonly Claim[]): Promise<boolean> {
@@ -68,6 +77,7 @@ class FakeRouter implements Router {
     if (this.establishRefusal !== '') return Promise.reject(new Error(this.establishRefusal));
     const changes = diffNetworkState(this.#network, wanted).filter((change) => !isRemoval(change));
     if (changes.length > 0) this.hardware = new Map(this.resolved);
+    this.ways = new Map([...this.ways].filter(([, { port }]) => !this.refusing.has(port.name)));
     return Promise.resolve(changes.map(describeNetworkChange));
   }
 
@@ -513,6 +523,153 @@ test('where all servers get everything no change has to be digested here', async
   await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
   assert.ok(controller.fleet.get('web')?.tables[4]?.includes(1));
   assert.is(controller.nextTurn(), Infinity);
+});
+
+/** The way out by a port for so many servers, from the first. */
+function byPorts(...numbers: readonly number[]): Egresses {
+  return new Map(
+    numbers.map((number) => [
+      `3 192.168.1.${10 + number}`,
+      { port: { name: `lan${number}`, ifindex: 10 + number }, hardware: `02:00:00:00:01:0${number}` },
+    ]),
+  );
+}
+
+/** What was asked of the router since, and what was loaded. */
+async function reroute({ router, controller }: Scene, ways: Egresses): Promise<{ calls: string[]; chains: string[] }> {
+  const [calls, loads] = [router.calls.length, router.loads.length];
+  router.ways = ways;
+  await controller.reroute();
+  const chains = router.loads.slice(loads).flatMap((load) => {
+    const { nftables } = JSON.parse(load) as { nftables: { add?: { rule?: { chain: string; expr: unknown[] } } }[] };
+    return nftables.flatMap(({ add }) => {
+      const dev = /"dev":"([^"]+)"/.exec(JSON.stringify(add?.rule?.expr))?.[1];
+      return add?.rule ? [`${add.rule.chain} ${dev ?? ''}`] : [];
+    });
+  });
+  return { calls: router.calls.slice(calls), chains };
+}
+
+test('packets leave by a port once its neighbour entry is there, and it goes once they do not', async () => {
+  const made = scene();
+  await made.controller.configure(web(3), 'oneip');
+  const there = await reroute(made, byPorts(1, 2));
+  assert.equal(there, { calls: ['establish', 'load', 'prune'], chains: ['web/to/s1 lan1', 'web/to/s2 lan2'] });
+  assert.ok(made.log.includes('ip neigh add 192.168.1.11 lladdr 02:00:00:00:01:01 dev lan1 nud permanent'));
+  assert.equal(parseSnapshot(made.router.snapshots.pop() ?? '')?.observation.egresses, byPorts(1, 2));
+  const back = await reroute(made, byPorts(2));
+  assert.equal(back, { calls: ['load', 'prune'], chains: ['web/to/s1 br-lan'] });
+  assert.ok(made.log.includes('ip neigh delete 192.168.1.11 lladdr 02:00:00:00:01:01 dev lan1 nud permanent'));
+  assert.equal((await reroute(made, byPorts(2))).calls, []);
+  await reroute(made, byPorts());
+  await assertHolds(made.router, web(3));
+});
+
+test('from one port to the other by way of the bridge', async () => {
+  const made = scene();
+  await made.controller.configure(web(2), 'oneip');
+  await reroute(made, byPorts(1));
+  const [[key = '', egress] = []] = [...byPorts(1)];
+  assert.ok(egress);
+  const moved = new Map([[key, { ...egress, port: { name: 'lan9', ifindex: 19 } }]]);
+  assert.equal(await reroute(made, moved), {
+    calls: ['load', 'establish', 'load', 'prune'],
+    chains: ['web/to/s1 br-lan', 'web/to/s1 lan9'],
+  });
+});
+
+test('in the middle of a change nothing else is touched, and what ends it does not take the way back', async () => {
+  const made = scene();
+  const { router, controller } = made;
+  await controller.configure(web(3), 'oneip');
+  await controller.configure(web(4), 'oneip');
+  assert.ok(controller.fleet.get('web')?.transition, 'a change is under way');
+  const { chains } = await reroute(made, byPorts(4));
+  assert.equal(chains, ['web/to/s4 lan4']);
+  assert.not.match(router.loads[router.loads.length - 1] ?? '', /"element"|"set"|"map"/);
+  await settle(made);
+  assert.match(router.kernel.state(), /"dev":"lan4"/);
+  assert.equal((await reroute(made, byPorts())).chains, ['web/to/s4 br-lan']);
+  await assertHolds(router, web(4));
+});
+
+test('what the kernel refuses is tried again with everything looked at, and told where that is refused, too', async () => {
+  const made = scene();
+  const { router } = made;
+  await made.controller.configure(web(2), 'oneip');
+  const refusals = (count: number) => new Array<string>(count).fill('no such device');
+  router.refusals = refusals(4);
+  const { calls } = await reroute(made, byPorts(1));
+  assert.ok(calls.includes('observe'));
+  assert.match(router.kernel.state(), /"dev":"lan1"/);
+  router.refusals = refusals(6);
+  assert.is(await reasonOf(reroute(made, byPorts())), 'no such device');
+  await made.controller.reconcile();
+  await assertHolds(router, web(2));
+});
+
+test('a bridge that is gone, its ports with it, is no reason to stop at', async () => {
+  const made = scene();
+  await made.controller.configure(web(2), 'oneip');
+  await reroute(made, byPorts(1));
+  made.router.refusals = ['no such device', 'no such device'];
+  made.router.around = { wanAbsent: true };
+  made.router.ways = byPorts();
+  made.controller.lookAgain();
+  await made.controller.reconcile();
+  await assertHolds(made.router, web(2), { wanAbsent: true });
+});
+
+test('who could not go on to a new port is on the bridge, and can go back to the old one', async () => {
+  const made = scene();
+  await made.controller.configure(web(2), 'oneip');
+  await reroute(made, byPorts(1));
+  const [[key = '', egress] = []] = [...byPorts(1)];
+  assert.ok(egress);
+  made.router.establishRefusal = 'no such device';
+  const moved = new Map([[key, { ...egress, port: { name: 'lan9', ifindex: 19 } }]]);
+  assert.is(await reasonOf(reroute(made, moved)), 'no such device');
+  assert.match(made.router.kernel.state(), /"web\/to\/s1".*"dev":"br-lan"/);
+  made.router.establishRefusal = '';
+  made.router.ways = byPorts(1);
+  await made.controller.reconcile();
+  assert.match(made.router.kernel.state(), /"web\/to\/s1".*"dev":"lan1"/);
+});
+
+test('a port that takes no entry is not left by, and nothing else suffers', async () => {
+  const made = scene();
+  made.router.refusing.add('lan1');
+  await made.controller.configure(web(3), 'oneip');
+  assert.equal((await reroute(made, byPorts(1, 2))).chains, ['web/to/s2 lan2']);
+  assert.equal((await reroute(made, made.router.ways)).calls, []);
+  const fresh = scene();
+  fresh.router.refusing.add('lan1');
+  fresh.router.ways = byPorts(1, 2);
+  await fresh.controller.configure(web(3), 'oneip');
+  assert.is(fresh.router.kernel.state(), made.router.kernel.state());
+});
+
+test('a bridge that is not to be passed over is not, whatever is known of its ports', async () => {
+  const made = scene();
+  made.router.ways = byPorts(1, 2);
+  const off = `config globals 'globals'\n\toption bridge_bypass '0'\n${web(2)}`;
+  await made.controller.configure(off, 'oneip');
+  assert.equal((await reroute(made, byPorts(1))).calls, []);
+  await assertHolds(made.router, off);
+  await made.controller.configure(web(2), 'oneip');
+  assert.match(made.router.kernel.state(), /"dev":"lan1"/);
+});
+
+test('a reconciliation for another reason leaves ports that are not right any more before anything else', async () => {
+  const made = scene();
+  const { router, controller } = made;
+  await controller.configure(web(2), 'oneip');
+  await reroute(made, byPorts(1, 2));
+  const before = router.calls.length;
+  router.ways = byPorts(2);
+  controller.lookAgain();
+  await controller.reconcile();
+  assert.equal(router.calls.slice(before, before + 3), ['load', 'prune', 'observe']);
 });
 
 test.run();

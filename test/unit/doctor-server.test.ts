@@ -78,7 +78,8 @@ function examine(changes: Partial<ServerObservation>, serviceChanges: Partial<Se
 }
 
 function configured(web: Service, key?: string): Parameters<typeof examineServer>[2] {
-  const globals = { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 };
+  const kernel = { markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 };
+  const globals = { enabled: true, ...kernel, channelPort: 28521, bridgeBypass: true };
   return { model: { globals: { ...globals, ...(key && { key }) }, services: [web], watchdogs: [] }, problems: [] };
 }
 

@@ -16,7 +16,14 @@ const UP: Opinion = { up: true, reason: 'connected' };
 const DOWN: Opinion = { up: false, reason: 'timed out' };
 
 const model = (...services: Model['services']): Model => ({
-  globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+  globals: {
+    enabled: true,
+    markBase: 0x6f690000,
+    tableBase: 28416,
+    rulePriority: 900,
+    channelPort: 28521,
+    bridgeBypass: true,
+  },
   services,
   watchdogs: [],
 });

@@ -72,7 +72,7 @@ export async function observeRouter(
 ): Promise<RouterObservation> {
   const stored = readTextIfThere(`${state}/applied.json`);
   const snapshot = stored === undefined ? undefined : parseSnapshot(stored);
-  const observation = await observeOnce(ubus, state, snapshot?.observation.occupied);
+  const observation = await observeOnce(ubus, state, snapshot?.observation);
   const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? { orders: NO_ORDERS, standings: [] });
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
   const running = status !== undefined || isLocked(`${state}/daemon.lock`);

@@ -428,6 +428,12 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'globals',
+    line: "option bridge_bypass 'port'",
+    problem:
+      "oneip:2: error: globals 'globals': option 'bridge_bypass': 'port' is neither true nor false; accepted: 1 or 0 (or on/off, true/false, yes/no, enabled/disabled)",
+  },
+  {
+    section: 'globals',
     line: "option rule_priority '32766'",
     problem:
       "oneip:2: error: globals 'globals': option 'rule_priority': '32766' is too large; accepted: a whole number 1–32765",

@@ -2,6 +2,7 @@ import type { Environment } from '../../../src/config/environment.ts';
 import type { Model, PortRange, Service } from '../../../src/config/model.ts';
 import { deploy, numberServers } from '../../../src/deployment/deployment.ts';
 import type { Deployment, Observation } from '../../../src/deployment/deployment.ts';
+import type { Egresses } from '../../../src/egress/egress.ts';
 import { parseAddress } from '../../../src/net/address.ts';
 import type { Address } from '../../../src/net/address.ts';
 
@@ -76,9 +77,16 @@ export function service(count: number, changes: Partial<Service> = {}): Service 
 }
 
 /** Services deployed on a router, with slots dealt in turn: what table they have does not matter to the ruleset. */
-export function deployment(services: readonly Service[], around: Environment = environment()): Deployment {
+export function deployment(
+  services: readonly Service[],
+  around: Environment = environment(),
+  egresses?: Egresses,
+): Deployment {
   const model: Model = {
-    globals: { enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+    globals: {
+      ...{ enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
+      bridgeBypass: true,
+    },
     services,
     watchdogs: [],
   };
@@ -87,6 +95,7 @@ export function deployment(services: readonly Service[], around: Environment = e
     hardware: new Map([['192.168.1.11', '02:00:00:00:01:01']]),
     strictReversePath: new Set(),
     occupied: new Set(),
+    ...(egresses ? { egresses } : {}),
   };
   return deploy(model, observation, numberServers(model, around, new Map()), ({ slots, servers }) => {
     const table = new Uint16Array(slots).map((_, slot) => (servers.length === 0 ? 0xffff : slot % servers.length));

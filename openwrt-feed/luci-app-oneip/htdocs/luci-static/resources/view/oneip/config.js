@@ -200,6 +200,7 @@ return view.extend({
 			{ check: values.absolutePath });
 		this.add(section, 'advanced', Text, 'load_interval', _('Interval of that program'), null,
 			{ placeholder: '10s', check: values.duration('1s', '1h') });
+		this.add(section, 'advanced', Switch, 'bridge_bypass', _('Leave bridges by their ports'), _('Switch it off where frames are filtered or shaped on the bridge.'), { default: '1' });
 	},
 
 	addServices(map, places) {
