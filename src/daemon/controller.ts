@@ -9,9 +9,11 @@ import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { failuresOf, formatFailures } from '../membership/failures.ts';
 import { advance } from '../membership/fleet.ts';
+import { lostConnections } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
 import type { Member, MemberChange, Opinion } from '../membership/members.ts';
@@ -376,7 +378,9 @@ export class Controller {
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
     if (begins) this.#samples.begin(now);
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
+    const lost = lostConnections(this.#fleet, fleet);
     this.#fleet = fleet;
+    this.#forget(lost);
     const failures = formatFailures(failuresOf(fleet));
     if (failures !== this.#failures) this.#router.keep('failures', failures);
     this.#failures = failures;
@@ -384,6 +388,18 @@ export class Controller {
     this.#options.committed?.();
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
+  }
+
+  /** Not before the kernel sends new connections elsewhere. */
+  #forget(lost: readonly TranslatedConnections[]): void {
+    if (lost.length === 0) return;
+    try {
+      const count = this.#router.forget(lost);
+      const names = [...new Set(lost.map(({ service, server }) => `${service.name}: ${server.name}`))].join(', ');
+      if (count > 0) this.#options.log(`${names}: ${count === 1 ? '1 connection' : `${count} connections`} broken`);
+    } catch (error) {
+      this.#options.log(`connections of dead servers stay: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   #keepOrders(before: Orders): void {

@@ -1,4 +1,6 @@
 import type { Claim, Observation } from '../deployment/deployment.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
+import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
@@ -29,6 +31,10 @@ export interface Router {
   load(transaction: string): void;
   /** Moves slots between chains that are there and empties sets, all or nothing; throws with the kernel's reason. */
   moveSlots(change: SlotChange): void;
+  /** Has the kernel forget tracked connections and tells how many those were; throws with its reason. */
+  forget(connections: readonly TranslatedConnections[]): number;
+  /** The tracked connection that began with such a packet, where there is one; throws with the kernel's reason. */
+  connection(original: Required<Tuple>): TrackedConnection | undefined;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */
   counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */

@@ -2,8 +2,10 @@ import { fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Claim, Observation } from '../deployment/deployment.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
 import { EMPTY_NETWORK } from '../network/state.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
+import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
@@ -12,6 +14,7 @@ import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
+import { findConnection, forgetConnections } from './connections.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
@@ -134,6 +137,14 @@ export class HostRouter implements Router {
   moveSlots(change: SlotChange): void {
     if (!this.#tables) throw new Error('the router is not open');
     this.#tables.moveSlots(change);
+  }
+
+  forget(connections: readonly TranslatedConnections[]): number {
+    return this.#tables ? forgetConnections(this.#tables.channel, connections) : 0;
+  }
+
+  connection(original: Required<Tuple>): TrackedConnection | undefined {
+    return this.#tables && findConnection(this.#tables.channel, original);
   }
 
   remember(snapshot: string): void {

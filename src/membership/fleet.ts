@@ -1,4 +1,4 @@
-import { isFlooded } from '../config/model.ts';
+import { isRouted } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import type { Standing } from '../deployment/slot-tables.ts';
@@ -38,8 +38,8 @@ export function advance(before: Squad | undefined, canKeep: boolean, next: Advan
   const { roster, decisions, standing, tables, now } = next;
   const { service } = roster;
   const isSamePlace = before !== undefined && samePlaces(before.roster.service, service);
-  // Where all servers get everything, they themselves keep the connections that they have.
-  const transition = isSamePlace && canKeep && !isFlooded(service) ? digest(before, next) : undefined;
+  // Where all servers get everything, they themselves keep the connections that they have; where it is tracked, conntrack does.
+  const transition = isSamePlace && canKeep && isRouted(service) ? digest(before, next) : undefined;
   const after: Party = { tables, servers: service.servers };
   const drained = (server: string) => !hasSlots(after, server) && (!transition || isDrained(transition, server));
   return {

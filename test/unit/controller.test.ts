@@ -14,6 +14,7 @@ import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
 import { isRemoval } from '../../src/network/diff.ts';
 import { EMPTY_NETWORK } from '../../src/network/state.ts';
+import type { TranslatedConnections } from '../../src/deployment/translation.ts';
 import type { SlotChange } from '../../src/netlink/slot-elements.ts';
 import type { NetworkState } from '../../src/network/state.ts';
 import type { EnvironmentOptions } from './support/deployments.ts';
@@ -96,6 +97,17 @@ class FakeRouter implements Router {
 
   remember(snapshot: string): void {
     this.snapshots.push(snapshot);
+  }
+
+  forget(connections: readonly TranslatedConnections[]): number {
+    this.calls.push(
+      `forget ${connections.map(({ service, address }) => `${service.name} ${address.text}`).join(', ')}`,
+    );
+    return connections.length;
+  }
+
+  connection(): undefined {
+    return undefined;
   }
 
   counters(): ReadonlyMap<string, Count> {
