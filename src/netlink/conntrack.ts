@@ -52,12 +52,14 @@ export interface TrackedConnection {
 }
 
 /**
- * Payload of a dump of connections to one address that another one answers. Kernels before 5.8 know no such filter and give all
- * of the family.
+ * Payload of a dump of connections to one address that another one answers. What comes may be more: kernels before 5.8 know no
+ * such filter, and that of IPv6 takes just what it should leave out (`ctnetlink_filter_match_tuple`), so that it is not used.
  */
 export function encodeTrackedDump(destination: Address, answering: Address, littleEndian: boolean): Uint8Array {
   const { family } = destination;
-  return header(family, littleEndian)
+  const payload = header(family, littleEndian);
+  if (family === 6) return payload.finish();
+  return payload
     .nest(CTA_TUPLE_ORIG, (tuple) =>
       tuple.nest(CTA_TUPLE_IP, (ip) => ip.attribute(CTA_IP[family].destination, destination.bytes)),
     )
