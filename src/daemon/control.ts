@@ -41,6 +41,7 @@ import type {
 } from '../service/control.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
 import type { Simulation } from '../simulate/simulate.ts';
+import { trackedSentences } from '../simulate/translation.ts';
 import { progress } from '../transition/state.ts';
 import { createAllocator } from './allocator.ts';
 import type { Announcer } from './announcer.ts';
@@ -196,10 +197,14 @@ export class DaemonControl implements Control {
         throw new ControlError('invalid', `'${text}' is no client; accepted: ADDRESS, ADDRESS:PORT or [ADDRESS6]:PORT`);
       if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535))
         throw new ControlError('invalid', `${port} is no port; accepted: 1–65535`);
-      const { controller, littleEndian } = this.#options;
+      const { controller, router, littleEndian } = this.#options;
       const squads = service === undefined ? [...controller.fleet.values()] : [this.#squad(service)];
       const options = { littleEndian, ...(port === undefined ? {} : { port }) };
-      return squads.map(({ roster, tables }) => simulate(roster.service, tables, client, options));
+      return squads.map(({ roster, tables }) => {
+        const simulation = simulate(roster.service, tables, client, options);
+        const known = trackedSentences(roster.service, client, port, (original) => router.connection(original));
+        return known.length === 0 ? simulation : { ...simulation, why: [...simulation.why, ...known] };
+      });
     });
   }
 

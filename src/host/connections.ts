@@ -8,6 +8,7 @@ import {
   encodeTrackedDeletion,
   encodeTrackedDump,
   encodeTrackedQuestion,
+  isTracked,
 } from '../netlink/conntrack.ts';
 import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import { ENOENT, NetlinkError } from './netlink-channel.ts';
@@ -17,6 +18,7 @@ import type { NetlinkChannel } from './netlink-channel.ts';
 export function readConnections(channel: NetlinkChannel, which: TranslatedConnections): TrackedConnection[] {
   const dump = encodeTrackedDump(which.ghost, which.address, littleEndian);
   return channel.dump(CONNTRACK_GET, dump, (message) => {
+    if (!isTracked(message, which.ghost, which.address, littleEndian)) return undefined;
     const found = decodeTracked(message, littleEndian);
     return found && isAmong(which, found) ? found : undefined;
   });

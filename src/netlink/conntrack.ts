@@ -1,6 +1,6 @@
 import type { Address, Family } from '../net/address.ts';
 import { addressFamily, addressOf, familyOf } from './family.ts';
-import { PayloadWriter, decodeAttributes } from './message.ts';
+import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
 import type { Attributes, NetlinkMessage } from './message.ts';
 
 // Connection tracking by netlink (include/uapi/linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c). An
@@ -95,6 +95,47 @@ export function encodeTrackedQuestion(original: Required<Tuple>, littleEndian: b
 /** Payload of the deletion of a connection. */
 export function encodeTrackedDeletion({ family, identity }: TrackedConnection, littleEndian: boolean): Uint8Array {
   return header(family, littleEndian).bytes(identity).finish();
+}
+
+/**
+ * True where an entry is of a connection to an address that another one answers. To read all of an entry takes many times as
+ * long, and a dump holds many that nobody wants.
+ */
+export function isTracked(
+  { payload }: NetlinkMessage,
+  destination: Address,
+  answering: Address,
+  littleEndian: boolean,
+): boolean {
+  const { family } = destination;
+  const view = viewOf(payload);
+  const holds = (tuple: number, which: number, { bytes }: Address): boolean => {
+    let place = { begin: NFGENMSG, end: payload.length };
+    for (const type of [tuple, CTA_TUPLE_IP, which]) {
+      const found = find(view, place.begin, place.end, type, littleEndian);
+      if (!found) return false;
+      place = found;
+    }
+    return (
+      place.end - place.begin === bytes.length && bytes.every((byte, index) => payload[place.begin + index] === byte)
+    );
+  };
+  return (
+    familyOf(payload[0] ?? 0) === family &&
+    holds(CTA_TUPLE_ORIG, CTA_IP[family].destination, destination) &&
+    holds(CTA_TUPLE_REPLY, CTA_IP[family].source, answering)
+  );
+}
+
+/** Where the value of the first attribute of a type stands. */
+function find(view: DataView, begin: number, end: number, type: number, littleEndian: boolean) {
+  for (let at = begin; at + 4 <= end;) {
+    const length = view.getUint16(at, littleEndian);
+    if (length < 4 || at + length > end) return undefined;
+    if ((view.getUint16(at + 2, littleEndian) & ~NLA_F_NESTED) === type) return { begin: at + 4, end: at + length };
+    at += (length + 3) & ~3;
+  }
+  return undefined;
 }
 
 /** Reads an entry; `undefined` for what is of no IP connection. */
