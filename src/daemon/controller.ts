@@ -2,6 +2,7 @@ import { withoutSecrets } from '../config/redact.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
+import { isTranslated } from '../config/model.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
@@ -9,6 +10,7 @@ import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
+import { connectionsTo } from '../deployment/translation.ts';
 import type { TranslatedConnections } from '../deployment/translation.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { failuresOf, formatFailures } from '../membership/failures.ts';
@@ -16,7 +18,7 @@ import { advance } from '../membership/fleet.ts';
 import { lostConnections } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
 import { expireOrders, formatOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
@@ -29,6 +31,9 @@ import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
 import { LoadedRuleset } from './loaded-ruleset.ts';
 import type { Router } from './router.ts';
+
+/** Milliseconds between two looks at the tracked connections of a server that drains. */
+const COUNT_INTERVAL = 2000;
 
 export interface ControllerOptions {
   readonly router: Router;
@@ -76,6 +81,8 @@ export class Controller {
   #changes = 0;
   readonly #loaded: LoadedRuleset;
   readonly #samples: ConnectionSamples;
+  /** Clock, milliseconds, when tracked connections were counted last. */
+  #counted = -Infinity;
   #fleet: Fleet = new Map();
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
@@ -229,7 +236,15 @@ export class Controller {
   nextTurn(): number {
     const now = this.#options.clock();
     const isLeaving = [...this.#fleet.values()].some(({ members }) => members.some(isGone));
-    return Math.min(nextExpiry(this.#orders, now), this.#samples.next(this.#fleet), isLeaving ? now : Infinity);
+    const isWaiting = [...this.#fleet.values()].some(
+      ({ roster, members }) => isTranslated(roster.service) && members.some(({ state }) => state === 'draining'),
+    );
+    return Math.min(
+      nextExpiry(this.#orders, now),
+      this.#samples.next(this.#fleet),
+      isLeaving ? now : Infinity,
+      isWaiting ? this.#counted + COUNT_INTERVAL : Infinity,
+    );
   }
 
   /** Does nothing more; resolves when what was under way has ended, at its next step. */
@@ -359,9 +374,25 @@ export class Controller {
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
-      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, now }));
+      const isBusy = this.#isBusy(roster.service, decisions, now);
+      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
+  }
+
+  /** Of tracked connections the kernel is asked, for servers that shall lose them, until their time is over. */
+  #isBusy(service: Service, decisions: readonly Decision[], now: number): (server: string) => boolean {
+    return (name) => {
+      const drain = decisions.find(({ server, wish }) => server.name === name && wish === 'drain');
+      if (!drain || !isTranslated(service) || (drain.order?.until ?? Infinity) <= now) return false;
+      this.#counted = now;
+      try {
+        return this.#router.tracked(connectionsTo(service, drain.server)) > 0;
+      } catch {
+        // Who cannot be asked about may have some.
+        return true;
+      }
+    };
   }
 
   #opinionOf(service: string, server: string): Opinion {

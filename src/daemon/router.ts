@@ -33,6 +33,8 @@ export interface Router {
   moveSlots(change: SlotChange): void;
   /** Has the kernel forget tracked connections and tells how many those were; throws with its reason. */
   forget(connections: readonly TranslatedConnections[]): number;
+  /** How many of them the kernel tracks; throws with its reason. */
+  tracked(connections: readonly TranslatedConnections[]): number;
   /** The tracked connection that began with such a packet, where there is one; throws with the kernel's reason. */
   connection(original: Required<Tuple>): TrackedConnection | undefined;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */

@@ -14,7 +14,7 @@ import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
-import { findConnection, forgetConnections } from './connections.ts';
+import { findConnection, forgetConnections, readConnections } from './connections.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
@@ -141,6 +141,11 @@ export class HostRouter implements Router {
 
   forget(connections: readonly TranslatedConnections[]): number {
     return this.#tables ? forgetConnections(this.#tables.channel, connections) : 0;
+  }
+
+  tracked(connections: readonly TranslatedConnections[]): number {
+    const channel = this.#tables?.channel;
+    return channel ? connections.reduce((sum, each) => sum + readConnections(channel, each).length, 0) : 0;
   }
 
   connection(original: Required<Tuple>): TrackedConnection | undefined {

@@ -5,8 +5,8 @@ import type { Fleet, Squad } from './fleet.ts';
 import type { Member } from './members.ts';
 
 /**
- * Connections that are lost with the present change: to servers that no longer live, and that get no others for want of better
- * ones. The kernel would go on sending them there.
+ * Connections that are lost with the present change: to servers that no longer live, or whose time to drain is over, and that
+ * get no others for want of better ones. The kernel would go on sending them there.
  */
 export function lostConnections(before: Fleet, after: Fleet): TranslatedConnections[] {
   return [...after].flatMap(([name, squad]) => {
@@ -20,9 +20,10 @@ export function lostConnections(before: Fleet, after: Fleet): TranslatedConnecti
   });
 }
 
-function isLost({ roster, tables }: Squad, { alive, server }: Member): boolean {
+function isLost({ roster, tables }: Squad, { alive, server, state, order }: Member): boolean {
   const index = roster.service.servers.findIndex(({ name }) => name === server.name);
-  return !alive && !(index >= 0 && [tables[4], tables[6]].some((table) => table?.includes(index)));
+  const isOver = state === 'drained' && order?.until !== undefined;
+  return (!alive || isOver) && !(index >= 0 && [tables[4], tables[6]].some((table) => table?.includes(index)));
 }
 
 /** With another address it has other connections. */

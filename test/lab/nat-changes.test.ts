@@ -91,6 +91,7 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
   for (const service of ['web', 'turns']) await setServer(control, service, 's2', 'drain');
   const without = await answersOf(60);
   assert.not.ok(without.has('s2'), 'who is drained gets no new connection');
+  assert.is((await control.server('web', 's2')).state, 'draining', 'while it has old ones');
   await goesOn(load);
   for (const service of ['web', 'turns']) await setServer(control, service, 's2', 'auto');
   assert.ok((await answersOf(60)).has('s2'));
@@ -151,6 +152,18 @@ test('what a dead server had is forgotten at once: TCP clients hear it, UDP move
   await goesOn(load);
   assert.is(load.breaks.length, had.length, 'nothing breaks when it comes back');
   await load.end();
+
+  // UDP flows would be known for minutes, so that the time of the order is what ends it.
+  const from = control.events.length;
+  await control.order('set_server', { service: 'web', server: 's3', state: 'drain', timeout: 3 });
+  await control.told('drained', 's3', 10_000, from);
+  const kept = await trackedConnections(lab.router, [serverOf(lab, 3).address[4]]);
+  assert.equal(
+    kept.filter((line) => line.includes(`dst=${hashed[4]} `)),
+    [],
+    'nothing is left of what it had',
+  );
+  await setServer(control, 'web', 's3', 'auto');
 });
 
 test('who is ordered down in one service keeps its connections in the other', async ({ lab, control }) => {
