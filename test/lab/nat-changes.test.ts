@@ -14,7 +14,7 @@ const hashed = ghostPlaces.elsewhere;
 const turns = { 4: '192.0.2.81', 6: '2001:db8:80::81' };
 const strict = { 4: '192.0.2.82', 6: '2001:db8:80::82' };
 /** Connections of each family and protocol, and of each of two services. */
-const each = process.env['ONEIP_TEST_FULL'] === '1' ? 250 : 100;
+const each = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true ? 250 : 100;
 /** Milliseconds between two questions of a connection. */
 const period = 400;
 
