@@ -3,8 +3,7 @@ import { families, ghostPlaces, wanClient } from './addresses.ts';
 import type { ControlClient } from './control-client.ts';
 import { cutCable, mendCable } from './hitless-fleet.ts';
 import type { Lab } from './lab.ts';
-import { figure, trackedConnections, whoAnswers } from './scenario.ts';
-import { configuration } from './scenario.ts';
+import { configuration, eventually, figure, trackedConnections, whoAnswers } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import { TrafficLoad, clock } from './traffic-load.ts';
 import { uciSection } from './uci.ts';
@@ -201,6 +200,36 @@ test('while all are down, clients are served as if all were up, or told that nob
     const client = wanClient(family, 4711);
     assert.ok((await whoAnswers(lab, lab.wan, 'tcp', client, strict[family], echoPort)).server);
   }
+});
+
+test('watchdogs of each kind ask servers at their own addresses, and the doctor finds nothing', async ({
+  lab,
+  control,
+}) => {
+  const usual = configurationOf(lab);
+  const kinds = { ping: /./, arp: /./, tcp: /connected/, http: /status 200/ };
+  for (const [type, reason] of Object.entries(kinds)) {
+    const watchdog = uciSection('watchdog', type, {
+      ...{ type, interval: '100ms', timeout: '500ms', half_life: '0s' },
+      ...(type === 'http' ? { port: 80 } : {}),
+    });
+    await lab.daemon.reload(usual.slice(0, usual.indexOf('config watchdog')) + watchdog);
+    await eventually(`answers to ${type}`, 10_000, async () => {
+      const { servers } = await control.service('web');
+      const probes = Object.values(servers).map(({ probe }) => probe);
+      return probes.every((probe) => probe?.passed === true && reason.test(probe.reason)) || undefined;
+    });
+  }
+  const { stdout, stderr } = await lab.daemon.command([
+    ...['doctor', '--json', '--config', lab.daemon.configFile],
+    ...['--state', lab.daemon.stateFolder, '--ubus', lab.daemon.ubusSocket],
+  ]);
+  const { findings } = JSON.parse(stdout) as { findings: { id: string; severity: string; what: string }[] };
+  assert.equal(
+    findings.filter(({ severity }) => severity !== 'information'),
+    [],
+    stderr,
+  );
 });
 
 run();
