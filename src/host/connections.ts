@@ -10,17 +10,24 @@ import {
   encodeTrackedQuestion,
   isTracked,
 } from '../netlink/conntrack.ts';
-import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
+import type { Ends, TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import { ENOENT, NetlinkError } from './netlink-channel.ts';
 import type { NetlinkChannel } from './netlink-channel.ts';
 
 /** Connections of services to their servers that the kernel tracks. Throws `NetlinkError`. */
-export function readConnections(channel: NetlinkChannel, which: TranslatedConnections): TrackedConnection[] {
-  const dump = encodeTrackedDump(which.ghost, which.address, littleEndian);
-  return channel.dump(CONNTRACK_GET, dump, (message) => {
-    if (!isTracked(message, which.ghost, which.address, littleEndian)) return undefined;
-    const found = decodeTracked(message, littleEndian);
-    return found && isAmong(which, found) ? found : undefined;
+export function readConnections(channel: NetlinkChannel, which: readonly TranslatedConnections[]): TrackedConnection[] {
+  const [v4, v6] = ([4, 6] as const).map((family) => which.filter(({ ghost }) => ghost.family === family));
+  // Of IPv6 a dump gives all, whatever is asked for.
+  const dumps = [...(v4 ?? []).map((each) => [each]), ...(v6 && v6.length > 0 ? [v6] : [])];
+  return dumps.flatMap((wanted) => {
+    const between = wanted.map(({ ghost, address }): Ends => ({ destination: ghost, answering: address }));
+    const [first] = between;
+    if (!first) return [];
+    return channel.dump(CONNTRACK_GET, encodeTrackedDump(first, littleEndian), (message) => {
+      if (!isTracked(message, between, littleEndian)) return undefined;
+      const found = decodeTracked(message, littleEndian);
+      return found && wanted.some((each) => isAmong(each, found)) ? found : undefined;
+    });
   });
 }
 
@@ -29,12 +36,8 @@ export function readConnections(channel: NetlinkChannel, which: TranslatedConnec
  * itself meanwhile is none of them.
  */
 export function forgetConnections(channel: NetlinkChannel, which: readonly TranslatedConnections[]): number {
-  let forgotten = 0;
-  for (const each of which) {
-    const found = readConnections(channel, each).map((entry) => encodeTrackedDeletion(entry, littleEndian));
-    forgotten += found.length - channel.requestEach(CONNTRACK_DELETE, found);
-  }
-  return forgotten;
+  const found = readConnections(channel, which).map((entry) => encodeTrackedDeletion(entry, littleEndian));
+  return found.length - channel.requestEach(CONNTRACK_DELETE, found);
 }
 
 /** The connection that began with such a packet, where there is one. */

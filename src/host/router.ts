@@ -144,8 +144,7 @@ export class HostRouter implements Router {
   }
 
   tracked(connections: readonly TranslatedConnections[]): number {
-    const channel = this.#tables?.channel;
-    return channel ? connections.reduce((sum, each) => sum + readConnections(channel, each).length, 0) : 0;
+    return this.#tables ? readConnections(this.#tables.channel, connections).length : 0;
   }
 
   connection(original: Required<Tuple>): TrackedConnection | undefined {

@@ -55,7 +55,7 @@ export interface TrackedConnection {
  * Payload of a dump of connections to one address that another one answers. What comes may be more: kernels before 5.8 know no
  * such filter, and that of IPv6 takes just what it should leave out (`ctnetlink_filter_match_tuple`), so that it is not used.
  */
-export function encodeTrackedDump(destination: Address, answering: Address, littleEndian: boolean): Uint8Array {
+export function encodeTrackedDump({ destination, answering }: Ends, littleEndian: boolean): Uint8Array {
   const { family } = destination;
   const payload = header(family, littleEndian);
   if (family === 6) return payload.finish();
@@ -97,34 +97,40 @@ export function encodeTrackedDeletion({ family, identity }: TrackedConnection, l
   return header(family, littleEndian).bytes(identity).finish();
 }
 
+/** An address that connections were aimed at, and the one that answers them. */
+export interface Ends {
+  readonly destination: Address;
+  readonly answering: Address;
+}
+
 /**
- * True where an entry is of a connection to an address that another one answers. To read all of an entry takes many times as
- * long, and a dump holds many that nobody wants.
+ * True where an entry is of a connection between some of these. To read all of an entry takes many times as long, and a dump
+ * holds many that nobody wants.
  */
-export function isTracked(
-  { payload }: NetlinkMessage,
-  destination: Address,
-  answering: Address,
-  littleEndian: boolean,
-): boolean {
-  const { family } = destination;
-  const view = viewOf(payload);
-  const holds = (tuple: number, which: number, { bytes }: Address): boolean => {
-    let place = { begin: NFGENMSG, end: payload.length };
-    for (const type of [tuple, CTA_TUPLE_IP, which]) {
-      const found = find(view, place.begin, place.end, type, littleEndian);
-      if (!found) return false;
-      place = found;
-    }
-    return (
-      place.end - place.begin === bytes.length && bytes.every((byte, index) => payload[place.begin + index] === byte)
-    );
-  };
+export function isTracked({ payload }: NetlinkMessage, between: readonly Ends[], littleEndian: boolean): boolean {
+  const family = familyOf(payload[0] ?? 0);
+  if (!family) return false;
+  const destination = addressIn(payload, CTA_TUPLE_ORIG, CTA_IP[family].destination, littleEndian);
+  const answering = destination && addressIn(payload, CTA_TUPLE_REPLY, CTA_IP[family].source, littleEndian);
   return (
-    familyOf(payload[0] ?? 0) === family &&
-    holds(CTA_TUPLE_ORIG, CTA_IP[family].destination, destination) &&
-    holds(CTA_TUPLE_REPLY, CTA_IP[family].source, answering)
+    answering !== undefined &&
+    between.some((ends) => isEqual(destination, ends.destination.bytes) && isEqual(answering, ends.answering.bytes))
   );
+}
+
+function addressIn(payload: Uint8Array, tuple: number, which: number, littleEndian: boolean): Uint8Array | undefined {
+  const view = viewOf(payload);
+  let place = find(view, NFGENMSG, payload.length, tuple, littleEndian);
+  place &&= find(view, place.begin, place.end, CTA_TUPLE_IP, littleEndian);
+  place &&= find(view, place.begin, place.end, which, littleEndian);
+  return place && payload.subarray(place.begin, place.end);
+}
+
+function isEqual(one: Uint8Array | undefined, other: Uint8Array): boolean {
+  if (one?.length !== other.length) return false;
+  // From the end, where addresses of a network differ.
+  for (let index = other.length - 1; index >= 0; index--) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 /** Where the value of the first attribute of a type stands. */

@@ -93,6 +93,7 @@ test('entries are read as they are written, and named to the kernel by their fir
       ['2001:db8:4::7', '2001:db8:100::1', 'fd00:1::11'],
     ] as const) {
       const original = tuple(client, 40000, ghost, 80);
+      const ends = { destination: address(ghost), answering: address(server) };
       const reply = tuple(server, 8080, client, 40000);
       const message = entry(original, reply, littleEndian);
       const found = decodeTracked(message, littleEndian);
@@ -103,12 +104,12 @@ test('entries are read as they are written, and named to the kernel by their fir
       // Without a tuple the kernel would forget all connections.
       assert.equal(deletion.bytes(1), question.bytes(1));
       assert.equal([...(deletion.bytes(12) ?? [])], [1, 2, 3, 4]);
-      assert.ok(isTracked(message, address(ghost), address(server), littleEndian));
-      assert.not.ok(isTracked(message, address(server), address(ghost), littleEndian));
+      assert.ok(isTracked(message, [ends], littleEndian));
+      assert.not.ok(isTracked(message, [{ destination: ends.answering, answering: ends.destination }], littleEndian));
       for (let length = 0; length < message.payload.length; length++) {
         const cut = { ...message, payload: message.payload.slice(0, length) };
         decodeTracked(cut, littleEndian);
-        isTracked(cut, address(ghost), address(server), littleEndian);
+        isTracked(cut, [ends], littleEndian);
       }
     }
   }
