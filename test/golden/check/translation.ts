@@ -133,6 +133,26 @@ config server 'two'
     ),
   },
   {
+    title: 'reports of servers that know of no service',
+    uci: `config service 'web'
+	list ghost '203.0.113.1'
+	option dispatch 'nat'
+
+config server 'one'
+	option service 'web'
+	option address '192.168.1.11'
+
+config watchdog 'alive'
+	option type 'report'
+
+config globals 'globals'
+	option key 'a-secret-of-sixteen-or-more'
+`,
+    problems: [
+      "oneip:9: warning: watchdog 'alive' does not watch service 'web', whose servers with dispatch 'nat' know of no service and report nothing; accepted: another type, or other services",
+    ],
+  },
+  {
     title: 'an address whose connections are tracked for one service and not for another',
     uci: `config service 'web'
 	list ghost '192.0.2.1'
