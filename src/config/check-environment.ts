@@ -7,7 +7,16 @@ import {
   resolveDevice,
 } from './environment.ts';
 import { Findings } from './findings.ts';
-import { type Model, type Server, type Service, type Watchdog, isFlooded, serverAddress } from './model.ts';
+import {
+  type Model,
+  type Server,
+  type Service,
+  type Watchdog,
+  isFlooded,
+  isRouted,
+  isTranslated,
+  serverAddress,
+} from './model.ts';
 import type { Positions } from './positions.ts';
 import type { Problem } from './problem.ts';
 import { sectionLabel } from './uci.ts';
@@ -58,7 +67,7 @@ class EnvironmentChecker {
     const link = this.#checkDevice(section, 'device', service.device);
     if (!link) return;
     if (isFlooded(service)) this.#checkFlooding(service, section, link);
-    else if (link.hardware === undefined) {
+    else if (isRouted(service) && link.hardware === undefined) {
       this.#findings.warning(
         this.#positions.place(section, 'device'),
         `'${link.name}' has no Ethernet header, so its one peer would get every packet, whichever server was picked`,
@@ -76,7 +85,7 @@ class EnvironmentChecker {
     const { port } = check;
     const watched = services.filter((service) => names.length === 0 || names.includes(service.name));
     for (const service of watched) {
-      const ghost = service.ghosts.find((address) => this.#ownAddress(address));
+      const ghost = isRouted(service) && service.ghosts.find((address) => this.#ownAddress(address));
       if (!ghost || hasPort(service, port)) continue;
       this.#findings.warning(
         this.#positions.place(sectionLabel({ type: 'watchdog', name }), 'port'),
@@ -121,6 +130,7 @@ class EnvironmentChecker {
         `this router itself listens on ${listener.protocol} port ${listener.port} of '${ghost.text}', where clients will get the service instead`,
       );
     }
+    if (!isRouted(service)) return;
     if (own.device === resolveDevice(this.#environment, service.device) && this.#isOnlyAddress(own)) {
       this.#findings.warning(
         place,
@@ -220,6 +230,8 @@ class EnvironmentChecker {
       );
       return;
     }
+    // What is translated goes wherever the router has a route to.
+    if (isTranslated(service)) return;
     const local = addresses.filter((own) => own.device === device && own.address.family === family);
     if (local.some((own) => prefixHolds(connectedPrefix(own), address))) return;
     const subnets = local.filter((own) => !isLinkLocal(own.address)).map((own) => formatPrefix(connectedPrefix(own)));

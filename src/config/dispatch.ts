@@ -1,26 +1,28 @@
 import type { Family } from '../net/address.ts';
 import type { Findings } from './findings.ts';
-import { type Service, isFlooded } from './model.ts';
+import { type Service, isFlooded, isTranslated } from './model.ts';
 import type { ServiceSection } from './service-section.ts';
+import { checkTranslation, findTrackingClash, refuseTranslation } from './translation.ts';
 import { whyUnusable } from './unusable.ts';
 import { quote } from './wording.ts';
 
 /** Options that say what the router does with packets, and therefore nothing where it does nothing with them. */
 const routersWork = ['on_change', 'on_failure', 'second_chance'] as const;
 
-/** False where the service cannot be sent to all servers as its section wants (and that is reported). */
+/** False where packets cannot get to the servers as the section wants (and that is reported). */
 export function checkDispatch(section: ServiceSection, findings: Findings): boolean {
   const { values, given, label } = section;
   const dispatch = values.dispatch.value;
   const [second] = values.ghost2;
-  if (dispatch === 'route') {
-    if (!second) return true;
+  const fits = isTranslated({ dispatch }) ? checkTranslation(section, findings) : refuseTranslation(section, findings);
+  if (!isFlooded({ dispatch })) {
+    if (!second) return fits;
     findings.warning(
       { line: second.line, section: label, option: 'ghost2' },
-      "does not go with dispatch 'route' and is ignored",
+      `does not go with dispatch '${dispatch}' and is ignored`,
       "dispatch 'broadcast' or 'multicast'",
     );
-    return true;
+    return fits;
   }
   for (const option of routersWork) {
     const line = given.get(option);
@@ -41,7 +43,7 @@ export function checkDispatch(section: ServiceSection, findings: Findings): bool
       'rules of the firewall, which sees these packets; or no such list',
     );
   }
-  return checkSecondGhosts(section, findings) && listed.length === 0;
+  return checkSecondGhosts(section, findings) && fits && listed.length === 0;
 }
 
 function checkSecondGhosts({ values, label }: ServiceSection, findings: Findings): boolean {
@@ -81,10 +83,12 @@ export interface RouteClash {
 }
 
 /**
- * An address has one route, and an address on the servers' link one neighbour: the first clash of two services about these,
- * where packets of at least one of them go to all servers. `owner` is how the earlier one is called.
+ * An address has one route, is tracked or not, and on the servers' link has one neighbour: the first clash of two services
+ * about these. `owner` is how the earlier one is called.
  */
 export function findRouteClash(earlier: Service, later: Service, owner: string): RouteClash | undefined {
+  const tracking = findTrackingClash(earlier, later, owner);
+  if (tracking) return tracking;
   if (!isFlooded(earlier) && !isFlooded(later)) return undefined;
   const common = later.ghosts.filter(({ text }) => earlier.ghosts.some((ghost) => ghost.text === text));
   for (const { text, family } of common) {

@@ -45,8 +45,21 @@ export interface PortRange {
 /** What the hash is taken of: the client's address, or its address and both ports (D1). */
 export type HashKey = 'source' | 'source_port';
 
-/** How packets get to the servers: to the one that they are for (O2), or to all of them by broadcast (O4) or in a group (S2). */
-export type Dispatch = 'route' | 'broadcast' | 'multicast';
+/**
+ * How packets get to the servers: to the one that they are for, unmodified (O2) or with its address in the ghost's place (`nat`),
+ * or to all of them by broadcast (O4) or in a group (S2).
+ */
+export type Dispatch = 'route' | 'broadcast' | 'multicast' | 'nat';
+
+/** What picks the server of a new connection: a hash of the client, turns, or chance (C2). */
+export type Scheduler = 'hash' | 'round_robin' | 'random';
+
+/** How connections are translated, with `dispatch` `nat`. */
+export interface Translation {
+  readonly scheduler: Scheduler;
+  /** True: servers see the router as the client, so that what they answer comes back to it. */
+  readonly masquerade: boolean;
+}
 
 export interface Service {
   /** `[a-z0-9_]+`, the section's name. */
@@ -72,6 +85,8 @@ export interface Service {
   /** Seed of the hash, 0–4294967295. */
   readonly seed: number;
   readonly dispatch: Dispatch;
+  /** With `nat`, and only then. */
+  readonly translation?: Translation;
   /** Second ghost addresses as configured, at most one of a family; what is missing is chosen. Empty with `dispatch` `route`. */
   readonly ghost2: readonly Address[];
   /** With `route`: a server passes segments of connections that it does not know to the other servers, once. */
@@ -101,6 +116,8 @@ export interface Server {
   readonly address6?: Address;
   /** 0–1000; 0 = no slots. */
   readonly weight: number;
+  /** Port of its own, with `nat`, where that is not the service's; 1–65535. */
+  readonly port?: number;
 }
 
 /** A health check, and whom it is for. */
@@ -159,7 +176,17 @@ export function serverAddress(server: Server, family: Family): Address | undefin
 
 /** True where every server gets every packet, and drops what is not its own. */
 export function isFlooded({ dispatch }: Pick<Service, 'dispatch'>): boolean {
-  return dispatch !== 'route';
+  return dispatch === 'broadcast' || dispatch === 'multicast';
+}
+
+/** True where connections are tracked, and the server's address takes the ghost's place in their packets. */
+export function isTranslated({ dispatch }: Pick<Service, 'dispatch'>): boolean {
+  return dispatch === 'nat';
+}
+
+/** True where each packet goes to one server, as it is. */
+export function isRouted({ dispatch }: Pick<Service, 'dispatch'>): boolean {
+  return dispatch === 'route';
 }
 
 /** The port by which `tcp` and `http` ask for a service: its first, where it takes TCP on named ports. */

@@ -180,9 +180,19 @@ export const serviceOptions = {
     'Seed of the hash. Without it, FNV-1a (32 bits) of the name of the section, so that all routers agree.',
   ),
   dispatch: single(
-    choice(['route', 'broadcast', 'multicast']),
+    choice(['route', 'broadcast', 'multicast', 'nat']),
     'route',
-    "How packets get to the servers. `route`: the router hands each to the server that it is for, unmodified, by that server's own neighbour entry. `broadcast`, `multicast`: the router sends all of them to all servers, in frames to everybody or to the service's group, and each server drops what is not its own; the servers need the filter for it.",
+    "How packets get to the servers. `route`: the router hands each to the server that it is for, unmodified, by that server's own neighbour entry. `broadcast`, `multicast`: the router sends all of them to all servers, in frames to everybody or to the service's group, and each server drops what is not its own; the servers need the filter for it. `nat`: the router puts the server's address in the ghost's place and tracks every connection; the servers need nothing, and neither carry the ghost nor know of it.",
+  ),
+  scheduler: single(
+    choice(['hash', 'round_robin', 'random']),
+    'hash',
+    'With `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. With the last two a client has connections to several servers.',
+  ),
+  masquerade: single(
+    boolean,
+    '0',
+    "With `nat`: `1` has servers see the router in the client's place, for servers whose way back to the client does not lead through this router. Clients in the servers' own subnet are masqueraded in any case.",
   ),
   ghost2: list(address, {
     absent: "chosen: a free address of the servers' subnet",
@@ -243,6 +253,11 @@ export const serverOptions = {
     integer(0, 1000),
     '100',
     'Its share of the clients relative to the other servers of a service: 200 gets twice what 100 gets, 0 nothing.',
+  ),
+  port: optional(
+    integer(1, 65535),
+    "the service's",
+    'Port on which it serves, with `dispatch` `nat`, for services with a single port.',
   ),
 } as const;
 

@@ -50,12 +50,14 @@ export function readServer(
   positions.note(line, label);
   if (address) positions.note(address.line, label, 'address');
   if (address6) positions.note(address6.line, label, 'address6');
+  if (values.port) positions.note(values.port.line, label, 'port');
   return {
     server: {
       name,
       ...(address ? { address: address.value } : {}),
       ...(address6 ? { address6: address6.value } : {}),
       weight: values.weight.value,
+      ...(values.port ? { port: values.port.value } : {}),
     },
     enabled,
     section,

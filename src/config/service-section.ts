@@ -1,6 +1,6 @@
 import { checkDispatch } from './dispatch.ts';
 import type { Findings } from './findings.ts';
-import type { Service } from './model.ts';
+import { type Service, isFlooded, isTranslated } from './model.ts';
 import type { serviceOptions } from './options.ts';
 import type { Entry, TypedSection } from './parse.ts';
 import { commonPorts, formatPortRange, mergePorts } from './ports.ts';
@@ -44,7 +44,10 @@ export function readService(section: ServiceSection, findings: Findings, positio
     slots: values.slots.value,
     seed: values.seed?.value ?? seedOfName(name),
     dispatch: values.dispatch.value,
-    ghost2: values.dispatch.value === 'route' ? [] : plain(values.ghost2),
+    ...(isTranslated({ dispatch: values.dispatch.value })
+      ? { translation: { scheduler: values.scheduler.value, masquerade: values.masquerade.value } }
+      : {}),
+    ghost2: isFlooded({ dispatch: values.dispatch.value }) ? plain(values.ghost2) : [],
     secondChance: values.dispatch.value === 'route' && values.second_chance.value,
     onChange: values.on_change.value,
     onFailure: values.on_failure.value,

@@ -9,6 +9,7 @@ import { Positions } from './positions.ts';
 import type { Problem } from './problem.ts';
 import { type ServerDraft, readServer } from './server-section.ts';
 import { readService } from './service-section.ts';
+import { checkServerPort } from './translation.ts';
 import { type UciSection, parseUci, sectionLabel } from './uci.ts';
 import { readWatchdog } from './watchdog-section.ts';
 import { alternatives, count, nearest, quote } from './wording.ts';
@@ -186,7 +187,7 @@ function withServers(
   const candidates = drafts.filter((draft) => draft.section.values.service.some(({ value }) => value === service.name));
   const disabled = candidates.filter(({ enabled }) => !enabled).map(({ server }) => server);
   const servers = withoutTwins(
-    candidates.filter(({ enabled }) => enabled),
+    candidates.filter(({ enabled, server }) => enabled && checkServerPort(server, service, findings, positions)),
     service,
     findings,
     positions,

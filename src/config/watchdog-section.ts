@@ -1,5 +1,5 @@
 import type { Findings } from './findings.ts';
-import { type Check, type Service, type Watchdog, firstTcpPort } from './model.ts';
+import { type Check, type Service, type Watchdog, firstTcpPort, isTranslated } from './model.ts';
 import type { watchdogOptions } from './options.ts';
 import type { Entry, TypedSection } from './parse.ts';
 import type { Positions } from './positions.ts';
@@ -52,6 +52,7 @@ export function readWatchdog(
   };
   warnOfNobody(watchdog, section, watchable, findings);
   warnOfPorts(watchdog, section, watchable, findings);
+  warnOfSilence(watchdog, section, watchable, findings);
   if (watchdog.check.type === 'report' && !watchable.hasKey) {
     findings.warning(
       { line: values.type?.line ?? section.line, section: section.label, option: 'type' },
@@ -151,6 +152,25 @@ function warnOfPorts(
       { line: named?.line ?? line, section: label },
       `does not watch service '${service.name}', which names no TCP port`,
       "option 'port', or other services",
+    );
+  }
+}
+
+/** Says which services a watchdog passes over, since their servers have nothing that could report. */
+function warnOfSilence(
+  { check, services, servers }: Watchdog,
+  { label, line, values }: WatchdogSection,
+  { running }: Watchable,
+  findings: Findings,
+): void {
+  if (check.type !== 'report') return;
+  for (const service of running.filter(isTranslated)) {
+    if (!isFor(services, service.name) || !service.servers.some(({ name }) => isFor(servers, name))) continue;
+    const named = values.service.find(({ value }) => value === service.name);
+    findings.warning(
+      { line: named?.line ?? line, section: label },
+      `does not watch service '${service.name}', whose servers with dispatch 'nat' know of no service and report nothing`,
+      'another type, or other services',
     );
   }
 }

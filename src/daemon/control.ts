@@ -1,4 +1,4 @@
-import { isFlooded } from '../config/model.ts';
+import { isFlooded, isRouted } from '../config/model.ts';
 import { formatPortRange } from '../config/ports.ts';
 import type { Problem } from '../config/problem.ts';
 import { withoutSecrets } from '../config/redact.ts';
@@ -27,6 +27,7 @@ import type {
 } from '../service/control.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
 import type { Simulation } from '../simulate/simulate.ts';
+import { trackedSentences } from '../simulate/translation.ts';
 import { progress } from '../transition/state.ts';
 import { createAllocator } from './allocator.ts';
 import type { Announcer } from './announcer.ts';
@@ -111,10 +112,14 @@ export class DaemonControl implements Control {
         throw new ControlError('invalid', `'${text}' is no client; accepted: ADDRESS, ADDRESS:PORT or [ADDRESS6]:PORT`);
       if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535))
         throw new ControlError('invalid', `${port} is no port; accepted: 1–65535`);
-      const { controller, littleEndian } = this.#options;
+      const { controller, router, littleEndian } = this.#options;
       const squads = squadsMeant(controller.fleet, service);
       const options = { littleEndian, ...(port === undefined ? {} : { port }) };
-      return squads.map(({ roster, tables }) => simulate(roster.service, tables, client, options));
+      return squads.map(({ roster, tables }) => {
+        const simulation = simulate(roster.service, tables, client, options);
+        const known = trackedSentences(roster.service, client, port, (original) => router.connection(original));
+        return known.length === 0 ? simulation : { ...simulation, why: [...simulation.why, ...known] };
+      });
     });
   }
 
@@ -223,7 +228,7 @@ export class DaemonControl implements Control {
   #egress(member: 'egress' | 'egress6', service: string, address: Address | undefined): Partial<ServerStatus> {
     const { services = [], egresses } = this.#options.controller.deployment ?? {};
     const deployed = services.find((entry) => entry.service.name === service);
-    if (!deployed || !address || isFlooded(deployed.service)) return {};
+    if (!deployed || !address || !isRouted(deployed.service)) return {};
     return { [member]: (egresses?.get(egressKey(deployed.device, address))?.port ?? deployed.device).name };
   }
 

@@ -2,6 +2,7 @@ import { withoutSecrets } from '../config/redact.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
+import { isTranslated } from '../config/model.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
@@ -10,12 +11,15 @@ import type { Deployment, Observation, SlotTables } from '../deployment/deployme
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
 import { areSameEgresses, isSameEgress } from '../egress/egress.ts';
+import { connectionsTo } from '../deployment/translation.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
 import { formatSnapshot } from '../membership/snapshot.ts';
 import { failuresOf, formatFailures } from '../membership/failures.ts';
 import { advance } from '../membership/fleet.ts';
+import { lostConnections } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
 import { expireOrders, formatOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
@@ -28,6 +32,9 @@ import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
 import { LoadedRuleset } from './loaded-ruleset.ts';
 import type { Router } from './router.ts';
+
+/** Milliseconds between two looks at the tracked connections of a server that drains. */
+const COUNT_INTERVAL = 2000;
 
 export interface ControllerOptions {
   readonly router: Router;
@@ -75,6 +82,8 @@ export class Controller {
   #changes = 0;
   readonly #loaded: LoadedRuleset;
   readonly #samples: ConnectionSamples;
+  /** Clock, milliseconds, when tracked connections were counted last. */
+  #counted = -Infinity;
   #fleet: Fleet = new Map();
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
@@ -237,7 +246,15 @@ export class Controller {
   nextTurn(): number {
     const now = this.#options.clock();
     const isLeaving = [...this.#fleet.values()].some(({ members }) => members.some(isGone));
-    return Math.min(nextExpiry(this.#orders, now), this.#samples.next(this.#fleet), isLeaving ? now : Infinity);
+    const isWaiting = [...this.#fleet.values()].some(
+      ({ roster, members }) => isTranslated(roster.service) && members.some(({ state }) => state === 'draining'),
+    );
+    return Math.min(
+      nextExpiry(this.#orders, now),
+      this.#samples.next(this.#fleet),
+      isLeaving ? now : Infinity,
+      isWaiting ? this.#counted + COUNT_INTERVAL : Infinity,
+    );
   }
 
   /** Does nothing more; resolves when what was under way has ended, at its next step. */
@@ -424,9 +441,25 @@ export class Controller {
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
-      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, now }));
+      const isBusy = this.#isBusy(roster.service, decisions, now);
+      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
+  }
+
+  /** Of tracked connections the kernel is asked, for servers that shall lose them, until their time is over. */
+  #isBusy(service: Service, decisions: readonly Decision[], now: number): (server: string) => boolean {
+    return (name) => {
+      const drain = decisions.find(({ server, wish }) => server.name === name && wish === 'drain');
+      if (!drain || !isTranslated(service) || (drain.order?.until ?? Infinity) <= now) return false;
+      this.#counted = now;
+      try {
+        return this.#router.tracked(connectionsTo(service, drain.server)) > 0;
+      } catch {
+        // Who cannot be asked about may have some.
+        return true;
+      }
+    };
   }
 
   #opinionOf(service: string, server: string): Opinion {
@@ -443,7 +476,9 @@ export class Controller {
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
     if (begins) this.#samples.begin(now);
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
+    const lost = lostConnections(this.#fleet, fleet);
     this.#fleet = fleet;
+    this.#forget(lost);
     const failures = formatFailures(failuresOf(fleet));
     if (failures !== this.#failures) this.#router.keep('failures', failures);
     this.#failures = failures;
@@ -451,6 +486,18 @@ export class Controller {
     this.#options.committed?.();
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
+  }
+
+  /** Not before the kernel sends new connections elsewhere. */
+  #forget(lost: readonly TranslatedConnections[]): void {
+    if (lost.length === 0) return;
+    try {
+      const count = this.#router.forget(lost);
+      const names = [...new Set(lost.map(({ service, server }) => `${service.name}: ${server.name}`))].join(', ');
+      if (count > 0) this.#options.log(`${names}: ${count === 1 ? '1 connection' : `${count} connections`} broken`);
+    } catch (error) {
+      this.#options.log(`connections of dead servers stay: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   #keepOrders(before: Orders): void {

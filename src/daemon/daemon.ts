@@ -1,5 +1,6 @@
 import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
+import { isTranslated } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import { steadyTime } from '../host/clock.ts';
@@ -286,8 +287,8 @@ class Daemon {
       watchdogs,
       deployment.markBase,
       deployment.services.map(({ service, device, servers }) => [
-        ...[service.name, service.ghosts, service.ports, device.name, device.ifindex],
-        servers.map(({ name, number, address, address6 }) => [name, number, address?.text, address6?.text]),
+        ...[service.name, service.dispatch, service.ghosts, service.ports, device.name, device.ifindex],
+        servers.map(({ name, number, address, address6, port }) => [name, number, address?.text, address6?.text, port]),
       ]),
     ]);
     if (watched === this.#watched) return;
@@ -295,7 +296,7 @@ class Daemon {
     // First, since following tells at once what speaks against the servers.
     this.#health.configure(deployment, watchdogs);
     this.#servers.follow(
-      deployment.services.flatMap(({ device: { name, ifindex }, servers, ghosts }) =>
+      deployment.services.flatMap(({ service, device: { name, ifindex }, servers, ghosts }) =>
         servers.flatMap((server) =>
           [server.address, server.address6].flatMap((address) =>
             address
@@ -303,7 +304,9 @@ class Daemon {
                   server: server.name,
                   address,
                   device: { name, ifindex },
-                  ghosts: ghosts.map((ghost) => ghost.address).filter(({ family }) => family === address.family),
+                  ghosts: isTranslated(service)
+                    ? []
+                    : ghosts.map((ghost) => ghost.address).filter(({ family }) => family === address.family),
                   mark: (deployment.markBase + server.number) >>> 0,
                 }
               : [],

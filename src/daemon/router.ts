@@ -1,5 +1,7 @@
 import type { Claim, Observation } from '../deployment/deployment.ts';
 import type { Egresses } from '../egress/egress.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
+import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 
@@ -35,6 +37,12 @@ export interface Router {
   moveSlots(change: SlotChange): void;
   /** Whether the kernel holds a table of our name. */
   holdsTables(): boolean;
+  /** Has the kernel forget tracked connections and tells how many those were; throws with its reason. */
+  forget(connections: readonly TranslatedConnections[]): number;
+  /** How many of them the kernel tracks; throws with its reason. */
+  tracked(connections: readonly TranslatedConnections[]): number;
+  /** The tracked connection that began with such a packet, where there is one; throws with the kernel's reason. */
+  connection(original: Required<Tuple>): TrackedConnection | undefined;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */
   counters(): ReadonlyMap<string, Count>;
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */

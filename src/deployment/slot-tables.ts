@@ -1,5 +1,6 @@
 import { NOBODY, baseInSlices, refillInSlices } from '../allocation/table.ts';
 import type { Base, Member } from '../allocation/table.ts';
+import { interleave } from '../allocation/interleave.ts';
 import { serverAddress } from '../config/model.ts';
 import type { Server, Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
@@ -44,6 +45,7 @@ export function* slotTablesInSlices(
       used.set(key, base);
       const owners = yield* refillInSlices(base, down);
       table = owners.map((owner) => places[owner] ?? NOBODY);
+      if (service.translation?.scheduler === 'round_robin') table = interleave(table);
       known.set(key, table);
     }
     tables[family] = table;

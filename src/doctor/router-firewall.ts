@@ -1,5 +1,5 @@
 import type { LinkState } from '../config/environment.ts';
-import { isFlooded } from '../config/model.ts';
+import { isFlooded, isTranslated } from '../config/model.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Address } from '../net/address.ts';
 import { INGRESS_PRIORITY } from '../ruleset/fast-path.ts';
@@ -32,6 +32,8 @@ class ForwardingExaminer {
   /** What somebody else's rules make of requests that the stack forwards, and of answers. */
   examine(deployed: DeployedService): void {
     const { service, device, sources, ghosts, servers } = deployed;
+    // Their packets are those of tracked connections, and no other.
+    if (isTranslated(service)) return;
     const mark = isFlooded(service) ? 0 : (this.#markBase + (servers[0]?.number ?? 0)) >>> 0;
     const beyond = sources.filter(({ name }) => name !== device.name);
     for (const { address: ghost } of ghosts) {

@@ -1,4 +1,4 @@
-import { firstTcpPort, isFlooded } from '../config/model.ts';
+import { firstTcpPort, isRouted } from '../config/model.ts';
 import type { DeployedService } from '../deployment/deployment.ts';
 import { devicesThatAnswer } from '../deployment/ghost.ts';
 import { looksUpLocal } from '../netlink/rule.ts';
@@ -260,7 +260,7 @@ class RouterExaminer {
     const { markBase, rulePriority } = this.#seen.deployment;
     const mark = (markBase + (servers[0]?.number ?? 0)) >>> 0;
     for (const { family, rules, defaults } of this.#seen.routing) {
-      if (!service.ghosts.some((ghost) => ghost.family === family) || isFlooded(service)) continue;
+      if (!service.ghosts.some((ghost) => ghost.family === family) || !isRouted(service)) continue;
       const ours = rules.find((rule) => rule.protocol === ROUTE_PROTOCOL && rule.mark === mark);
       const limit = ours?.priority ?? rulePriority;
       const thief = rules.find(

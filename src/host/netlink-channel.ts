@@ -12,6 +12,7 @@ import {
   encodeMessage,
 } from '../netlink/message.ts';
 import type { NetlinkAnswer, NetlinkMessage } from '../netlink/message.ts';
+import { ByteWriter } from '../net/byte-writer.ts';
 import type { Batch } from '../netlink/slot-elements.ts';
 
 export const NETLINK_ROUTE = 0;
@@ -21,6 +22,9 @@ export const NETLINK_NETFILTER = 12;
 const DUMP_PIECE = 32768;
 /** What the kernel wants beside a datagram in the send buffer. */
 const BATCH_ROOM = 65536;
+/** Messages of which a datagram is made where none depends on another, and what to begin with for each; bytes. */
+const AT_ONCE = 64;
+const ROOM = 128;
 /** Attempts at a dump that changes disturb; the last one is taken as it is. */
 const DUMP_ATTEMPTS = 5;
 
@@ -135,9 +139,35 @@ export class NetlinkChannel {
       throw new Error(`netlink: ${done} of ${acknowledgements} parts of a batch acknowledged`);
   }
 
+  /** Does what each message asks for, whatever becomes of the others; tells how many of them the kernel has refused. */
+  requestEach(type: number, payloads: readonly Uint8Array[]): number {
+    let refused = 0;
+    for (let first = 0; first < payloads.length; first += AT_ONCE) {
+      const here = payloads.slice(first, first + AT_ONCE);
+      this.#socket.send(this.#datagramOf(type, here).finish(), { nlPid: 0, nlGroups: 0 });
+      for (let received = this.#socket.receive(DUMP_PIECE); received; received = this.#socket.receive(DUMP_PIECE)) {
+        for (const answer of decodeMessages(received.data, littleEndian)) {
+          if (answer.type === NLMSG_ERROR && decodeAnswer(answer, littleEndian).errno !== 0) refused++;
+        }
+      }
+    }
+    return refused;
+  }
+
   /** Idempotent. */
   close(): void {
     this.#socket.close();
+  }
+
+  /** Of these messages only refusals are answered. */
+  #datagramOf(type: number, payloads: readonly Uint8Array[]): ByteWriter {
+    const datagram = new ByteWriter(littleEndian, payloads.length * ROOM);
+    for (const payload of payloads) {
+      this.#sequence = (this.#sequence + 1) >>> 0;
+      const message = { type, flags: NLM_F_REQUEST, sequence: this.#sequence, port: 0, payload };
+      datagram.bytes(encodeMessage(message, littleEndian));
+    }
+    return datagram;
   }
 
   /** False where a dump was disturbed by a change. */

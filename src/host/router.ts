@@ -6,7 +6,9 @@ import { Contest } from '../network/contest.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK, ROUTE_PROTOCOL, routeKey, routeTarget } from '../network/state.ts';
 import type { Egresses } from '../egress/egress.ts';
+import type { TranslatedConnections } from '../deployment/translation.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
+import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import type { Neighbour } from '../netlink/neighbour.ts';
 import type { Route } from '../netlink/route.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
@@ -16,6 +18,7 @@ import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
 import { leave } from './cleanup.ts';
+import { findConnection, forgetConnections, readConnections } from './connections.ts';
 import { readCounters } from './counters.ts';
 import { steadyTime } from './clock.ts';
 import { EgressWatch, readEgresses } from './egress-watch.ts';
@@ -176,6 +179,18 @@ export class HostRouter implements Router {
 
   holdsTables(): boolean {
     return this.#tables?.isThere() ?? false;
+  }
+
+  forget(connections: readonly TranslatedConnections[]): number {
+    return this.#tables ? forgetConnections(this.#tables.channel, connections) : 0;
+  }
+
+  tracked(connections: readonly TranslatedConnections[]): number {
+    return this.#tables ? readConnections(this.#tables.channel, connections).length : 0;
+  }
+
+  connection(original: Required<Tuple>): TrackedConnection | undefined {
+    return this.#tables && findConnection(this.#tables.channel, original);
   }
 
   remember(snapshot: string): void {

@@ -1,4 +1,4 @@
-import { isFlooded } from '../config/model.ts';
+import { isRouted } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import type { Standing } from '../deployment/slot-tables.ts';
@@ -26,6 +26,8 @@ export interface Advance {
   readonly decisions: readonly Decision[];
   readonly standing: Standing;
   readonly tables: SlotTables;
+  /** True where the server still has connections that are tracked; absent: none are. */
+  readonly isBusy?: (server: string) => boolean;
   /** Clock, milliseconds. */
   readonly now: number;
 }
@@ -35,13 +37,14 @@ export interface Advance {
  * allocated. `canKeep`: the kernel still knows the connections of a change under way.
  */
 export function advance(before: Squad | undefined, canKeep: boolean, next: Advance): Squad {
-  const { roster, decisions, standing, tables, now } = next;
+  const { roster, decisions, standing, tables, isBusy = () => false, now } = next;
   const { service } = roster;
   const isSamePlace = before !== undefined && samePlaces(before.roster.service, service);
-  // Where all servers get everything, they themselves keep the connections that they have.
-  const transition = isSamePlace && canKeep && !isFlooded(service) ? digest(before, next) : undefined;
+  // Where all servers get everything, they themselves keep the connections that they have; where it is tracked, conntrack does.
+  const transition = isSamePlace && canKeep && isRouted(service) ? digest(before, next) : undefined;
   const after: Party = { tables, servers: service.servers };
-  const drained = (server: string) => !hasSlots(after, server) && (!transition || isDrained(transition, server));
+  const drained = (server: string) =>
+    !hasSlots(after, server) && (!transition || isDrained(transition, server)) && !isBusy(server);
   return {
     ...{ roster, standing, tables },
     members: members(decisions, drained, before?.members ?? [], now),

@@ -1,7 +1,8 @@
 import type { DeployedServer, DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { LinkState } from '../config/environment.ts';
-import { isFlooded, serverAddress } from '../config/model.ts';
+import { isFlooded, isRouted, isTranslated, serverAddress } from '../config/model.ts';
 import { egressKey } from '../egress/egress.ts';
+import { maskAddress, prefixHolds } from '../net/address.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
 import { BEFORE_LOCAL, neighbourPlace, routeKey } from './state.ts';
@@ -53,9 +54,10 @@ function inOrder(services: readonly DeployedService[]): DeployedService[] {
 function wantedOf(deployment: Deployment, deployed: DeployedService, family: Family): NetworkState {
   const { device, sources, servers } = deployed;
   const ghosts = ghostsOf(deployed, family);
-  const reachable = servers.filter((server) => serverAddress(server, family));
+  // What is translated finds its server as anything does that goes there.
+  const reachable = isTranslated(deployed.service) ? [] : servers.filter((server) => serverAddress(server, family));
   const foreign = ghosts.filter(({ ownedBy }) => ownedBy === undefined);
-  const owned = foreign.length < ghosts.length;
+  const owned = foreign.length < ghosts.length && !isTranslated(deployed.service);
   const answering = foreign.flatMap(({ address, answeredOn }) => answeredOn.map((link) => ({ address, link })));
   return {
     routes: [
@@ -72,8 +74,8 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
       return { family, priority, mark, mask: WHOLE_MARK, table: deployment.tableBase + number };
     }),
     neighbours: [
-      ...reachable.flatMap((server) => neighbour(device, server, family)),
-      ...(isFlooded(deployed.service) ? [] : reachable.flatMap((server) => bypass(deployment, device, server, family))),
+      ...[...reachable, ...onLink(deployment, deployed, family)].flatMap((server) => neighbour(device, server, family)),
+      ...(isRouted(deployed.service) ? reachable.flatMap((server) => bypass(deployment, device, server, family)) : []),
       ...foreign.flatMap(({ flood }): NeighbourEntry[] =>
         flood ? [{ family, address: flood.via, ...on(device), kind: 'permanent', hardware: flood.hardware }] : [],
       ),
@@ -87,12 +89,30 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
         : []),
     ],
     sysctls: [
-      ...(reachable.length > 0 && device.hardware !== undefined ? [resolicitation(device, family)] : []),
+      ...(reachable.length + onLink(deployment, deployed, family).length > 0 && device.hardware !== undefined
+        ? [resolicitation(device, family)]
+        : []),
       ...(family === 4 ? forwarding([device, ...sources]) : []),
       ...(family === 4 && owned ? ownAddress(deployment, device) : []),
       ...(family === 6 ? answering.flatMap(({ link }) => proxyDiscovery(link)) : []),
     ],
   };
+}
+
+/** Servers of what is translated that are the device's neighbours: who is given up as a neighbour is asked for again by nobody else. */
+function onLink(
+  { observation }: Deployment,
+  { service, device, servers }: DeployedService,
+  family: Family,
+): DeployedServer[] {
+  if (!isTranslated(service)) return [];
+  const subnets = observation.environment.addresses
+    .filter((own) => own.device === device.name && own.address.family === family)
+    .map((own) => maskAddress(own.peer ?? own.address, own.prefixLength));
+  return servers.filter((server) => {
+    const address = serverAddress(server, family);
+    return address && subnets.some((subnet) => prefixHolds(subnet, address));
+  });
 }
 
 function serverRoute(deployment: Deployment, device: LinkState, server: DeployedServer, family: Family): RouteEntry[] {

@@ -3,7 +3,7 @@ import { fastPath, serverChains } from './fast-path.ts';
 import type { Ruleset } from './ruleset.ts';
 import { slowPath } from './slow-path.ts';
 import { slotMaps } from './slot-map.ts';
-import { familiesOf, routedServices } from './traffic.ts';
+import { familiesOf, routedServices, translatedServices } from './traffic.ts';
 import { flowSets, historyMaps, isShared, movingFamilies, recordedOf, refusalsOf } from './transition.ts';
 
 /** The whole ruleset of a deployment: nothing at all where there is no service to run. */
@@ -25,6 +25,7 @@ export function differsInElements(one: Deployment, other: Deployment): boolean {
 export function withElements(ruleset: Ruleset, { services }: Deployment): Ruleset {
   const active = routedServices(services);
   const slots = active.flatMap(slotMaps);
+  const translated = translatedServices(services).flatMap(slotMaps);
   const flows = new Map(active.flatMap(flowSets).map((set) => [set.name, set]));
   return {
     tables: ruleset.tables.map((table) =>
@@ -34,7 +35,7 @@ export function withElements(ruleset: Ruleset, { services }: Deployment): Rulese
             slotMaps: [...slots, ...active.flatMap(historyMaps)],
             sets: table.sets.map((set) => flows.get(set.name) ?? set),
           }
-        : { ...table, slotMaps: slots },
+        : { ...table, slotMaps: [...slots, ...translated] },
     ),
   };
 }

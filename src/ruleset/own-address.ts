@@ -1,3 +1,4 @@
+import { isRouted } from '../config/model.ts';
 import type { DeployedService, Deployment, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import { parsePrefix } from '../net/address.ts';
@@ -96,7 +97,7 @@ export function keepPortsFromMasquerading(deployment: Deployment, priority: numb
 
 function ownGhosts({ services }: Deployment, family: Family): OwnGhost[] {
   return services
-    .filter((deployed) => familiesOf(deployed).includes(family))
+    .filter((deployed) => isRouted(deployed.service) && familiesOf(deployed).includes(family))
     .flatMap((deployed) =>
       ghostsOf(deployed, family)
         .filter((ghost) => ghost.ownedBy !== undefined)

@@ -14,7 +14,9 @@ import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
 import { errorTypes, familiesOf, floodedServices, ghostsOf, icmpType, routedServices, trafficOf } from './traffic.ts';
+import { translatedServices } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
+import { translation } from './translated.ts';
 import { endMap, endMaps, isMoving, refusalsOf, resetMark } from './transition.ts';
 
 /** Before conntrack (-200), behind defragmentation (-400). */
@@ -40,6 +42,7 @@ const ROUTER = 'router';
 export function slowPath(deployment: Deployment): Table {
   const active = routedServices(deployment.services);
   const flooded = floodedServices(deployment.services);
+  const translated = translation(deployment);
   const families = ([4, 6] as const).filter((family) =>
     active.some((deployed) => familiesOf(deployed).includes(family)),
   );
@@ -93,7 +96,7 @@ export function slowPath(deployment: Deployment): Table {
       name: 'output',
       hook: { type: 'route', hook: 'output', priority: MANGLE_PRIORITY },
       rules: [
-        ...[...active, ...flooded].flatMap(suppressRedirects),
+        ...[...active, ...flooded, ...translatedServices(deployment.services)].flatMap(suppressRedirects),
         ...active.flatMap((deployed) => steerOwnErrors(deployed, deployment)),
         ...(active.length > 0 ? probes(deployment) : []),
         ...families.map((family) =>
@@ -108,6 +111,7 @@ export function slowPath(deployment: Deployment): Table {
     ...replyChains(families),
     ...keepPortsFromMasquerading(deployment, BEFORE_SRCNAT_PRIORITY),
     ...active.flatMap((deployed) => serverChains(deployed, deployment)),
+    ...translated.chains,
   ];
   return {
     family: 'inet',
@@ -124,9 +128,13 @@ export function slowPath(deployment: Deployment): Table {
       ...places.flatMap(({ place, here, impossible }) =>
         [...new Set(here.flatMap(familiesOf))].map((family) => sourceSet(place, family, impossible[family])),
       ),
+      ...translated.sets,
     ],
-    slotMaps: active.flatMap(slotMaps),
-    counters: active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
+    slotMaps: [...active.flatMap(slotMaps), ...translated.slotMaps],
+    counters: [
+      ...active.flatMap(({ service, servers }) => servers.map(({ name }) => serverCounter(service.name, name))),
+      ...translated.counters,
+    ],
   };
 }
 

@@ -1,5 +1,5 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
-import { isFlooded } from '../config/model.ts';
+import { isFlooded, isRouted, isTranslated } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
@@ -54,7 +54,12 @@ export function ghostsOf(deployed: Pick<DeployedService, 'ghosts'>, family: Fami
 
 /** Services whose packets the router hands to one server each. */
 export function routedServices(services: readonly DeployedService[]): DeployedService[] {
-  return services.filter((deployed) => !isFlooded(deployed.service) && familiesOf(deployed).length > 0);
+  return services.filter((deployed) => isRouted(deployed.service) && familiesOf(deployed).length > 0);
+}
+
+/** Services whose connections the router tracks, and hands to one server each with its address in the ghost's place. */
+export function translatedServices(services: readonly DeployedService[]): DeployedService[] {
+  return services.filter((deployed) => isTranslated(deployed.service) && familiesOf(deployed).length > 0);
 }
 
 /** Services whose packets all servers get: the router routes them, and its ruleset keeps others from meddling. */

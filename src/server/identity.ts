@@ -1,5 +1,5 @@
 import type { InterfaceAddress } from '../config/environment.ts';
-import { type Model, type Server, type Service, serverAddress } from '../config/model.ts';
+import { type Model, type Server, type Service, isTranslated, serverAddress } from '../config/model.ts';
 
 /** Which of the configuration's servers a machine is. */
 export interface Identity {
@@ -35,7 +35,10 @@ export function identify(
     );
     return `none of the servers' addresses is one of this machine: ${sought.join(', ')}; --name says which it is`;
   }
-  const taken = services.filter((service) => membersOf(service).some((one) => one.name === server.name));
+  // Who is spoken to as itself has nothing to set up.
+  const taken = services.filter(
+    (service) => !isTranslated(service) && membersOf(service).some((one) => one.name === server.name),
+  );
   return { server, services: globals.enabled ? taken : [] };
 }
 

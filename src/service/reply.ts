@@ -3,7 +3,7 @@ import { formatProblem, hasErrors } from '../config/report.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Simulation } from '../simulate/simulate.ts';
 import type { WritableTable } from '../ubus/blobmsg.ts';
-import { int64 } from '../ubus/blobmsg.ts';
+import { double, int64 } from '../ubus/blobmsg.ts';
 import { keyed } from './status-reply.ts';
 import { wireText } from './wire-text.ts';
 
@@ -13,11 +13,12 @@ export function simulationReply(simulations: readonly Simulation[]): WritableTab
     services: keyed(
       simulations,
       ({ service }) => service,
-      ({ server, slot, hash, slots, why }) => ({
+      ({ server, slot, hash, slots, chances, why }) => ({
         server,
         slot,
         hash: hash === undefined ? undefined : int64(hash),
         slots,
+        chances: chances && Object.fromEntries(Object.entries(chances).map(([name, share]) => [name, double(share)])),
         why: why.map(wireText),
       }),
     ),

@@ -7,6 +7,7 @@ import type { SlotTables } from '../deployment/deployment.ts';
 import { formatPrefix, parseAddress, prefixHolds } from '../net/address.ts';
 import type { Address } from '../net/address.ts';
 import { PROTOCOL_NUMBER } from '../ruleset/traffic.ts';
+import { simulateChances } from './translation.ts';
 
 /** A client as people write one: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS6]:PORT`. */
 export interface Client {
@@ -20,6 +21,8 @@ export interface Simulation {
   /** `undefined`: the service does not take the client, or nobody has the slot; `why` tells. */
   readonly server?: string;
   readonly slot?: number;
+  /** Where it is not the client that decides: each server's part of the new connections, 0 to 1, by its name. */
+  readonly chances?: Readonly<Record<string, number>>;
   /** Value of the hash, 0–4294967295. */
   readonly hash?: number;
   readonly slots: number;
@@ -59,6 +62,9 @@ export function simulate(service: Service, tables: SlotTables, client: Client, o
   const table = tables[family];
   if (!table) return nobody(`no server has an IPv${family} address`);
 
+  if (service.translation && service.translation.scheduler !== 'hash') {
+    return simulateChances(service, table, service.translation);
+  }
   const packet = packetOf(service, client, options);
   if (typeof packet === 'string') return nobody(packet);
   const slot = slotOf(packet, service, options.littleEndian);

@@ -1,4 +1,4 @@
-import { type Check, type Service, type Watchdog, firstTcpPort, serverAddress } from '../config/model.ts';
+import { type Check, type Service, type Watchdog, firstTcpPort, isTranslated, serverAddress } from '../config/model.ts';
 import type { DeployedServer, DeployedService } from '../deployment/deployment.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { ProbeTarget } from './prober.ts';
@@ -121,8 +121,8 @@ function targetsOf(
   server: DeployedServer,
   markBase: number,
 ): ProbeTarget[] {
-  if (check.type === 'ubus') return [];
-  const port = portOf(check, service);
+  if (check.type === 'ubus' || (check.type === 'report' && isTranslated(service))) return [];
+  const port = portOf(check, service, server);
   if (port === undefined && (check.type === 'tcp' || check.type === 'http')) return [];
   const targetOf = (ghost: Address, address: Address): ProbeTarget => ({
     service: service.name,
@@ -137,19 +137,24 @@ function targetsOf(
     const address = serverAddress(server, family);
     const ghosts = service.ghosts.filter((ghost) => ghost.family === family);
     if (!address) return [];
+    // Where the ghost is none of the servers' business, they are asked as themselves.
+    if (isTranslated(service)) {
+      return ghosts.slice(0, 1).map((ghost) => targetOf(check.type === 'script' ? ghost : address, address));
+    }
     return (check.type === 'arp' ? ghosts.slice(0, 1) : ghosts).map((ghost) => targetOf(ghost, address));
   });
   // What a server tells of a service is of all its ghosts.
   return check.type === 'report' ? targets.slice(0, 1) : targets;
 }
 
-function portOf(check: Check, service: Service): number | undefined {
+function portOf(check: Check, service: Service, server: DeployedServer): number | undefined {
+  const own = isTranslated(service) ? server.port : undefined;
   switch (check.type) {
     case 'tcp':
     case 'http':
-      return check.port ?? firstTcpPort(service);
+      return check.port ?? (firstTcpPort(service) === undefined ? undefined : (own ?? firstTcpPort(service)));
     case 'script':
-      return service.ports[0]?.first;
+      return own ?? service.ports[0]?.first;
     default:
       return undefined;
   }

@@ -7,7 +7,7 @@ export interface ProbeTarget {
   /** One of the services that want the answer; of a script the only one. */
   readonly service: string;
   readonly server: string;
-  /** Where the probe goes to. A server that has lost it is down, whatever else still answers. */
+  /** Where the probe goes to: a ghost, without which a server is down, whatever else still answers; or the server's own address. */
   readonly ghost: Address;
   /** The server's own address of the same family: what `arp` asks for. */
   readonly address: Address;

@@ -6,6 +6,7 @@ import { sectionCases } from '../golden/check/sections.ts';
 import { dispatchCases } from '../golden/check/dispatch.ts';
 import { serviceCases } from '../golden/check/services.ts';
 import { syntaxCases } from '../golden/check/syntax.ts';
+import { translationCases } from '../golden/check/translation.ts';
 import { valueCases } from '../golden/check/values.ts';
 import { watchdogCases, watchdogValueCases } from '../golden/check/watchdogs.ts';
 
@@ -16,6 +17,7 @@ for (const { title, uci, problems } of [
   ...sectionCases,
   ...serviceCases,
   ...dispatchCases,
+  ...translationCases,
   ...watchdogCases,
 ]) {
   test(`check: ${title}`, () => {

@@ -15,6 +15,7 @@ import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
 import { isRemoval } from '../../src/network/diff.ts';
 import { EMPTY_NETWORK } from '../../src/network/state.ts';
+import type { TranslatedConnections } from '../../src/deployment/translation.ts';
 import type { SlotChange } from '../../src/netlink/slot-elements.ts';
 import type { NetworkState } from '../../src/network/state.ts';
 import type { EnvironmentOptions } from './support/deployments.ts';
@@ -25,6 +26,8 @@ import { Kernel, slotCommands } from './support/kernel.ts';
 class FakeRouter implements Router {
   readonly kernel = new Kernel();
   /** What was asked of it, in order. */
+  /** Servers that have tracked connections. */
+  readonly busy = new Set<string>();
   readonly calls: string[] = [];
   readonly loads: string[] = [];
   readonly snapshots: string[] = [];
@@ -110,6 +113,21 @@ class FakeRouter implements Router {
 
   remember(snapshot: string): void {
     this.snapshots.push(snapshot);
+  }
+
+  forget(connections: readonly TranslatedConnections[]): number {
+    this.calls.push(
+      `forget ${connections.map(({ service, address }) => `${service.name} ${address.text}`).join(', ')}`,
+    );
+    return connections.length;
+  }
+
+  tracked(connections: readonly TranslatedConnections[]): number {
+    return connections.filter(({ server }) => this.busy.has(server.name)).length;
+  }
+
+  connection(): undefined {
+    return undefined;
   }
 
   counters(): ReadonlyMap<string, Count> {
@@ -418,6 +436,41 @@ test('an order that the kernel refuses is none', async () => {
   await controller.reconcile();
   await settle({ controller, time });
   await assertHolds(router, web(3));
+});
+
+const translated = (count: number): string => web(count).replace('256', "256'\n\toption dispatch 'nat");
+
+test('with tracked connections a drain ends when there are none left, or its time is over', async () => {
+  const { controller, router, time } = scene();
+  await controller.configure(translated(3), 'oneip');
+  router.busy.add('s2').add('s3');
+  await controller.order((orders) => orderState(orderState(orders, drainOf('s2')), drainOf('s3', 9000)));
+  assert.equal([statesOf(controller).s2, statesOf(controller).s3], ['draining', 'draining']);
+  for (; time.now < 8000; time.now = controller.nextTurn()) {
+    assert.ok(controller.nextTurn() <= time.now + 2000, 'the kernel is asked now and then');
+    await controller.reconcile();
+    assert.is(statesOf(controller).s2, 'draining');
+  }
+  router.busy.delete('s2');
+  await controller.reconcile();
+  assert.equal([statesOf(controller).s2, statesOf(controller).s3], ['drained', 'draining']);
+  router.calls.length = 0;
+  time.now = 9000;
+  await controller.reconcile();
+  assert.is(statesOf(controller).s3, 'drained');
+  assert.equal(router.calls.at(-1), 'forget web 192.168.1.13');
+  assert.is(controller.nextTurn(), Infinity);
+});
+
+test('with tracked connections those of a dead server are forgotten, once the table is without it', async () => {
+  const { controller, router, log } = scene();
+  await controller.configure(translated(3), 'oneip');
+  router.calls.length = 0;
+  await controller.order((orders) => orderState(orders, downOf('s2')));
+  assert.equal(router.calls, ['moveSlots', 'forget web 192.168.1.12']);
+  assert.ok(log.includes('web: s2: 1 connection broken'), log.join());
+  await controller.reconcile();
+  assert.is(router.calls.filter((call) => call.startsWith('forget')).length, 1);
 });
 
 test('a drain ends when the counter of old connections has stood still, and is told', async () => {

@@ -1,7 +1,7 @@
 import { channelsOf } from '../../channel/place.ts';
 import { withoutSecrets } from '../../config/redact.ts';
 import type { Configuration } from '../../config/validate.ts';
-import { firstTcpPort, isFlooded, serverAddress } from '../../config/model.ts';
+import { firstTcpPort, isFlooded, isTranslated, serverAddress } from '../../config/model.ts';
 import { activate } from '../../deployment/activate.ts';
 import type { DeployedService, Deployment } from '../../deployment/deployment.ts';
 import { devicesThatAnswer } from '../../deployment/ghost.ts';
@@ -209,7 +209,14 @@ async function askForGhosts(
         const address = serverAddress(server, ghost.family);
         if (!address || silent.has(address.text) || server.weight === 0) return [];
         const target = { ...common, server: server.name, address, mark: (markBase + server.number) >>> 0 };
-        return [{ check, words, target, server: server.name }];
+        if (!isTranslated(service)) return [{ check, words, target, server: server.name }];
+        const own = port === undefined ? undefined : (server.port ?? port);
+        return [
+          {
+            ...(own === undefined ? { check, words } : { check: { type: 'tcp', port: own }, words: `tcp port ${own}` }),
+            ...{ target: { ...target, ghost: address }, server: server.name },
+          },
+        ];
       });
     });
   });

@@ -256,9 +256,20 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'service',
-    line: "option dispatch 'nat'",
+    line: "option dispatch 'tunnel'",
     problem:
-      "oneip:3: error: service 'web': option 'dispatch': 'nat' is unknown; accepted: route, broadcast or multicast",
+      "oneip:3: error: service 'web': option 'dispatch': 'tunnel' is unknown; accepted: route, broadcast, multicast or nat",
+  },
+  {
+    section: 'service',
+    line: "option scheduler 'least'",
+    problem:
+      "oneip:3: error: service 'web': option 'scheduler': 'least' is unknown; accepted: hash, round_robin or random",
+  },
+  {
+    section: 'server',
+    line: "option port '0'",
+    problem: "oneip:7: error: server 'one': option 'port': '0' is too small; accepted: a whole number 1–65535",
   },
   {
     section: 'service',

@@ -245,7 +245,12 @@ return view.extend({
 		this.add(section, 'advanced', Text, 'seed', _('Seed of the hash'), _('None: made of the name, so that all routers agree.'),
 			{ check: values.integer(0, 4294967295) });
 		this.add(section, 'advanced', Choice, 'dispatch', _('Way to the servers'), _('Servers that get everything need the filter for it.'),
-			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ] ] });
+			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ],
+				[ 'nat', _('each connection to one server, with its address in the place of the ghost address') ] ] });
+		this.add(section, 'advanced', Choice, 'scheduler', _('Who gets a new connection'), _('By the weights in any case.'),
+			{ default: 'hash', depends: [ { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ] ] });
+		this.add(section, 'advanced', Switch, 'masquerade', _('Masquerade'), _('Servers see the router in the place of clients: for servers whose way back does not lead through it.'),
+			{ default: '0', depends: [ { dispatch: 'nat' } ] });
 		this.add(section, 'advanced', form.DynamicList, 'ghost2', _('Second ghost addresses'), _('To which the router sends what is for all servers, one a family. None: chosen.'),
 			{ check: values.address, depends: [ { dispatch: 'broadcast' }, { dispatch: 'multicast' } ] });
 		this.add(section, 'advanced', Switch, 'second_chance', _('Second chance'), _('A server asks the others about connections that it does not know. Needs oneip on the servers.'),
@@ -262,6 +267,8 @@ return view.extend({
 		this.add(section, null, Text, 'address6', _('IPv6 address'), _('Its own address, neither a ghost address nor a link-local one.'), { check: values.address6, modalonly: null });
 		this.add(section, null, Text, 'weight', _('Weight'), _('Its share relative to the others: 200 gets twice what 100 gets, 0 nothing.'),
 			{ placeholder: '100', check: values.integer(0, 1000), modalonly: null });
+		this.add(section, null, Text, 'port', _('Port'), _('On which it serves where the router puts its address in the place of the ghost address, if not the port of the service.'),
+			{ check: values.integer(1, 65535) });
 	},
 
 	addWatchdogs(map) {
