@@ -169,6 +169,8 @@ export class Controller {
       this.#orders = before.orders;
       throw error;
     }
+    // Whoever hears that a configuration has been taken finds it written down.
+    this.#remember(this.#fleet);
     this.#keepOrders(before.orders);
     return true;
   }
