@@ -50,7 +50,7 @@ export interface Reporter {
 interface Peer {
   readonly correspondent: Correspondent;
   /** Since when it is waited for, by the silence. */
-  readonly since: number;
+  since: number;
   /** Clock when its last report came. */
   at: number;
   /** The silence when its last report came that answered one of our messages of lately; `undefined`: none has. */
@@ -270,7 +270,9 @@ export class RouterEnd {
     if (now >= this.#mark.at + SILENCE_OF_ALL) {
       for (const peer of this.#peers.values()) {
         peer.isAsked = true;
-        if (peer.answeredAt !== undefined && !this.#isGone(peer, now)) peer.answeredAt = silence;
+        if (this.#isGone(peer, now)) continue;
+        if (peer.answeredAt === undefined) peer.since = silence;
+        else peer.answeredAt = silence;
       }
     }
     this.#mark = { at: now, silence };
