@@ -50,13 +50,15 @@ export interface Reporter {
 interface Peer {
   readonly correspondent: Correspondent;
   /** Since when it is waited for, by the silence. */
-  readonly since: number;
+  since: number;
   /** Clock when its last report came. */
   at: number;
   /** The silence when its last report came that answered one of our messages of lately; `undefined`: none has. */
   answeredAt: number | undefined;
   /** That report. */
   answer: Pick<HeardServer, 'session' | 'sequence'> | undefined;
+  /** There was a time without anybody, and it has not told yet what it holds since. */
+  isAsked: boolean;
   /** It has told what it holds, and takes no more orders of an earlier epoch. */
   known: boolean;
   report: Report | undefined;
@@ -201,6 +203,7 @@ export class RouterEnd {
     // Who hears nothing any more lets its lease run out, and is as good as silent.
     if (!this.#sent.some(({ sequence, at }) => sequence === proof && now < at + LEASE)) return undefined;
     this.#hearSomebody(now);
+    peer.isAsked = false;
     peer.answeredAt = this.#mark.silence;
     peer.answer = { session: message.life, sequence: message.sequence };
     return message;
@@ -245,7 +248,7 @@ export class RouterEnd {
     const since = this.#silence(now);
     const known = since >= FIRST_SILENCE;
     this.#peers.set(server, {
-      ...{ correspondent, since, at: -Infinity, known },
+      ...{ correspondent, since, at: -Infinity, isAsked: false, known },
       ...{ answeredAt: undefined, answer: undefined, report: undefined },
     });
   }
@@ -258,12 +261,18 @@ export class RouterEnd {
     return this.#mark.silence + Math.min(now - this.#mark.at, SILENCE_OF_ALL);
   }
 
-  /** After a time in which nobody was heard, all are waited for as if they had just been heard: they may have gone on without a router. */
+  /**
+   * After a time in which nobody was heard, all are waited for as if they had just been heard, and asked what they hold: they may
+   * have gone on without a router, and taken what was nobody's.
+   */
   #hearSomebody(now: number): void {
     const silence = this.#silence(now);
     if (now >= this.#mark.at + SILENCE_OF_ALL) {
       for (const peer of this.#peers.values()) {
-        if (peer.answeredAt !== undefined && !this.#isGone(peer, now)) peer.answeredAt = silence;
+        peer.isAsked = true;
+        if (this.#isGone(peer, now)) continue;
+        if (peer.answeredAt === undefined) peer.since = silence;
+        else peer.answeredAt = silence;
       }
     }
     this.#mark = { at: now, silence };
@@ -282,7 +291,11 @@ export class RouterEnd {
       const peer = this.#peers.get(server);
       return !peer || this.#isGone(peer, now);
     };
-    const isIncomplete = this.#silence(now) < FIRST_SILENCE && [...this.#peers.values()].some(({ known }) => !known);
+    const peers = [...this.#peers.values()];
+    const isIncomplete =
+      now >= this.#mark.at + SILENCE_OF_ALL ||
+      (this.#silence(now) < FIRST_SILENCE && peers.some(({ known }) => !known)) ||
+      peers.some((peer) => peer.isAsked && !this.#isGone(peer, now));
     const changed = [...this.#tables.values()].filter((table) => {
       const { handover, changedAt } = table;
       const isGathering = now < changedAt + GATHERING && !handover.isAcknowledged(isGone);

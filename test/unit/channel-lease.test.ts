@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LEASE } from '../../src/channel/times.ts';
 import { KernelLease, LONGEST } from '../../src/server/lease.ts';
-import { ChannelWorld, ROUTER, SERVERS, SLOTS, TABLES } from './channel-world.ts';
+import { CALM, ChannelWorld, ROUTER, SERVERS, SLOTS, TABLES } from './channel-world.ts';
 import type { Owners } from './channel-world.ts';
 
 // What servers do without the router, and without their daemons: goes on what may, and ends what must.
@@ -166,6 +166,29 @@ test('a router that was stopped, or hears nobody, gives nothing away', () => {
   alone.run(alone.now + 1500);
   assert.equal(alone.faults, []);
   assert.equal(alone.wrong(), []);
+});
+
+test('a router that was stopped at its start gives away nothing that a server has taken since', () => {
+  // Found among random histories: what that server reports of it is lost.
+  const world = new ChannelWorld(
+    0,
+    dealt.map((_, slot) => (slot === 9 ? 2 : 0)),
+  );
+  world.cut(ROUTER, 'anna');
+  world.run(86);
+  world.pause(ROUTER, 4767);
+  world.run(2548);
+  world.want(dealt.map(() => 0));
+  world.cut(ROUTER, 'anna');
+  world.pause('cora', 973);
+  world.weather = { loss: 0.61, doubled: 0.2, delayed: 0.7 };
+  world.run(5623);
+  assert.is(world.takenBy('cora'), TABLES.length);
+  world.weather = CALM;
+  world.reviveAll();
+  world.run(7000);
+  assert.equal(world.faults, []);
+  assert.equal(world.wrong(), []);
 });
 
 test('the kernel is told no more often than needed, and at once where it may take less', () => {
