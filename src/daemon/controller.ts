@@ -274,16 +274,21 @@ export class Controller {
     this.goOn();
     const configuration = this.#configuration;
     if (!configuration) return;
-    // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
-    await this.#reroute().catch(() => this.lookAgain());
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
     const fleet = await this.#advance(configuration.model, now);
     this.goOn();
     const shape = this.#shape;
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
+    // Slots first: the clients of a server that has died wait for these.
     if (isSettled) this.#redistribute(shape.deployment, fleet);
-    else await this.#establish(configuration, fleet);
+    const isRerouted = await this.#reroute().then(
+      () => true,
+      () => false,
+    );
+    // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
+    if (!isRerouted) this.lookAgain();
+    if (!isSettled || !isRerouted) await this.#establish(configuration, fleet);
     this.#rememberSoon(fleet);
   }
 

@@ -16,6 +16,11 @@ import { steadyTime } from './clock.ts';
 import type { NetlinkChannel } from './netlink-channel.ts';
 import { readNeighbours } from './rtnetlink.ts';
 
+/**
+ * Milliseconds for which packets still go to a port that has lost its carrier. The bridge would not deliver them either, and the
+ * watchdog, which hears of it at the same time, has slots to move.
+ */
+const PATIENCE = 40;
 /** Timers go no further; a later time is looked for again then. */
 const LONGEST_TIMER = 3_600_000;
 
@@ -75,7 +80,9 @@ export class EgressWatch {
 
   link(link: BridgeLink, gone: boolean): void {
     this.#follower.link(link, gone);
-    this.#lookSoon();
+    if (this.#looking && !gone && !link.carrier) this.#looking.cancel();
+    if (!gone && !link.carrier) this.#looking = setTimer(() => this.#look(), PATIENCE);
+    else this.#lookSoon();
   }
 
   port(port: PortState, gone: boolean): void {

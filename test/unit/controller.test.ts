@@ -651,11 +651,11 @@ test('what the kernel refuses is tried again with everything looked at, and told
   const { router } = made;
   await made.controller.configure(web(2), 'oneip');
   const refusals = (count: number) => new Array<string>(count).fill('no such device');
-  router.refusals = refusals(4);
+  router.refusals = refusals(5);
   const { calls } = await reroute(made, byPorts(1));
   assert.ok(calls.includes('observe'));
   assert.match(router.kernel.state(), /"dev":"lan1"/);
-  router.refusals = refusals(6);
+  router.refusals = refusals(7);
   assert.is(await reasonOf(reroute(made, byPorts())), 'no such device');
   await made.controller.reconcile();
   await assertHolds(router, web(2));
