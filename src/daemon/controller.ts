@@ -1,8 +1,6 @@
-import { withoutSecrets } from '../config/redact.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
-import { isTranslated } from '../config/model.ts';
 import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
@@ -10,31 +8,26 @@ import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
-import { areSameEgresses, isSameEgress } from '../egress/egress.ts';
-import { connectionsTo } from '../deployment/translation.ts';
-import type { TranslatedConnections } from '../deployment/translation.ts';
-import { formatSnapshot } from '../membership/snapshot.ts';
-import { failuresOf, formatFailures } from '../membership/failures.ts';
-import { advance } from '../membership/fleet.ts';
+import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
+import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { lostConnections } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
-import { expireOrders, formatOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
+import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
-import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { buildRuleset, differsInElements, withEgresses, withElements } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
-import type { Transition } from '../transition/transition.ts';
 import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
 import { LoadedRuleset } from './loaded-ruleset.ts';
+import { Records } from './records.ts';
 import type { Router } from './router.ts';
-
-/** Milliseconds between two looks at the tracked connections of a server that drains. */
-const COUNT_INTERVAL = 2000;
+import { isShapedLike } from './shape.ts';
+import type { Shape } from './shape.ts';
+import { TrackedConnections } from './tracked-connections.ts';
 
 export interface ControllerOptions {
   readonly router: Router;
@@ -82,14 +75,11 @@ export class Controller {
   #changes = 0;
   readonly #loaded: LoadedRuleset;
   readonly #samples: ConnectionSamples;
-  /** Clock, milliseconds, when tracked connections were counted last. */
-  #counted = -Infinity;
+  readonly #tracked: TrackedConnections;
+  readonly #records: Records;
   #fleet: Fleet = new Map();
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
-  #remembered = '';
-  /** Failures as they were written down. */
-  #failures = formatFailures([]);
   readonly #members = new RosterMemory();
   readonly #rosters = new RosterMemory();
   #shape: Shape | undefined;
@@ -104,6 +94,8 @@ export class Controller {
     this.#router = options.router;
     this.#loaded = new LoadedRuleset(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
+    this.#tracked = new TrackedConnections(options.router, options.log);
+    this.#records = new Records(options.router);
     this.#numbers = heritage.numbers;
     this.#orders = heritage.orders;
   }
@@ -248,14 +240,11 @@ export class Controller {
   nextTurn(): number {
     const now = this.#options.clock();
     const isLeaving = [...this.#fleet.values()].some(({ members }) => members.some(isGone));
-    const isWaiting = [...this.#fleet.values()].some(
-      ({ roster, members }) => isTranslated(roster.service) && members.some(({ state }) => state === 'draining'),
-    );
     return Math.min(
       nextExpiry(this.#orders, now),
       this.#samples.next(this.#fleet),
       isLeaving ? now : Infinity,
-      isWaiting ? this.#counted + COUNT_INTERVAL : Infinity,
+      this.#tracked.next(this.#fleet),
     );
   }
 
@@ -299,42 +288,26 @@ export class Controller {
   async #reroute(): Promise<void> {
     this.goOn();
     const [shape, ruleset] = [this.#shape, this.#loaded.ruleset];
-    if (!shape?.deployment.egresses || !ruleset) return;
+    if (!shape || !ruleset) return;
     const before = shape.deployment;
-    const { egresses } = shape.deployment;
-    const after = this.#withEgresses(before);
+    const after = leavingBy(before, this.#router.egresses());
     if (after === before) return;
-    const kept = new Map([...egresses].filter(([key, egress]) => isSameEgress(egress, after.egresses?.get(key))));
     const leaveBy = (deployment: Deployment): void => {
       this.#loaded.load(withEgresses(ruleset, deployment));
       this.#deployment = deployment;
       this.#shape = { ...shape, deployment };
     };
-    if (kept.size < egresses.size) leaveBy({ ...before, egresses: kept });
+    const kept = stillLeavingBy(before, after.egresses ?? new Map());
+    if (kept !== before) leaveBy(kept);
     let known = after;
-    if (kept.size < (after.egresses?.size ?? 0)) {
+    if ((kept.egresses?.size ?? 0) < (after.egresses?.size ?? 0)) {
       for (const line of await this.#router.establish(wantedNetwork(after))) this.#options.log(line);
       this.goOn();
-      known = this.#withUsable(after);
+      known = stillLeavingBy(after, this.#router.egresses());
     }
     leaveBy(known);
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     this.#rememberSoon(this.#fleet);
-  }
-
-  /** The deployment with the ways out as they are now; itself where they are the same, or none is wanted. */
-  #withEgresses(deployment: Deployment): Deployment {
-    const egresses = this.#router.egresses();
-    if (!deployment.egresses || areSameEgresses(deployment.egresses, egresses)) return deployment;
-    return { ...deployment, egresses };
-  }
-
-  /** The deployment without those of its ways out that are not right any more, now that their neighbour entries were made. */
-  #withUsable(deployment: Deployment): Deployment {
-    const now = this.#router.egresses();
-    const known = [...(deployment.egresses ?? [])];
-    const usable = known.filter(([key, egress]) => isSameEgress(egress, now.get(key)));
-    return usable.length === known.length ? deployment : { ...deployment, egresses: new Map(usable) };
   }
 
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
@@ -363,11 +336,11 @@ export class Controller {
     if (made.length > 0) this.lookAgain();
     const seen = await this.#look();
     const { hardware } = onlyServers(seen, model);
-    const latest = this.#withEgresses({ ...deployment, observation: { ...observation, hardware } });
+    const latest = leavingBy({ ...deployment, observation: { ...observation, hardware } }, this.#router.egresses());
     if (latest.egresses !== deployment.egresses)
       for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
     this.goOn();
-    const known = this.#withUsable(latest);
+    const known = stillLeavingBy(latest, this.#router.egresses());
     this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
@@ -399,24 +372,8 @@ export class Controller {
   }
 
   #remember(fleet: Fleet): void {
-    if (!this.#deployment) return;
-    const { egresses } = this.#deployment;
-    const observation = { ...this.#deployment.observation, ...(egresses && { egresses }) };
-    const standings = [...fleet].map(([service, { standing, roster }]) => ({
-      service,
-      down: [...standing.down],
-      leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
-    }));
-    const snapshot = formatSnapshot({
-      configuration: withoutSecrets(this.#text),
-      orders: this.#orders,
-      standings,
-      numbers: this.#numbers,
-      observation,
-    });
-    if (snapshot === this.#remembered) return;
-    this.#router.remember(snapshot);
-    this.#remembered = snapshot;
+    const [deployment, text, orders, numbers] = [this.#deployment, this.#text, this.#orders, this.#numbers];
+    if (deployment) this.#records.remember({ text, orders, numbers, fleet, deployment });
   }
 
   async #look(): Promise<Observation> {
@@ -448,25 +405,10 @@ export class Controller {
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
-      const isBusy = this.#isBusy(roster.service, decisions, now);
+      const isBusy = this.#tracked.isBusy(roster.service, decisions, now);
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
-  }
-
-  /** Of tracked connections the kernel is asked, for servers that shall lose them, until their time is over. */
-  #isBusy(service: Service, decisions: readonly Decision[], now: number): (server: string) => boolean {
-    return (name) => {
-      const drain = decisions.find(({ server, wish }) => server.name === name && wish === 'drain');
-      if (!drain || !isTranslated(service) || (drain.order?.until ?? Infinity) <= now) return false;
-      this.#counted = now;
-      try {
-        return this.#router.tracked(connectionsTo(service, drain.server)) > 0;
-      } catch {
-        // Who cannot be asked about may have some.
-        return true;
-      }
-    };
   }
 
   #opinionOf(service: string, server: string): Opinion {
@@ -485,30 +427,16 @@ export class Controller {
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
     const lost = lostConnections(this.#fleet, fleet);
     this.#fleet = fleet;
-    this.#forget(lost);
-    const failures = formatFailures(failuresOf(fleet));
-    if (failures !== this.#failures) this.#router.keep('failures', failures);
-    this.#failures = failures;
+    this.#tracked.forget(lost);
+    this.#records.failures(fleet);
     this.#deployment = deployment;
     this.#options.committed?.();
     if (changes.length > 0) this.#options.changed?.(changes);
     for (const [name] of ended) this.#options.ended?.(name);
   }
 
-  /** Not before the kernel sends new connections elsewhere. */
-  #forget(lost: readonly TranslatedConnections[]): void {
-    if (lost.length === 0) return;
-    try {
-      const count = this.#router.forget(lost);
-      const names = [...new Set(lost.map(({ service, server }) => `${service.name}: ${server.name}`))].join(', ');
-      if (count > 0) this.#options.log(`${names}: ${count === 1 ? '1 connection' : `${count} connections`} broken`);
-    } catch (error) {
-      this.#options.log(`connections of dead servers stay: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-
   #keepOrders(before: Orders): void {
-    if (before !== this.#orders) this.#router.keep('orders', formatOrders(this.#orders));
+    if (before !== this.#orders) this.#records.orders(this.#orders);
   }
 
   /** Each complaint once, until it has gone and come back. */
@@ -516,36 +444,6 @@ export class Controller {
     for (const line of lines) if (!this.#complaints.has(line)) this.#options.log(line);
     this.#complaints = new Set(lines);
   }
-}
-
-/** What the deployment in force was made of, apart from who has which slots. */
-interface Shape {
-  readonly configuration: Configuration;
-  readonly rosters: readonly Roster[];
-  readonly observation: Observation;
-  readonly deployment: Deployment;
-}
-
-function isShapedLike(shape: Shape, configuration: Configuration, fleet: Fleet): boolean {
-  const inForce = [...fleet.values()].map(({ roster }) => roster);
-  return (
-    shape.configuration === configuration &&
-    shape.rosters.length === inForce.length &&
-    shape.rosters.every((roster, index) => roster === inForce[index])
-  );
-}
-
-function tablesIn(fleet: Fleet): (service: Service) => SlotTables {
-  return ({ name }) => fleet.get(name)?.tables ?? {};
-}
-
-function transitionIn(fleet: Fleet): (service: Service) => Transition | undefined {
-  return ({ name }) => fleet.get(name)?.transition?.transition;
-}
-
-/** The configuration with the servers that the services have now. */
-function modelOf(model: Model, fleet: Fleet): Model {
-  return { ...model, services: model.services.map((service) => fleet.get(service.name)?.roster.service ?? service) };
 }
 
 /** A server on its way out that keeps nothing any more: it goes with the next reconciliation. */

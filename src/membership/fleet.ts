@@ -1,9 +1,10 @@
 import { isRouted } from '../config/model.ts';
-import type { Service } from '../config/model.ts';
+import type { Model, Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import type { Standing } from '../deployment/slot-tables.ts';
 import { finish, isDrained, step } from '../transition/state.ts';
 import type { Party, TransitionState } from '../transition/state.ts';
+import type { Transition } from '../transition/transition.ts';
 import { members } from './members.ts';
 import type { Decision, Member } from './members.ts';
 import type { Roster } from './roster.ts';
@@ -19,6 +20,21 @@ export interface Squad {
 
 /** All services in force, by name. */
 export type Fleet = ReadonlyMap<string, Squad>;
+
+/** Who has which slots of a service. */
+export function tablesIn(fleet: Fleet): (service: Service) => SlotTables {
+  return ({ name }) => fleet.get(name)?.tables ?? {};
+}
+
+/** What becomes of a service's open connections. */
+export function transitionIn(fleet: Fleet): (service: Service) => Transition | undefined {
+  return ({ name }) => fleet.get(name)?.transition?.transition;
+}
+
+/** The configuration with the servers that the services have now. */
+export function modelOf(model: Model, fleet: Fleet): Model {
+  return { ...model, services: model.services.map((service) => fleet.get(service.name)?.roster.service ?? service) };
+}
 
 /** What is to be in force next, but for what becomes of open connections. */
 export interface Advance {
