@@ -59,6 +59,9 @@ export interface RouterPlaces {
   readonly firewall: string;
 }
 
+/** Times that a router is looked at which changes meanwhile. */
+const LOOKS = 3;
+
 /**
  * Looks at the router that this machine is. Asks servers as the watchdog does, and for their addresses and the ghosts; changes
  * nothing. `status`: what the daemon says of itself.
@@ -67,10 +70,27 @@ export async function observeRouter(
   channel: NetlinkChannel,
   text: string,
   configuration: Configuration,
+  places: RouterPlaces,
+  status: DaemonSight['status'],
+): Promise<RouterObservation> {
+  const inForce = () => readTextIfThere(`${places.state}/applied.json`);
+  for (let look = 1; ; look++) {
+    const stored = inForce();
+    const seen = await observeBeside(stored, channel, text, configuration, places, status);
+    // What the daemon has changed meanwhile cannot be judged by what was in force before.
+    if (look === LOOKS || inForce() === stored) return seen;
+  }
+}
+
+/** The same beside what the daemon has written down as in force. */
+async function observeBeside(
+  stored: string | undefined,
+  channel: NetlinkChannel,
+  text: string,
+  configuration: Configuration,
   { state, ubus, firewall }: RouterPlaces,
   status: DaemonSight['status'],
 ): Promise<RouterObservation> {
-  const stored = readTextIfThere(`${state}/applied.json`);
   const snapshot = stored === undefined ? undefined : parseSnapshot(stored);
   const observation = await observeOnce(ubus, state, snapshot?.observation);
   const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? { orders: NO_ORDERS, standings: [] });
