@@ -263,14 +263,15 @@ export class RouterEnd {
 
   /**
    * After a time in which nobody was heard, all are waited for as if they had just been heard, and asked what they hold: they may
-   * have gone on without a router, and taken what was nobody's.
+   * have gone on without a router, and taken what was nobody's. So may those that were gone before: they may have come back meanwhile.
    */
   #hearSomebody(now: number): void {
     const silence = this.#silence(now);
     if (now >= this.#mark.at + SILENCE_OF_ALL) {
       for (const peer of this.#peers.values()) {
         peer.isAsked = true;
-        if (this.#isGone(peer, now)) continue;
+        // Servers wait for the word of whom the router says to hear, should it die.
+        if (this.#isGone(peer, now)) peer.answer = undefined;
         if (peer.answeredAt === undefined) peer.since = silence;
         else peer.answeredAt = silence;
       }

@@ -138,16 +138,22 @@ test('a router that was stopped, or hears nobody, gives nothing away', () => {
   assert.equal(stopped.faults, []);
   assert.equal(stopped.wrong(), []);
 
-  const blinking = settled(10);
-  blinking.pause(ROUTER, 10_000);
-  blinking.run(blinking.now + 10_002);
-  blinking.kill(ROUTER, FOREVER);
-  for (let turn = 0; turn < 100; turn++) {
-    blinking.run(blinking.now + 100);
-    assert.equal(
-      taken(blinking),
-      SERVERS.map(() => SHARE),
-    );
+  // Nor does it speak afterwards of a server that had died before: the others would wait for its word when the router dies.
+  for (const hasDied of [false, true]) {
+    const blinking = settled(10);
+    if (hasDied) blinking.kill('dora', FOREVER);
+    blinking.run(blinking.now + 10_000);
+    blinking.pause(ROUTER, 10_000);
+    blinking.run(blinking.now + 10_002);
+    if (hasDied) blinking.run(blinking.now + 1000);
+    blinking.kill(ROUTER, FOREVER);
+    for (let turn = 0; turn < 100; turn++) {
+      blinking.run(blinking.now + 100);
+      assert.equal(
+        taken(blinking),
+        SERVERS.map((server) => (hasDied && server === 'dora' ? 0 : SHARE)),
+      );
+    }
   }
 
   const alone = settled(8);
@@ -189,6 +195,30 @@ test('a router that was stopped at its start gives away nothing that a server ha
   world.run(7000);
   assert.equal(world.faults, []);
   assert.equal(world.wrong(), []);
+});
+
+test("a router that was stopped asks those, too, that were gone before: they may have come back and taken what was nobody's", () => {
+  const swapped = dealt.map((owner) => (owner === 0 ? 1 : owner));
+  for (const wasHeard of [true, false]) {
+    const world = new ChannelWorld(11, dealt);
+    if (wasHeard) world.run(3000);
+    cutOff(world, 'anna');
+    world.want(dealt.map((owner) => (owner === 0 ? SERVERS.length : owner)));
+    world.run(world.now + 10_000);
+    world.pause(ROUTER, 10_000);
+    world.want(swapped);
+    world.mend();
+    world.cut('anna', ROUTER);
+    world.run(world.now + 10_000);
+    assert.is(world.takenBy('anna'), SHARE);
+    world.cut('anna', ROUTER, true);
+    world.run(world.now + 1500);
+    assert.equal(world.faults, []);
+    world.mend();
+    world.run(world.now + 1000);
+    assert.equal(world.faults, []);
+    assert.equal(world.wrong(), []);
+  }
 });
 
 test('the kernel is told no more often than needed, and at once where it may take less', () => {
