@@ -37,7 +37,7 @@ export interface NetworkFailure {
 export interface NetworkOutcome {
   readonly done: readonly NetworkChange[];
   readonly failures: readonly NetworkFailure[];
-  /** What can be done without, and was not done since it could not have been undone. */
+  /** What can be done without, and was not done since it could not have been undone; each once. */
   readonly omitted?: readonly NetworkChange[];
 }
 
@@ -47,6 +47,8 @@ export class Network {
   readonly #journal: Journal;
   /** Routes that are ours, by key: made here, or found as an earlier run has left them. */
   readonly #made = new Set<string>();
+  /** What was left out the last time. */
+  #omitted: readonly NetworkChange[] = [];
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -105,8 +107,11 @@ export class Network {
     } catch (error) {
       if (needed.length === changes.length) throw error;
       const omitted = changes.filter((change) => !needed.includes(change));
-      return { ...this.#apply(needed), omitted };
+      const isTold = new Set(this.#omitted.map(describeNetworkChange));
+      this.#omitted = omitted;
+      return { ...this.#apply(needed), omitted: omitted.filter((change) => !isTold.has(describeNetworkChange(change))) };
     }
+    this.#omitted = [];
     return this.#apply(changes);
   }
 
