@@ -109,7 +109,10 @@ export class Network {
       const omitted = changes.filter((change) => !needed.includes(change));
       const isTold = new Set(this.#omitted.map(describeNetworkChange));
       this.#omitted = omitted;
-      return { ...this.#apply(needed), omitted: omitted.filter((change) => !isTold.has(describeNetworkChange(change))) };
+      return {
+        ...this.#apply(needed),
+        omitted: omitted.filter((change) => !isTold.has(describeNetworkChange(change))),
+      };
     }
     this.#omitted = [];
     return this.#apply(changes);
