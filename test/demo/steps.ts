@@ -1,4 +1,4 @@
-import type { Broken, Client } from './population.ts';
+import { visit, type Broken, type Client } from './population.ts';
 import type { Departure, Scene } from './scene.ts';
 
 /** One sentence that held or did not. */
@@ -84,7 +84,7 @@ const addition: Step = {
     const milliseconds = await scene.add(mover);
     const broken = await scene.useConnections();
     const unanswered = await scene.traffic();
-    const elsewhere = scene.clients.filter(({ home, lastServer }) => home !== lastServer);
+    const elsewhere = await notAtHome(scene);
     return [
       took(milliseconds),
       unbroken(scene, broken),
@@ -143,7 +143,7 @@ export function restoration<Stage extends Scene>(
       await restore(scene);
       const broken = await scene.useConnections();
       const unanswered = await scene.traffic();
-      const elsewhere = scene.clients.filter(({ home, lastServer }) => home !== lastServer);
+      const elsewhere = await notAtHome(scene);
       return [
         unbroken(scene, broken),
         check(unanswered, 'every request since then was answered', 'requests not answered'),
@@ -202,6 +202,18 @@ export function check(exceptions: readonly unknown[], held: string, otherwise: s
   return exceptions.length === 0
     ? { held: true, text: held }
     : { held: false, text: `${otherwise}: ${exceptions.length}` };
+}
+
+/**
+ * Clients that are not with the server that they had at first. While a change is digested, a connection that happens to have the
+ * port of an earlier one follows that one's record; the client's next connection has another port, so that whoever is elsewhere
+ * is asked once more.
+ */
+async function notAtHome({ clients }: Scene): Promise<Client[]> {
+  const isElsewhere = ({ home, lastServer }: Client) => home !== lastServer;
+  const suspects = clients.filter(isElsewhere);
+  await visit(suspects);
+  return suspects.filter(isElsewhere);
 }
 
 function took(milliseconds: number): Check {
