@@ -22,7 +22,7 @@ import { uciSection } from './uci.ts';
 // dispatcher shall have at least (O9) are seen in simulated time, in test/unit/channel-economy.test.ts.
 
 const { ONEIP_FULL: full = false } = globalThis as { ONEIP_FULL?: boolean };
-const count = full ? 40 : 12;
+const count = full ? 20 : 12;
 const clients = full ? 300 : 60;
 const slots = 4096;
 /** Milliseconds of a processor that a change may take a server, and the router. */
