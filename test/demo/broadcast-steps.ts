@@ -9,7 +9,7 @@ type BroadcastStep = Step<BroadcastScene>;
 const unpowered = 's4';
 /** Milliseconds of traffic without the router's daemon: longer than servers wait for one before they help themselves. */
 const headless = 3_500;
-/** Milliseconds after which others must have the slots of a dead server, on a busy machine; it may have to be silent for a second. */
+/** Milliseconds after which others must have the slots of a dead server, on a busy machine; it may have to be silent for 4.5 s. */
 const LONGEST_MOVE = 6_000;
 
 /** The same step with one check more: no connection that began in it was taken by two servers, or by none. */
