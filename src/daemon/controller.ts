@@ -297,15 +297,14 @@ export class Controller {
       this.#deployment = deployment;
       this.#shape = { ...shape, deployment };
     };
-    const kept = stillLeavingBy(before, after.egresses ?? new Map());
-    if (kept !== before) leaveBy(kept);
-    let known = after;
-    if ((kept.egresses?.size ?? 0) < (after.egresses?.size ?? 0)) {
+    let known = stillLeavingBy(before, after.egresses ?? new Map());
+    if (known !== before) leaveBy(known);
+    if ((known.egresses?.size ?? 0) < (after.egresses?.size ?? 0)) {
       for (const line of await this.#router.establish(wantedNetwork(after))) this.#options.log(line);
       this.goOn();
       known = stillLeavingBy(after, this.#router.egresses());
+      leaveBy(known);
     }
-    leaveBy(known);
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     this.#rememberSoon(this.#fleet);
   }

@@ -80,9 +80,7 @@ export class EgressWatch {
 
   link(link: BridgeLink, gone: boolean): void {
     this.#follower.link(link, gone);
-    if (this.#looking && !gone && !link.carrier) this.#looking.cancel();
-    if (!gone && !link.carrier) this.#looking = setTimer(() => this.#look(), PATIENCE);
-    else this.#lookSoon();
+    this.#lookSoon(gone || link.carrier ? 0 : PATIENCE);
   }
 
   port(port: PortState, gone: boolean): void {
@@ -108,8 +106,14 @@ export class EgressWatch {
     this.#turn?.cancel();
   }
 
-  #lookSoon(): void {
-    if (this.#followed !== '') this.#looking ??= setTimer(() => this.#look(), 0);
+  /** In so many milliseconds, even where it was to be sooner. */
+  #lookSoon(patience = 0): void {
+    if (this.#followed === '') return;
+    if (patience > 0) {
+      this.#looking?.cancel();
+      this.#looking = undefined;
+    }
+    this.#looking ??= setTimer(() => this.#look(), patience);
   }
 
   #look(): void {

@@ -42,7 +42,7 @@ function* fillsOf(tables: readonly Table[]): Generator<SlotChange> {
   }
 }
 
-/** Elements of slot maps, of which a load is made nearly always. */
+/** Number of elements of all slot maps: what a load's memory depends on. */
 export function slotElements({ tables }: Ruleset): number {
   return tables
     .flatMap(({ slotMaps }) => slotMaps)
