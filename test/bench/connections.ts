@@ -1,11 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ghostPlaces } from '../lab/addresses.ts';
 import { withLab, type Lab } from '../lab/lab.ts';
-import { sweepDeadLabs } from '../lab/namespace.ts';
 import { webService } from '../lab/web-service.ts';
 import { peerProgram } from './peer-programs.ts';
+import { isCount, runBenchmark } from './program.ts';
 import { medianInterval, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=connections [ARGS="…"]
@@ -218,35 +217,13 @@ function format(results: readonly Result[]): string {
     .join('\n');
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      setups: { type: 'string', default: '9' },
-      rounds: { type: 'string', default: '2' },
-      seconds: { type: 'string', default: '2' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const [setups = 0, rounds = 0, seconds = 0] = [values.setups, values.rounds, values.seconds].map(Number);
-  if (values.help || ![setups, rounds, seconds].every((value) => Number.isInteger(value) && value >= 1)) {
-    process.stderr.write(usage);
-    return values.help ? 0 : 2;
-  }
-  if (process.getuid?.() !== 0) {
-    process.stderr.write('make bench builds network namespaces and needs root: try sudo make bench.\n');
-    return 1;
-  }
-  sweepDeadLabs();
-  const results = evaluate(await compete({ setups, rounds, seconds }));
-  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : format(results));
-  return 0;
-}
-
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(1);
+runBenchmark({
+  usage,
+  defaults: { setups: '9', rounds: '2', seconds: '2' },
+  read(valueOf) {
+    const [setups = 0, rounds = 0, seconds = 0] = ['setups', 'rounds', 'seconds'].map((name) => Number(valueOf(name)));
+    return [setups, rounds, seconds].every((value) => isCount(value)) ? { setups, rounds, seconds } : undefined;
   },
-);
+  measure: async (options) => evaluate(await compete(options)),
+  format,
+});

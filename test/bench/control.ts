@@ -1,13 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { UbusClient } from '../../src/ubus/client.ts';
 import { LabBus } from '../lab/bus.ts';
 import { Daemon } from '../lab/daemon.ts';
 import { forgetPeak, memoryOf, type Memory } from '../lab/memory.ts';
-import { sweepDeadLabs } from '../lab/namespace.ts';
-import { BenchLab, ghost, port } from './bench-lab.ts';
+import { BenchLab, ghost } from './bench-lab.ts';
 import { NftlbDaemon } from './nftlb.ts';
+import { isCount, runBenchmark } from './program.ts';
 import { oneipConfig, serviceName } from './service.ts';
 import { medianInterval, type MedianInterval } from './statistics.ts';
 
@@ -44,24 +43,10 @@ async function timed(act: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin;
 }
 
-function manyServices(lab: BenchLab, services: number): string {
-  const [service = '', ...servers] = oneipConfig(lab).split(/(?=config server)/);
-  const names = Array.from({ length: services }, (_, index) =>
-    index === 0 ? serviceName : `${serviceName}${index + 1}`,
-  );
-  const memberships = names.map((name) => `list service '${name}'`).join('\n\t');
-  return [
-    ...names.map((name, index) =>
-      service.replace(`'${serviceName}'`, `'${name}'`).replace(`'${port}'`, `'${port + index}'`),
-    ),
-    ...servers.map((server) => server.replace(`list service '${serviceName}'`, memberships)),
-  ].join('');
-}
-
 async function oneip(lab: BenchLab, services: number): Promise<Round> {
   const daemon = new Daemon(lab.router, join(lab.folder, 'router'));
   const bus = await LabBus.start(daemon.ubusSocket, {});
-  const config = manyServices(lab, services);
+  const config = oneipConfig(lab, services);
   const start = await timed(() => daemon.start(config));
   const client: UbusClient = bus.client();
   await client.whenReady();
@@ -155,39 +140,19 @@ function format(results: readonly Result[]): string {
     .join('\n');
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      servers: { type: 'string', default: '4,64' },
-      services: { type: 'string', default: '1,20' },
-      rounds: { type: 'string', default: '9' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const [servers, services] = [values.servers, values.services].map((list) => list.split(',').map(Number));
-  const rounds = Number(values.rounds);
-  const isFit = (value: number, most: number) => Number.isInteger(value) && value >= 1 && value <= most;
-  const areFit = servers?.every((count) => isFit(count, 64)) && services?.every((count) => isFit(count, 100));
-  if (values.help || !servers || !services || !areFit || !isFit(rounds, 1000)) {
-    process.stderr.write(usage);
-    return values.help ? 0 : 2;
-  }
-  if (process.getuid?.() !== 0) {
-    process.stderr.write('make bench builds network namespaces and needs root: try sudo make bench.\n');
-    return 1;
-  }
-  sweepDeadLabs();
-  const results: Result[] = [];
-  for (const count of servers) for (const number of services) results.push(...(await measure(count, number, rounds)));
-  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : format(results));
-  return 0;
-}
-
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(1);
+runBenchmark({
+  usage,
+  defaults: { servers: '4,64', services: '1,20', rounds: '9' },
+  read(valueOf) {
+    const numbers = (option: string) => valueOf(option).split(',').map(Number);
+    const [servers, services, rounds] = [numbers('servers'), numbers('services'), Number(valueOf('rounds'))];
+    const areFit = servers.every((count) => isCount(count, 64)) && services.every((count) => isCount(count, 100));
+    return areFit && isCount(rounds, 1000) ? { servers, services, rounds } : undefined;
   },
-);
+  async measure({ servers, services, rounds }) {
+    const results: Result[] = [];
+    for (const count of servers) for (const number of services) results.push(...(await measure(count, number, rounds)));
+    return results;
+  },
+  format,
+});

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { WritableTable } from '../../src/ubus/blobmsg.ts';
 import type { UbusClient } from '../../src/ubus/client.ts';
 import { LabBus } from '../lab/bus.ts';
@@ -8,9 +7,9 @@ import { withControl } from '../lab/control-client.ts';
 import { Daemon } from '../lab/daemon.ts';
 import { byPing, byTcp, forgetful, timeCuts, timeKills } from '../lab/detection.ts';
 import { withLab } from '../lab/lab.ts';
-import { sweepDeadLabs } from '../lab/namespace.ts';
 import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost, serverAddress } from './bench-lab.ts';
+import { isCount, runBenchmark } from './program.ts';
 import { oneipConfig, serviceName } from './service.ts';
 import { medianInterval } from './statistics.ts';
 
@@ -176,38 +175,19 @@ function format(results: readonly Result[]): string {
   return ['servers  milliseconds                  median     low    high   worst', ...lines, ''].join('\n');
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      servers: { type: 'string', default: '4,64' },
-      rounds: { type: 'string', default: '21' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const counts = values.servers.split(',').map(Number);
-  const rounds = Number(values.rounds);
-  const isFit = (value: number) => Number.isInteger(value) && value >= 1;
-  if (values.help || !isFit(rounds) || !counts.every((count) => isFit(count) && count <= 64)) {
-    process.stderr.write(usage);
-    return values.help ? 0 : 2;
-  }
-  if (process.getuid?.() !== 0) {
-    process.stderr.write('make bench builds network namespaces and needs root: try sudo make bench.\n');
-    return 1;
-  }
-  sweepDeadLabs();
-  const results: Result[] = [];
-  for (const count of counts) results.push(...(await measure(count, rounds)));
-  results.push(...(await detect(rounds)));
-  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : format(results));
-  return 0;
-}
-
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(1);
+runBenchmark({
+  usage,
+  defaults: { servers: '4,64', rounds: '21' },
+  read(valueOf) {
+    const servers = valueOf('servers').split(',').map(Number);
+    const rounds = Number(valueOf('rounds'));
+    return isCount(rounds) && servers.every((count) => isCount(count, 64)) ? { servers, rounds } : undefined;
   },
-);
+  async measure({ servers, rounds }) {
+    const results: Result[] = [];
+    for (const count of servers) results.push(...(await measure(count, rounds)));
+    results.push(...(await detect(rounds)));
+    return results;
+  },
+  format,
+});

@@ -10,27 +10,31 @@ export function serverNumbers({ servers }: BenchLab): number[] {
   return Array.from({ length: servers }, (_, index) => index + 1);
 }
 
-/** Configuration of a service with all of a lab's servers, `server1` and so on. */
-export function oneipConfig(lab: BenchLab): string {
+/** Configuration of services with all of a lab's servers, `server1` and so on: `serviceName`, and others at the ports behind it. */
+export function oneipConfig(lab: BenchLab, services = 1): string {
   const key = lab.family === 4 ? 'address' : 'address6';
-  const service = `
-config service '${serviceName}'
+  const names = Array.from({ length: services }, (_, index) =>
+    index === 0 ? serviceName : `${serviceName}${index + 1}`,
+  );
+  const sections = names.map(
+    (name, index) => `
+config service '${name}'
 	option enabled '1'
 	list ghost '${ghost[lab.family]}'
 	option proto 'udp'
-	list port '${port}'
+	list port '${port + index}'
 	list source 'wan'
 	option device 'br-lan'
-`;
+`,
+  );
   const servers = serverNumbers(lab).map(
     (number) => `
 config server 'server${number}'
 	option enabled '1'
-	list service '${serviceName}'
-	option ${key} '${serverAddress(lab.family, number)}'
+${names.map((name) => `	list service '${name}'\n`).join('')}	option ${key} '${serverAddress(lab.family, number)}'
 `,
   );
-  return [service, ...servers].join('');
+  return [...sections, ...servers].join('');
 }
 
 /** A statement or match of libnftables' JSON, as far as it is looked at here. */

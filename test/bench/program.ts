@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util';
+import { sweepDeadLabs } from '../lab/namespace.ts';
+
+/** A benchmark that builds networks, and prints its results as a table or as JSON. */
+export interface Benchmark<Options, Result> {
+  /** For `--help`, and for who asks for something else than there is. */
+  readonly usage: string;
+  /** Options that take a value, and what they have by default. `--json` and `--help` are there beside them. */
+  readonly defaults: Readonly<Record<string, string>>;
+  /** Makes sense of the values; `undefined` where there is none. */
+  read(valueOf: (option: string) => string): Options | undefined;
+  measure(options: Options): Promise<readonly Result[]>;
+  format(results: readonly Result[]): string;
+}
+
+/** Runs it as this process: status 0, 1 where it fails or lacks the rights, 2 for wrong usage. */
+export function runBenchmark<Options, Result>(benchmark: Benchmark<Options, Result>): void {
+  run(benchmark).then(
+    (status) => process.exit(status),
+    (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      process.exit(1);
+    },
+  );
+}
+
+async function run<Options, Result>(benchmark: Benchmark<Options, Result>): Promise<number> {
+  const { usage, defaults } = benchmark;
+  const taking = Object.entries(defaults).map(([name, value]) => [name, { type: 'string', default: value }] as const);
+  const { values } = parseArgs({
+    options: {
+      ...Object.fromEntries(taking),
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const options = benchmark.read((option) => String((values as Record<string, unknown>)[option]));
+  if (values.help || options === undefined) {
+    process.stderr.write(usage);
+    return values.help ? 0 : 2;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('make bench builds network namespaces and needs root: try sudo make bench.\n');
+    return 1;
+  }
+  sweepDeadLabs();
+  const results = await benchmark.measure(options);
+  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : benchmark.format(results));
+  return 0;
+}
+
+/** True for a whole number from 1 to `most`. */
+export function isCount(value: number, most = Infinity): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= most;
+}
