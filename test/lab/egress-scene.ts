@@ -73,36 +73,36 @@ export async function sentBy({ router }: Lab, device: string): Promise<number> {
  * Puts a switch between a server and the router's bridge, and leads two cables from it to ports `NAMEa` and `NAMEb` there.
  * Only the first one is plugged into the switch.
  */
-export function behindSwitch({ port }: Server, name: string): string[] {
-  return [
-    `link set ${port} nomaster`,
-    `link add ${name} type bridge mcast_snooping 0`,
-    `link set ${port} master ${name}`,
-    `link set ${name} up`,
-    ...['a', 'b'].flatMap((end) => [
-      `link add ${name}${end} type veth peer name ${name}${end}0`,
-      `link set ${name}${end} master br-lan up`,
-      `link set ${name}${end}0 up`,
-    ]),
-    `link set ${name}a0 master ${name}`,
-  ];
+export function behindSwitch(server: Server, name: string): string[] {
+  return [...newSwitch(server, name), ...cables(name, 'br-lan up', 'up'), `link set ${name}a0 master ${name}`];
 }
 
 /** What makes a bond of which one cable is in use. */
 export const BOND = ['mode', 'active-backup', 'miimon', '50'];
 
 /** The same with both cables in the bond `NAMEbond`, which is there already, as the port. */
-export function behindBond({ port }: Server, name: string): string[] {
+export function behindBond(server: Server, name: string): string[] {
+  return [
+    ...newSwitch(server, name),
+    ...cables(name, `${name}bond`, `master ${name} up`),
+    `link set ${name}bond master br-lan up`,
+  ];
+}
+
+function newSwitch({ port }: Server, name: string): string[] {
   return [
     `link set ${port} nomaster`,
     `link add ${name} type bridge mcast_snooping 0`,
     `link set ${port} master ${name}`,
     `link set ${name} up`,
-    ...['a', 'b'].flatMap((end) => [
-      `link add ${name}${end} type veth peer name ${name}${end}0`,
-      `link set ${name}${end} master ${name}bond`,
-      `link set ${name}${end}0 master ${name} up`,
-    ]),
-    `link set ${name}bond master br-lan up`,
   ];
+}
+
+/** Two cables: what their router's ends get as master, and what is done to the ends at the switch. */
+function cables(name: string, master: string, atSwitch: string): string[] {
+  return ['a', 'b'].flatMap((end) => [
+    `link add ${name}${end} type veth peer name ${name}${end}0`,
+    `link set ${name}${end} master ${master}`,
+    `link set ${name}${end}0 ${atSwitch}`,
+  ]);
 }
