@@ -15,6 +15,8 @@ export interface Outage {
   readonly isLearnt?: boolean;
   /** When the daemon told that it is down. */
   noticed?: number;
+  /** When the daemon told last that it is not down any more. */
+  back?: number;
   /** When it was well again. */
   mended?: number;
   /** When it was well again and, if it had been found down, known to be; absent: it is not, or may still be found down. */
