@@ -40,7 +40,7 @@ const NOTHING: Count = { packets: 0n, bytes: 0n };
 
 export interface DaemonControlOptions extends OrderTakerOptions {
   readonly health: HealthWatch;
-  readonly announcer: Announcer;
+  readonly announcer: Pick<Announcer, 'reporter' | 'refusals'>;
   readonly router: Router;
   readonly version: string;
   readonly littleEndian: boolean;
