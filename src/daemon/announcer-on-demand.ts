@@ -10,8 +10,7 @@ export class AnnouncerOnDemand {
   #announcer: Announcer | undefined;
   #inForce: InForce | undefined;
   #isLoading = false;
-  /** Why it could not be loaded, as it was said last. */
-  #failure = '';
+  #failure: string | undefined;
   #isClosed = false;
 
   constructor(load: () => Promise<Announcer>, log: (line: string) => void) {
@@ -23,7 +22,13 @@ export class AnnouncerOnDemand {
   update(inForce: InForce): void {
     this.#inForce = inForce;
     if (this.#announcer) this.#announcer.update(inForce);
-    else if (!this.#isLoading && channelsOf(inForce.model).size > 0) void this.#begin();
+    else if (channelsOf(inForce.model).size === 0) this.#failure = undefined;
+    else if (!this.#isLoading) void this.#begin();
+  }
+
+  /** Why there is no channel although one is wanted, where that is so. */
+  failure(): string | undefined {
+    return this.#failure;
   }
 
   /** What a server has told, if it has. */
@@ -47,6 +52,7 @@ export class AnnouncerOnDemand {
     try {
       const announcer = await this.#load();
       if (this.#isClosed || !this.#inForce) return;
+      this.#failure = undefined;
       this.#announcer = announcer;
       announcer.update(this.#inForce);
     } catch (error) {

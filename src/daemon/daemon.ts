@@ -164,7 +164,7 @@ class Daemon {
       readFile: () => readText(file),
       writeFile: (text) => writeText(file, text),
       reload: () => this.#reload(),
-      failure: () => this.#failure,
+      failure: () => this.#failure ?? this.#announcer.failure(),
       settled: () => {
         this.#arm();
         this.#freeSoon();

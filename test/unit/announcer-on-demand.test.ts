@@ -83,10 +83,14 @@ test('where it cannot be loaded the log says why, once, and each change tries ag
     await settled();
   }
   assert.equal(log, ['the channel is elsewhere']);
+  assert.is(made.failure(), 'the channel is elsewhere');
+  made.update(inForce(NONE));
+  assert.is(made.failure(), undefined);
   made.update(inForce(CHANNEL));
   loads[2]?.done();
   await settled();
   assert.is(updates.length, 1);
+  assert.is(made.failure(), undefined);
 });
 
 test('one that is closed while it is loaded begins nothing', async () => {
