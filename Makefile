@@ -6,6 +6,8 @@ SOURCES = $(shell find src -name '*.ts' -not -path 'src/native/*')
 NATIVE = $(wildcard src/native/*.[ch])
 BUNDLE := $(BUILD)/lib/oneip/oneip.js
 RUNTIME := $(BUILD)/bin/oneip-runtime
+# Packages that the program is in; all but the first may be left out.
+PROGRAM := oneip oneip-channel oneip-tools oneip-server
 TARBALL := $(BUILD)/dist/oneip-$(VERSION).tar.gz
 # Runtimes that run here under emulation, and those of them that get a package; see src/build/target.sh.
 TARGETS := x86_64 aarch64 mips
@@ -125,18 +127,10 @@ install: build
 install-runtime:
 	install -D -m 755 $(RUNTIME) "$(DESTDIR)/usr/bin/oneip-runtime"
 
-# All of files/, executable or not as it is there. The configuration is only root's to read, and one that is there stays.
-install-program:
-	install -D -m 755 $(BUNDLE) "$(DESTDIR)/usr/lib/oneip/oneip.js"
-	install -m 644 $(dir $(BUNDLE))oneip-*.js "$(DESTDIR)/usr/lib/oneip/"
-	mkdir -p "$(DESTDIR)/usr/bin"
-	ln -sfn ../lib/oneip/oneip.js "$(DESTDIR)/usr/bin/oneip"
-	@cd files && find . -type f | sort | while read -r file; do \
-		installed="$(DESTDIR)/$${file#./}"; \
-		mode=$$(test -x "$$file" && echo 755 || echo 644); \
-		case $$file in ./etc/config/*) mode=600; test ! -e "$$installed" || continue ;; esac; \
-		install -D -m "$$mode" "$$file" "$$installed" || exit; \
-	done
+install-program: $(addprefix install-program/,$(PROGRAM))
+
+install-program/%:
+	@src/build/install.sh $* $(BUNDLE) "$(DESTDIR)"
 
 dist: setup
 	@$(MAKE) --no-print-directory $(BUNDLE)
