@@ -5,11 +5,10 @@ import { LabBus } from '../lab/bus.ts';
 import { Daemon } from '../lab/daemon.ts';
 import { forgetPeak, memoryOf, type Memory } from '../lab/memory.ts';
 import { oneipProgram } from '../lab/paths.ts';
-import { eventually } from '../lab/scenario.ts';
 import { BenchLab, ghost } from './bench-lab.ts';
 import { NftlbDaemon } from './nftlb.ts';
 import { isCount, runBenchmark } from './program.ts';
-import { oneipConfig, serviceName } from './service.ts';
+import { loadAnew, oneipConfig, serviceName } from './service.ts';
 import { slotCounts, timeSlots, type SlotTimes } from './slots.ts';
 import { formatInterval, markdownTable, medianInterval, type MedianInterval } from './statistics.ts';
 
@@ -81,18 +80,6 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   await bus.stop();
   const slots = await timeSlots(lab, 9);
   return { start, down, up, reload, command, full, loaded, peakOfReload, peakOfFull, slots };
-}
-
-/** Deletes the tables; resolves when the daemon has made them again. */
-async function loadAnew(lab: BenchLab, daemon: Daemon): Promise<void> {
-  const noticed = daemon.process.waitFor((line) => /loading the ruleset again/.test(line) || undefined);
-  await lab.router.nft('flush ruleset');
-  await noticed;
-  // nft commits all or nothing, so that one table tells of all.
-  await eventually('the tables again', 20_000, async () => {
-    const { status } = await lab.router.attempt(['nft', '-t', 'list', 'table', 'netdev', 'oneip']);
-    return status === 0 || undefined;
-  });
 }
 
 async function nftlb(lab: BenchLab, services: number): Promise<Round> {
