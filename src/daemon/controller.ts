@@ -351,11 +351,11 @@ export class Controller {
     this.goOn();
     const known = stillLeavingBy(latest, this.#router.egresses());
     const step = this.#loaded.ruleset && this.#deployment && prepare(this.#deployment, known);
+    this.#loaded.load(buildRuleset(step ?? known));
     if (step) {
-      this.#loaded.load(buildRuleset(step));
       this.#router.awaitPackets();
+      this.#loadDistribution(step, known);
     }
-    this.#loaded.load(buildRuleset(known));
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);

@@ -18,8 +18,11 @@ export const idleTimeout = 3_000;
 const spare = 2;
 /** Servers that stay well and in use, whatever chance wants. */
 const fewest = 3;
-/** Milliseconds in which either watchdog finds what is to be found: twice the longer of time-out and interval, and some. */
-const settle = 2_700;
+/**
+ * Milliseconds in which what either watchdog finds takes effect: twice the longer of time-out and interval, and as much for orders
+ * that are being carried out at the time.
+ */
+const settle = 4_000;
 
 const causes: readonly Cause[] = ['killed', 'cut', 'alias', 'stopped'];
 
