@@ -25,7 +25,8 @@ help:
 	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
-	@echo 'make bench      against what people use instead, by BENCH=NAME: packets, connections, failover, control, filter, table'
+	@echo 'make bench      against what people use instead, by BENCH=NAME: packets, connections, failover, control,'
+	@echo '                footprint, filter, table, guest'
 	@echo 'make bench-quick  each of them for a moment'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
@@ -86,7 +87,7 @@ $(BUILD)/peers: src/build/peers.sh
 	@$< $@
 
 # One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
-BENCHES = packets connections failover control filter table
+BENCHES = packets connections failover control footprint filter table guest
 
 bench: build tools $(BUILD)/peers
 	@for name in $(or $(BENCH),$(if $(ARGS),packets,$(BENCHES))); do \
@@ -101,8 +102,10 @@ bench-quick: build tools $(BUILD)/peers
 	@node test/run.mjs --program test/bench/connections.ts -- --setups 1 --rounds 1 --seconds 1
 	@node test/run.mjs --program test/bench/failover.ts -- --servers 4 --rounds 1
 	@node test/run.mjs --program test/bench/control.ts -- --servers 4 --services 1 --rounds 1
+	@node test/run.mjs --program test/bench/footprint.ts -- --servers 4 --clients 1000 --rounds 1
 	@node test/run.mjs --program test/bench/filter.ts -- --setups 1 --rounds 1 --burst 50
 	@node test/run.mjs --program test/bench/table.ts -- --servers 2,8 --cases 2
+	@node test/run.mjs --program test/bench/guest.ts -- --servers 2 --clients 100 --setups 1 --rounds 1 --burst 50
 
 lint: setup
 	@npm run --silent typecheck

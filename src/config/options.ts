@@ -115,7 +115,7 @@ export const globalsOptions = {
   rule_priority: single(
     integer(1, 32765),
     '900',
-    "Preference of the slow path's policy routing rules. It must come before those of mwan3 (from 1001) and of pbr.",
+    "Preference of the slow path's policy routing rule. It must come before those of mwan3 (from 1001) and of pbr.",
   ),
   key: optional(
     secret,
