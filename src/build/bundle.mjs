@@ -64,7 +64,9 @@ function importedWith(path, found = new Set()) {
 function ownerOf(path) {
   const users = Object.keys(packages).filter((name) => wanted.get(name).has(path));
   if (wanted.get('oneip').has(path)) return 'oneip';
-  return users.find((name) => users.every((other) => other === name || packages[other].needs.includes(name))) ?? 'oneip';
+  return (
+    users.find((name) => users.every((other) => other === name || packages[other].needs.includes(name))) ?? 'oneip'
+  );
 }
 
 const wanted = new Map([['oneip', importedWith(relative('.', output))]]);
@@ -92,7 +94,5 @@ for (const [name, text] of texts) {
   writeFileSync(join(folder, `${name}.map`), map);
   if (isFirst) chmodSync(join(folder, name), 0o755);
 }
-const lines = parts
-  .filter((path) => path.endsWith('.js'))
-  .map((path) => `${ownerOf(path)} ${basename(path)}\n`);
+const lines = parts.filter((path) => path.endsWith('.js')).map((path) => `${ownerOf(path)} ${basename(path)}\n`);
 writeFileSync(join(folder, 'packages'), lines.sort().join(''));
