@@ -10,7 +10,8 @@ import { isSameDistribution, redistribute } from '../deployment/distribution.ts'
 import { onlyServers } from '../deployment/observation.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
-import { lostConnections } from '../membership/lost.ts';
+import { flowsTo } from '../deployment/placement.ts';
+import { lostServers } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
 import type { Member, MemberChange, Opinion } from '../membership/members.ts';
@@ -404,7 +405,9 @@ export class Controller {
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
-      const isBusy = this.#tracked.isBusy(roster.service, decisions, now);
+      const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>
+        flowsTo(this.#deployment, name, server),
+      );
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
@@ -424,9 +427,12 @@ export class Controller {
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
     if (begins) this.#samples.begin(now);
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
-    const lost = lostConnections(this.#fleet, fleet);
+    const lost = lostServers(this.#fleet, fleet);
     this.#fleet = fleet;
-    this.#tracked.forget(lost);
+    // A server that is out of the service has left its flows behind.
+    const flowsOf = (service: string, server: string) =>
+      flowsTo(this.#deployment, service, server) ?? flowsTo(deployment, service, server);
+    this.#tracked.forget(lost, flowsOf);
     this.#records.failures(fleet);
     this.#deployment = deployment;
     this.#options.committed?.();

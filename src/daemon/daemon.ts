@@ -28,6 +28,7 @@ import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
+import { OverflowWatch } from './overflow-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
 const SETTLE = 20;
@@ -78,6 +79,7 @@ class Daemon {
   readonly #prober: HostProber;
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: Announcer;
+  readonly #overflow: OverflowWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -128,6 +130,12 @@ class Daemon {
     this.#servers = new ServerWatch(({ server, device, source, family, down, reason }) => {
       if (down) this.#health.accuse(source, server, device, reason, family);
       else this.#health.acquit(source, server, device, family);
+    });
+    this.#overflow = new OverflowWatch({
+      counters: () => this.#router.counters(),
+      startTimer,
+      full: (service, packets) => this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
+      relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
     });
     this.#announcer = new Announcer({
       ...{ clock: steadyTime, startTimer, randomLife, authenticator, log },
@@ -204,6 +212,7 @@ class Daemon {
     this.#servers.close();
     this.#prober.close();
     this.#announcer.close();
+    this.#overflow.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -282,6 +291,7 @@ class Daemon {
   }
 
   #watch(deployment: Deployment): void {
+    this.#overflow.follow(deployment.services.map(({ service }) => service));
     const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
     const watched = JSON.stringify([
       watchdogs,
@@ -328,6 +338,11 @@ class Daemon {
       log(`${service ?? ''}: ${server ?? ''} ${action}${reason ? ` (${reason})` : ''}`);
       this.#announce(event);
     }
+  }
+
+  #tellOverflow(action: string, service: string, reason: string): void {
+    log(`${service}: ${reason}`);
+    this.#announce({ action, service, reason });
   }
 
   #announce(event: ServiceEvent): void {

@@ -11,7 +11,7 @@ const FEW_ELEMENTS = 1024;
 const MANY_ELEMENTS = 8192;
 
 /** The part of a host that holds a ruleset. */
-type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'>;
+type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'> & Partial<Pick<Router, 'loadRecords'>>;
 
 /** What the kernel holds of ours, and how it comes to hold something else. */
 export class LoadedRuleset {
@@ -36,7 +36,15 @@ export class LoadedRuleset {
   load(ruleset: Ruleset): void {
     if (this.#ruleset) this.#loadDifference(this.#ruleset, ruleset);
     else this.#loadAll(ruleset);
+    this.#ruleset = undefined;
+    this.#loadRecords(ruleset);
     this.#ruleset = ruleset;
+  }
+
+  /** Until these rules are there, and where they are not taken, new connections go by the hash. */
+  #loadRecords({ tables }: Ruleset): void {
+    const chains = tables.flatMap((table) => table.chains).filter(({ records }) => records !== undefined);
+    if (chains.length > 0) this.#router.loadRecords?.(chains);
   }
 
   #loadDifference(known: Ruleset, wanted: Ruleset): void {
