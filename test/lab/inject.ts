@@ -2,6 +2,9 @@ import type { Namespace } from './namespace.ts';
 import { tool } from './paths.ts';
 import type { LineProcess } from './process.ts';
 
+/** Packets of a flood that are under way at once. */
+const FLOOD_PIECE = 500;
+
 /** Puts packets on a device as they are; see `inject.c`. */
 export class Injector {
   readonly #process: LineProcess;
@@ -26,6 +29,33 @@ export class Injector {
       (line) => /^sent|^failed .*/.exec(line)?.[0],
     );
     if (outcome !== 'sent') throw new Error(`not sent: ${outcome}`);
+  }
+
+  /** Sends many, as fast as it goes. */
+  async flood(packets: Iterable<Buffer>): Promise<void> {
+    let sent = 0;
+    let wanted = 0;
+    let settle = () => undefined as void;
+    let failure: string | undefined;
+    this.#process.onLine((line) => {
+      if (line === 'sent') sent++;
+      else if (line.startsWith('failed')) failure ??= line;
+      if (sent === wanted || failure !== undefined) settle();
+    });
+    let lines: string[] = [];
+    const deliver = async () => {
+      wanted += lines.length;
+      const settled = new Promise<void>((resolve) => (settle = resolve));
+      this.#process.send(lines.join('\n'));
+      lines = [];
+      await settled;
+      if (failure !== undefined) throw new Error(failure);
+    };
+    for (const packet of packets) {
+      lines.push(this.#frame(packet, undefined, undefined).toString('hex'));
+      if (lines.length === FLOOD_PIECE) await deliver();
+    }
+    if (lines.length > 0) await deliver();
   }
 
   #frame(packet: Buffer, destinationMac: string | undefined, vlan: number | undefined): Buffer {
