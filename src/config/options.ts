@@ -237,7 +237,7 @@ export const serviceOptions = {
   idle_timeout: single(
     duration('1s', '1d'),
     '5m',
-    'A server that got no packet of an old connection for that long is taken to have none left: a change ends, a drained server may be unplugged.',
+    'A server that got no packet of an old connection for that long is taken to have none left: a change ends, a drained server may be unplugged. With `route` and another `scheduler` than `hash`: how long a UDP flow is remembered after its last packet.',
   ),
   learn_time: single(
     duration('0s', '1h'),

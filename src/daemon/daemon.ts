@@ -134,7 +134,8 @@ class Daemon {
     this.#overflow = new OverflowWatch({
       counters: () => this.#router.counters(),
       startTimer,
-      full: (service, packets) => this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
+      full: (service, packets) =>
+        this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
       relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
     });
     this.#announcer = new Announcer({

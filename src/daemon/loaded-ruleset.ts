@@ -11,7 +11,8 @@ const FEW_ELEMENTS = 1024;
 const MANY_ELEMENTS = 8192;
 
 /** The part of a host that holds a ruleset. */
-type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'> & Partial<Pick<Router, 'loadRecords'>>;
+type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'> &
+  Partial<Pick<Router, 'loadRecords' | 'saveFlows' | 'restoreFlows'>>;
 
 /** What the kernel holds of ours, and how it comes to hold something else. */
 export class LoadedRuleset {
@@ -71,15 +72,25 @@ export class LoadedRuleset {
    */
   #loadAll(ruleset: Ruleset): void {
     const elements = slotElements(ruleset);
+    const maps = ruleset.tables.flatMap(({ sets }) => sets.filter(({ marks }) => marks).map(({ name }) => name));
+    const flows = maps.length > 0 ? (this.#router.saveFlows?.(maps) ?? []) : [];
+    // Segments that are not dispatched for a moment come again; those that go to another server are answered with a RST.
+    if (flows.length > 0) return this.#loadInStages(ruleset, flows);
     if (elements <= FEW_ELEMENTS || (elements <= MANY_ELEMENTS && this.#router.holdsTables())) {
       this.#run(textOf(replaceRuleset(ruleset)));
       return;
     }
+    this.#loadInStages(ruleset, []);
+  }
+
+  #loadInStages(ruleset: Ruleset, flows: readonly Uint8Array[]): void {
     // From here on the kernel may hold a part of it.
     this.#ruleset = undefined;
     const { frame, fills, filled } = stageLoad(ruleset);
     this.#run(textOf(replaceRuleset(frame)));
     for (const fill of fills) this.#router.moveSlots(fill);
+    this.#loadRecords(ruleset);
+    if (flows.length > 0) this.#router.restoreFlows?.(flows);
     this.#run(textOf(diffRulesets(filled, ruleset)));
   }
 

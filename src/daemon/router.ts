@@ -51,6 +51,10 @@ export interface Router {
   countFlows(flows: PlacedFlows): number;
   /** Has the kernel forget flows that it remembers and tells how many those were; throws with its reason. */
   forgetFlows(flows: PlacedFlows): number;
+  /** What the kernel remembers in maps of these names, for as long as they are replaced; throws with its reason. */
+  saveFlows(maps: readonly string[]): readonly Uint8Array[];
+  /** Has it remember that again. Where it does not, that is reported. */
+  restoreFlows(kept: readonly Uint8Array[]): void;
   /** The mark that a map has for a flow (`flowElementKey`), where it is known; throws with the kernel's reason. */
   flow(map: string, key: Uint8Array): number | undefined;
   /** Our counters by name, those of the same name in both tables added up; empty where the tables are gone. */

@@ -58,10 +58,7 @@ export class TrackedConnections {
   }
 
   /** Has the kernel forget those of servers that are lost: not before it sends new ones elsewhere. */
-  forget(
-    lost: readonly Lost[],
-    flowsOf: (service: string, server: string) => PlacedFlows | undefined,
-  ): void {
+  forget(lost: readonly Lost[], flowsOf: (service: string, server: string) => PlacedFlows | undefined): void {
     const connections = lostConnections(lost);
     const translated = lost.filter(({ service }) => !service.placement);
     if (connections.length > 0) this.#forget(translated, () => this.#router.forget(connections));

@@ -19,7 +19,8 @@ export function flowsTo(
   server: string,
 ): PlacedFlows | undefined {
   const deployed = deployment?.services.find((entry) => entry.service.name === service);
-  if (!deployment || !deployed?.service.placement || !deployed.servers.some(({ name }) => name === server)) return undefined;
+  if (!deployment || !deployed?.service.placement || !deployed.servers.some(({ name }) => name === server))
+    return undefined;
   const maps = familiesOf(deployed).map((family) => flowMap(service, family));
   return { maps, mark: markOf(deployed, deployment, server) };
 }

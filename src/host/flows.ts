@@ -1,6 +1,13 @@
 import { littleEndian } from 'oneip:runtime';
 import type { PlacedFlows } from '../deployment/placement.ts';
-import { NFT_MSG_GETSETELEM, encodeFlowDeletion, encodeFlowQuestion, readFlows } from '../netlink/flow-elements.ts';
+import {
+  NFT_MSG_GETSETELEM,
+  encodeFlowDeletion,
+  encodeFlowQuestion,
+  encodeFlowReturn,
+  keepFlows,
+  readFlows,
+} from '../netlink/flow-elements.ts';
 import type { TakeFlow } from '../netlink/flow-elements.ts';
 import { nftablesType } from '../netlink/nftables.ts';
 import type { Batch, Place } from '../netlink/slot-elements.ts';
@@ -12,6 +19,9 @@ import type { NetlinkChannel } from './netlink-channel.ts';
 const ATTEMPTS = 4;
 /** Milliseconds that a flow must have left to be deleted, at the first attempt, and times as many at each further one. */
 const SOON = 500;
+
+/** Pieces of a dump, 32 KiB each, that are put back at once. */
+const PIECES = 32;
 
 function placeOf(map: string): Place {
   return { family: 'netdev', table: TABLE, set: map };
@@ -34,10 +44,7 @@ export function countFlows(channel: NetlinkChannel, { maps, mark }: PlacedFlows)
 export function findFlow(channel: NetlinkChannel, map: string, key: Uint8Array): number | undefined {
   let mark: number | undefined;
   try {
-    const answer = channel.query(
-      nftablesType(NFT_MSG_GETSETELEM),
-      encodeFlowQuestion(placeOf(map), key, littleEndian),
-    );
+    const answer = channel.query(nftablesType(NFT_MSG_GETSETELEM), encodeFlowQuestion(placeOf(map), key, littleEndian));
     readFlows(answer.payload, littleEndian, (_, found) => (mark = found));
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.errno !== ENOENT) throw error;
@@ -49,7 +56,11 @@ export function findFlow(channel: NetlinkChannel, map: string, key: Uint8Array):
  * Has the kernel forget the flows of a server; tells how many. `commit` runs a transaction. What ends by itself within a moment
  * may be left.
  */
-export function forgetFlows(channel: NetlinkChannel, { maps, mark }: PlacedFlows, commit: (batch: Batch) => void): number {
+export function forgetFlows(
+  channel: NetlinkChannel,
+  { maps, mark }: PlacedFlows,
+  commit: (batch: Batch) => void,
+): number {
   return maps.reduce((sum, map) => {
     for (let attempt = 1; ; attempt++) {
       const keys: Uint8Array[] = [];
@@ -66,4 +77,28 @@ export function forgetFlows(channel: NetlinkChannel, { maps, mark }: PlacedFlows
       }
     }
   }, 0);
+}
+
+/** All that the maps hold, for as long as they are replaced; nothing of those that are not there. Throws `NetlinkError`. */
+export function saveFlows(channel: NetlinkChannel, maps: readonly string[]): Uint8Array[] {
+  const kept: Uint8Array[] = [];
+  for (const map of maps) {
+    try {
+      channel.each(
+        nftablesType(NFT_MSG_GETSETELEM),
+        encodeFlowQuestion(placeOf(map), undefined, littleEndian),
+        ({ payload }) => kept.push(keepFlows(payload, littleEndian)),
+      );
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== ENOENT) throw error;
+    }
+  }
+  return kept;
+}
+
+/** Puts them back. */
+export function restoreFlows(kept: readonly Uint8Array[], commit: (batch: Batch) => void): void {
+  for (let first = 0; first < kept.length; first += PIECES) {
+    commit(encodeFlowReturn(kept.slice(first, first + PIECES), littleEndian));
+  }
 }

@@ -28,7 +28,7 @@ import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
 import { Network } from './network.ts';
-import { countFlows, findFlow, forgetFlows } from './flows.ts';
+import { countFlows, findFlow, forgetFlows, restoreFlows, saveFlows } from './flows.ts';
 import { outcomeLines } from './network-outcome.ts';
 import { routeEntry } from './network-state.ts';
 import { NetworkWatch } from './network-watch.ts';
@@ -203,6 +203,19 @@ export class HostRouter implements Router {
   forgetFlows(flows: PlacedFlows): number {
     const tables = this.#tables;
     return tables ? forgetFlows(tables.channel, flows, (batch) => tables.batch(batch)) : 0;
+  }
+
+  saveFlows(maps: readonly string[]): readonly Uint8Array[] {
+    return this.#tables ? saveFlows(this.#tables.channel, maps) : [];
+  }
+
+  restoreFlows(kept: readonly Uint8Array[]): void {
+    const tables = this.#tables;
+    try {
+      restoreFlows(kept, (batch) => tables?.batch(batch));
+    } catch (error) {
+      this.#listener.log(`connections are forgotten: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   flow(map: string, key: Uint8Array): number | undefined {

@@ -1,6 +1,6 @@
 import type { Family } from '../net/address.ts';
 import type { Tuple } from './conntrack.ts';
-import { viewOf } from './message.ts';
+import { NLM_F_CREATE, viewOf } from './message.ts';
 import { NFGENMSG } from './nftables.ts';
 import {
   LARGEST_LIST,
@@ -10,6 +10,7 @@ import {
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
   NFT_MSG_DELSETELEM,
+  NFT_MSG_NEWSETELEM,
   encodeBatch,
   head,
 } from './slot-elements.ts';
@@ -19,6 +20,7 @@ import type { Batch, Place, Request } from './slot-elements.ts';
 // lie, without an object for each attribute.
 
 export const NFT_MSG_GETSETELEM = 13;
+const NFTA_SET_ELEM_TIMEOUT = 4;
 const NFTA_SET_ELEM_EXPIRATION = 5;
 /** Low bits of an attribute's type. */
 const ATTRIBUTE_TYPE = 0x3fff;
@@ -62,6 +64,37 @@ export function encodeFlowDeletion(place: Place, keys: readonly Uint8Array[], li
     requests.push([NFT_MSG_DELSETELEM, 0, message.finish()]);
   }
   return encodeBatch(requests, littleEndian);
+}
+
+/**
+ * A piece of a dump, to be kept until the map is there anew. Before Linux 6.12 a flow may have more time left than it is said to
+ * have had first, which the kernel would not take back.
+ */
+export function keepFlows(payload: Uint8Array, littleEndian: boolean): Uint8Array {
+  const kept = payload.slice();
+  const view = viewOf(kept);
+  eachAttribute(view, littleEndian, NFGENMSG, kept.length, (type, from, to) => {
+    if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    eachAttribute(view, littleEndian, from, to, (_, first, last) => {
+      let timeout: number | undefined;
+      let left = 0n;
+      eachAttribute(view, littleEndian, first, last, (part, at, end) => {
+        if (end - at < 8) return;
+        if (part === NFTA_SET_ELEM_TIMEOUT) timeout = at;
+        else if (part === NFTA_SET_ELEM_EXPIRATION) left = view.getBigUint64(at);
+      });
+      if (timeout !== undefined && left > view.getBigUint64(timeout)) view.setBigUint64(timeout, left);
+    });
+  });
+  return kept;
+}
+
+/** The transaction that puts such pieces back. */
+export function encodeFlowReturn(kept: readonly Uint8Array[], littleEndian: boolean): Batch {
+  return encodeBatch(
+    kept.map((payload): Request => [NFT_MSG_NEWSETELEM, NLM_F_CREATE, payload]),
+    littleEndian,
+  );
 }
 
 /** Key of the flow that begins with such a packet: parts at multiples of four octets, as `flowKey` has them. */

@@ -1,4 +1,5 @@
 import type { Family } from '../net/address.ts';
+import { TABLE } from '../ruleset/ruleset.ts';
 import type { Chain, RecordRule } from '../ruleset/ruleset.ts';
 import { NLM_F_CREATE, PayloadWriter } from './message.ts';
 import { NFGENMSG } from './nftables.ts';
@@ -60,7 +61,7 @@ function head(chain: string, littleEndian: boolean): PayloadWriter {
   return new PayloadWriter(littleEndian)
     .u8(PROTOCOL_FAMILY.netdev)
     .bytes(new Uint8Array(NFGENMSG - 1))
-    .attributeText(NFTA_RULE_TABLE, 'oneip')
+    .attributeText(NFTA_RULE_TABLE, TABLE)
     .attributeText(NFTA_RULE_CHAIN, chain);
 }
 

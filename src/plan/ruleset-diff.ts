@@ -193,7 +193,8 @@ function sameRules(a: Chain, b: Chain): boolean {
   return (
     sameBinding(a, b) &&
     JSON.stringify(a.records) === JSON.stringify(b.records) &&
-    a.rules.length === b.rules.length && a.rules.every((rule, index) => same(rule, b.rules[index]))
+    a.rules.length === b.rules.length &&
+    a.rules.every((rule, index) => same(rule, b.rules[index]))
   );
 }
 

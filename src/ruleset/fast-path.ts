@@ -132,7 +132,10 @@ function guardChains(
           ...clampSegments(source, deployed.device, family, traffic),
           ...(moving
             ? [
-                rule(placed ? 'to the server of its flow' : 'decided by its history', verdictMap(meta('mark'), endMap(deployed.service.name))),
+                rule(
+                  placed ? 'to the server of its flow' : 'decided by its history',
+                  verdictMap(meta('mark'), endMap(deployed.service.name)),
+                ),
                 placed
                   ? rule('client to slot to server', ...dispatchByClient(deployed, family, traffic))
                   : rule('slot to server', lookUpSlot(deployed, family)),

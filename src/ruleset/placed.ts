@@ -41,7 +41,9 @@ export function isPlaced(service: Service, traffic: Traffic): boolean {
 
 /** Map from the slot that turns or chance have picked to the chain that gives a new flow to its server. */
 function turnMap({ service, tables }: DeployedService, family: Family): string {
-  return tables[4] === tables[6] || !(tables[4] && tables[6]) ? `${service.name}/turn` : `${service.name}/turn${family}`;
+  return tables[4] === tables[6] || !(tables[4] && tables[6])
+    ? `${service.name}/turn`
+    : `${service.name}/turn${family}`;
 }
 
 function beginChain(service: string, server: string): string {

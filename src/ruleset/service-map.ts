@@ -1,7 +1,19 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { accept, anonymous, concat, goto, ipProtocol, jump, match, meta, payload, range, verdictMap } from './expression.ts';
+import {
+  accept,
+  anonymous,
+  concat,
+  goto,
+  ipProtocol,
+  jump,
+  match,
+  meta,
+  payload,
+  range,
+  verdictMap,
+} from './expression.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, SetObject } from './ruleset.ts';
 import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpProtocol } from './traffic.ts';

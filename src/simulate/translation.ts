@@ -6,7 +6,11 @@ import { PROTOCOL_NUMBER, transports } from '../ruleset/traffic.ts';
 import type { Client, Simulation } from './simulate.ts';
 
 /** What turns or chance make of any client: shares of the table, and nothing that depends on who it is. */
-export function simulateChances(service: Service, table: Uint16Array, { scheduler }: { readonly scheduler: Scheduler }): Simulation {
+export function simulateChances(
+  service: Service,
+  table: Uint16Array,
+  { scheduler }: { readonly scheduler: Scheduler },
+): Simulation {
   const { name, slots } = service;
   const chances = service.servers.flatMap(({ name: server }, index): [string, number][] => {
     const count = table.filter((owner) => owner === index).length;

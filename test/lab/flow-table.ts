@@ -25,5 +25,8 @@ export async function rememberedFlows(router: Namespace, service: string, family
 }
 
 interface Listed {
-  readonly elem: { readonly val: { readonly concat: [string, string, number, string, number] }; readonly expires: number };
+  readonly elem: {
+    readonly val: { readonly concat: [string, string, number, string, number] };
+    readonly expires: number;
+  };
 }

@@ -8,7 +8,17 @@ import { cutCable, mendCable } from './hitless-fleet.ts';
 import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { icmp, ipPacket, protocol, tcpSyn, udp } from './packet.ts';
-import { Oracle, bigDatagram, configuration, counters, eachOf, eventually, figure, heard, whoAnswers } from './scenario.ts';
+import {
+  Oracle,
+  bigDatagram,
+  configuration,
+  counters,
+  eachOf,
+  eventually,
+  figure,
+  heard,
+  whoAnswers,
+} from './scenario.ts';
 import { echoPort } from './servers.ts';
 import { TrafficLoad, clock } from './traffic-load.ts';
 import { uciSection } from './uci.ts';
@@ -163,7 +173,7 @@ async function setServer(control: ControlClient, service: string, server: string
   await control.order('set_server', { service, server, state });
 }
 
-test('no connection breaks when servers are drained, reweighted, taken out or brought back', async ({
+test('no connection breaks when servers are drained, reweighted, taken out, brought back, or the daemon is killed', async ({
   lab,
   control,
 }) => {
@@ -190,6 +200,10 @@ test('no connection breaks when servers are drained, reweighted, taken out or br
   await goesOn(load);
   await lab.daemon.reload(configurationOf(lab));
   assert.ok((await answersOf(60)).has('s4'));
+  await goesOn(load);
+  await lab.daemon.crash();
+  await goesOn(load);
+  await lab.daemon.start(configurationOf(lab));
   await goesOn(load);
   assert.equal(describe(load), []);
   assert.equal(
@@ -289,8 +303,7 @@ test('a connection is remembered for as long as it may live', async ({ lab }) =>
 function* strangers(family: Family, ghost: string, count: number): Iterable<Buffer> {
   for (let number = 0; number < count; number++) {
     const [high, low] = [(number >>> 8) & 255, number & 255];
-    const source =
-      family === 4 ? `11.${number >>> 16}.${high}.${low}` : `2001:db8:bad:${number.toString(16)}::1`;
+    const source = family === 4 ? `11.${number >>> 16}.${high}.${low}` : `2001:db8:bad:${number.toString(16)}::1`;
     const header = { source, destination: ghost, protocol: protocol.tcp };
     yield ipPacket(header, tcpSyn(header, [1024 + (number % 60_000), echoPort]));
   }

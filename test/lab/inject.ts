@@ -35,7 +35,7 @@ export class Injector {
   async flood(packets: Iterable<Buffer>): Promise<void> {
     let sent = 0;
     let wanted = 0;
-    let settle = () => undefined as void;
+    let settle: () => void = () => undefined;
     let failure: string | undefined;
     this.#process.onLine((line) => {
       if (line === 'sent') sent++;

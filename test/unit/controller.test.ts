@@ -112,6 +112,14 @@ class FakeRouter implements Router {
     return this.flows.get(mark) ?? 0;
   }
 
+  saveFlows(): readonly Uint8Array[] {
+    return [];
+  }
+
+  restoreFlows(): void {
+    this.calls.push('restoreFlows');
+  }
+
   flow(): undefined {
     return undefined;
   }
