@@ -346,7 +346,7 @@ test('a full table: new connections go by the hash, stay there, and it is told',
   }
 });
 
-test('clients get through a flood of SYNs, in bounded memory', async ({ lab }) => {
+test('clients get through a flood of SYNs, in bounded memory', async ({ lab, control }) => {
   const count = isFull ? 100_000 : 70_000;
   const family = 4;
   const ghost = ghosts.chance[family];
@@ -377,6 +377,18 @@ test('clients get through a flood of SYNs, in bounded memory', async ({ lab }) =
   assert.ok(remembered <= 65_535);
   assert.ok(more < 64 * 1024, `${more} KiB`);
   await load.end();
+
+  const isLost = await markOf(lab, 's1');
+  const ordered = clock();
+  await setServer(control, 'chance', 's1', 'down');
+  const forgotten = clock() - ordered;
+  const left = await rememberedFlows(lab.router, 'chance', family);
+  assert.is(left.filter(isLost).length, 0);
+  assert.ok(left.length > 0.4 * remembered, 'those of others stay');
+  figure(
+    `${remembered - left.length} flows of a server that is down forgotten ${Math.round(forgotten)} ms after the order`,
+  );
+  await setServer(control, 'chance', 's1', 'auto');
 });
 
 run();
