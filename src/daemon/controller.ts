@@ -95,7 +95,7 @@ export class Controller {
     this.#router = options.router;
     this.#loaded = new LoadedRuleset(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
-    this.#tracked = new TrackedConnections(options.router, options.log);
+    this.#tracked = new TrackedConnections(options.router, options.log, options.clock);
     this.#records = new Records(options.router);
     this.#numbers = heritage.numbers;
     this.#orders = heritage.orders;

@@ -10,6 +10,8 @@ import type { Router } from './router.ts';
 
 /** Milliseconds between two looks at the connections of a server that drains. */
 const COUNT_INTERVAL = 2000;
+/** They are longer where a look takes long: it is given a twentieth of the time. */
+const SPARING = 20;
 
 type Kernel = Pick<Router, 'tracked' | 'forget' | 'countFlows' | 'forgetFlows'>;
 
@@ -19,10 +21,14 @@ export class TrackedConnections {
   readonly #log: (line: string) => void;
   /** Clock, milliseconds, when they were counted last. */
   #counted = -Infinity;
+  /** Milliseconds until they may be counted again. */
+  #pause = COUNT_INTERVAL;
+  readonly #clock: () => number;
 
-  constructor(router: Kernel, log: (line: string) => void) {
+  constructor(router: Kernel, log: (line: string) => void, clock: () => number) {
     this.#router = router;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Clock, milliseconds, when they are to be counted again; `Infinity`: nobody waits for it. */
@@ -30,7 +36,7 @@ export class TrackedConnections {
     const isWaiting = [...fleet.values()].some(
       ({ roster, members }) => isRemembered(roster.service) && members.some(({ state }) => state === 'draining'),
     );
-    return isWaiting ? this.#counted + COUNT_INTERVAL : Infinity;
+    return isWaiting ? this.#counted + this.#pause : Infinity;
   }
 
   /** Tells which servers of a service have some left that shall lose them, until their time is over. */
@@ -44,6 +50,7 @@ export class TrackedConnections {
       const drain = decisions.find(({ server, wish }) => server.name === name && wish === 'drain');
       if (!drain || !isRemembered(service) || (drain.order?.until ?? Infinity) <= now) return false;
       this.#counted = now;
+      const began = this.#clock();
       try {
         const flows = flowsOf(name);
         const count = flows
@@ -53,6 +60,8 @@ export class TrackedConnections {
       } catch {
         // Who cannot be asked about may have some.
         return true;
+      } finally {
+        this.#pause = Math.max(COUNT_INTERVAL, SPARING * (this.#clock() - began));
       }
     };
   }

@@ -8,7 +8,6 @@ import {
   keepFlows,
   readFlows,
 } from '../netlink/flow-elements.ts';
-import type { TakeFlow } from '../netlink/flow-elements.ts';
 import { nftablesType } from '../netlink/nftables.ts';
 import type { Batch, Place } from '../netlink/slot-elements.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
@@ -27,16 +26,18 @@ function placeOf(map: string): Place {
   return { family: 'netdev', table: TABLE, set: map };
 }
 
-function dump(channel: NetlinkChannel, map: string, take: TakeFlow): void {
-  channel.each(nftablesType(NFT_MSG_GETSETELEM), encodeFlowQuestion(placeOf(map), undefined, littleEndian), (message) =>
-    readFlows(message.payload, littleEndian, take),
-  );
+/** Calls `take` with each piece of all that a map holds. */
+function dump(channel: NetlinkChannel, map: string, take: (payload: Uint8Array) => void): void {
+  const question = encodeFlowQuestion(placeOf(map), undefined, littleEndian);
+  channel.each(nftablesType(NFT_MSG_GETSETELEM), question, ({ payload }) => take(payload));
 }
 
 /** How many flows are remembered of a server. Throws `NetlinkError`. */
 export function countFlows(channel: NetlinkChannel, { maps, mark }: PlacedFlows): number {
   let count = 0;
-  for (const map of maps) dump(channel, map, (_, found) => (count += found === mark ? 1 : 0));
+  for (const map of maps) {
+    dump(channel, map, (payload) => readFlows(payload, littleEndian, (found) => (count += found === mark ? 1 : 0)));
+  }
   return count;
 }
 
@@ -45,7 +46,7 @@ export function findFlow(channel: NetlinkChannel, map: string, key: Uint8Array):
   let mark: number | undefined;
   try {
     const answer = channel.query(nftablesType(NFT_MSG_GETSETELEM), encodeFlowQuestion(placeOf(map), key, littleEndian));
-    readFlows(answer.payload, littleEndian, (_, found) => (mark = found));
+    readFlows(answer.payload, littleEndian, (found) => (mark = found));
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.errno !== ENOENT) throw error;
   }
@@ -64,10 +65,12 @@ export function forgetFlows(
   return maps.reduce((sum, map) => {
     for (let attempt = 1; ; attempt++) {
       const keys: Uint8Array[] = [];
-      // A copy, since a piece of the dump is not kept for the sake of a key.
-      dump(channel, map, (key, found, left) => {
-        if (found === mark && left > SOON * attempt * attempt) keys.push(key.slice());
-      });
+      dump(channel, map, (payload) =>
+        readFlows(payload, littleEndian, (found, left, from, to) => {
+          // A copy, since a piece of the dump is not kept for the sake of a key.
+          if (found === mark && left > SOON * attempt * attempt) keys.push(payload.slice(from, to));
+        }),
+      );
       if (keys.length === 0) return sum;
       try {
         commit(encodeFlowDeletion(placeOf(map), keys, littleEndian));
@@ -84,11 +87,7 @@ export function saveFlows(channel: NetlinkChannel, maps: readonly string[]): Uin
   const kept: Uint8Array[] = [];
   for (const map of maps) {
     try {
-      channel.each(
-        nftablesType(NFT_MSG_GETSETELEM),
-        encodeFlowQuestion(placeOf(map), undefined, littleEndian),
-        ({ payload }) => kept.push(keepFlows(payload, littleEndian)),
-      );
+      dump(channel, map, (payload) => kept.push(keepFlows(payload, littleEndian)));
     } catch (error) {
       if (!(error instanceof NetlinkError) || error.errno !== ENOENT) throw error;
     }

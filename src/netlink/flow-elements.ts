@@ -1,6 +1,6 @@
 import type { Family } from '../net/address.ts';
 import type { Tuple } from './conntrack.ts';
-import { NLM_F_CREATE, viewOf } from './message.ts';
+import { NLM_F_CREATE, PayloadWriter, viewOf } from './message.ts';
 import { NFGENMSG } from './nftables.ts';
 import {
   LARGEST_LIST,
@@ -22,37 +22,48 @@ import type { Batch, Place, Request } from './slot-elements.ts';
 export const NFT_MSG_GETSETELEM = 13;
 const NFTA_SET_ELEM_TIMEOUT = 4;
 const NFTA_SET_ELEM_EXPIRATION = 5;
+/** Where the key stands in an element of nothing else: behind the headers of NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY and NFTA_DATA_VALUE. */
+const KEY_OFFSET = 12;
 /** Low bits of an attribute's type. */
 const ATTRIBUTE_TYPE = 0x3fff;
 
-/** Called with the key of a flow as the kernel has it, the mark, and the milliseconds that it has left. */
-export type TakeFlow = (key: Uint8Array, mark: number, left: number) => void;
+/** Called with the mark of a flow, the milliseconds that it has left, and where in the message its key is. */
+export type TakeFlow = (mark: number, left: number, keyFrom: number, keyTo: number) => void;
+
+/** Where the parts of an element are, behind its beginning; the values of `first` and `left` are 64 bits. */
+interface Layout {
+  readonly length: number;
+  keyFrom: number;
+  keyTo: number;
+  mark: number;
+  /** Time that it has had first, and time that it has left; 0: it has none. */
+  first: number;
+  left: number;
+}
 
 /** Payload of NFT_MSG_GETSETELEM: as a dump, all flows of a map; with a key, that flow. */
 export function encodeFlowQuestion(place: Place, key: Uint8Array | undefined, littleEndian: boolean): Uint8Array {
   const question = head(place, littleEndian);
-  if (key) listed(question, [key], 0);
+  if (key) listed(question, [key], 0, littleEndian);
   return question.finish();
 }
 
 /** Reads a piece of the answer. */
 export function readFlows(payload: Uint8Array, littleEndian: boolean, take: TakeFlow): void {
   const view = viewOf(payload);
-  eachAttribute(view, littleEndian, NFGENMSG, payload.length, (type, from, to) => {
-    if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    eachAttribute(view, littleEndian, from, to, (_, first, last) => {
-      let key: Uint8Array | undefined;
-      let mark = 0;
-      let left = Infinity;
-      eachAttribute(view, littleEndian, first, last, (part, at, end) => {
-        // The value of a key and of a mark stands behind one more header.
-        if (part === NFTA_SET_ELEM_KEY) key = payload.subarray(at + 4, end);
-        else if (part === NFTA_SET_ELEM_DATA && end - at >= 8) mark = view.getUint32(at + 4, littleEndian);
-        else if (part === NFTA_SET_ELEM_EXPIRATION && end - at >= 8) left = Number(view.getBigUint64(at));
-      });
-      if (key) take(key, mark, left);
-    });
-  });
+  eachElement(view, littleEndian, ({ keyFrom, keyTo, mark, left }, at) =>
+    take(
+      view.getUint32(at + mark, littleEndian),
+      left > 0 ? timeAt(view, at + left) : Infinity,
+      at + keyFrom,
+      at + keyTo,
+    ),
+  );
+}
+
+/** Times are in network order, and less than a million years. */
+function timeAt(view: DataView, at: number): number {
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
 }
 
 /** The transaction that takes flows out of a map. */
@@ -60,7 +71,7 @@ export function encodeFlowDeletion(place: Place, keys: readonly Uint8Array[], li
   const requests: Request[] = [];
   for (let next = 0; next < keys.length;) {
     const message = head(place, littleEndian);
-    next = listed(message, keys, next);
+    next = listed(message, keys, next, littleEndian);
     requests.push([NFT_MSG_DELSETELEM, 0, message.finish()]);
   }
   return encodeBatch(requests, littleEndian);
@@ -73,18 +84,9 @@ export function encodeFlowDeletion(place: Place, keys: readonly Uint8Array[], li
 export function keepFlows(payload: Uint8Array, littleEndian: boolean): Uint8Array {
   const kept = payload.slice();
   const view = viewOf(kept);
-  eachAttribute(view, littleEndian, NFGENMSG, kept.length, (type, from, to) => {
-    if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    eachAttribute(view, littleEndian, from, to, (_, first, last) => {
-      let timeout: number | undefined;
-      let left = 0n;
-      eachAttribute(view, littleEndian, first, last, (part, at, end) => {
-        if (end - at < 8) return;
-        if (part === NFTA_SET_ELEM_TIMEOUT) timeout = at;
-        else if (part === NFTA_SET_ELEM_EXPIRATION) left = view.getBigUint64(at);
-      });
-      if (timeout !== undefined && left > view.getBigUint64(timeout)) view.setBigUint64(timeout, left);
-    });
+  eachElement(view, littleEndian, ({ first, left }, at) => {
+    if (first > 0 && left > 0 && timeAt(view, at + left) > timeAt(view, at + first))
+      kept.copyWithin(at + first, at + left, at + left + 8);
   });
   return kept;
 }
@@ -110,17 +112,62 @@ export function flowElementKey(family: Family, packet: Required<Tuple>): Uint8Ar
   return key;
 }
 
-/** Writes as many keys as fit, from the `next` one on; tells which comes then. */
-function listed(message: ReturnType<typeof head>, keys: readonly Uint8Array[], next: number): number {
+/** Writes as many keys, which are of one length, as fit, from the `next` one on; tells which comes then. */
+function listed(message: PayloadWriter, keys: readonly Uint8Array[], next: number, littleEndian: boolean): number {
+  const [shape = new Uint8Array()] = keys;
+  const template = new PayloadWriter(littleEndian)
+    .nest(NFTA_LIST_ELEM, (element) =>
+      element.nest(NFTA_SET_ELEM_KEY, (value) => value.attribute(NFTA_DATA_VALUE, shape)),
+    )
+    .finish();
   message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, (list) => {
     for (; next < keys.length && list.length < LARGEST_LIST; next++) {
-      const key = keys[next] ?? new Uint8Array();
-      list.nest(NFTA_LIST_ELEM, (element) =>
-        element.nest(NFTA_SET_ELEM_KEY, (value) => value.attribute(NFTA_DATA_VALUE, key)),
-      );
+      template.set(keys[next] ?? shape, KEY_OFFSET);
+      list.bytes(template);
     }
   });
   return next;
+}
+
+/**
+ * Calls `take` with each element. They are of one shape as long as they are of one length and their last part is of the same
+ * kind, so that only the first of many is read part by part.
+ */
+function eachElement(view: DataView, littleEndian: boolean, take: (layout: Layout, at: number) => void): void {
+  eachAttribute(view, littleEndian, NFGENMSG, view.byteLength, (type, from, to) => {
+    if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    let layout: Layout | undefined;
+    for (let at = from; at + 4 <= to;) {
+      const length = view.getUint16(at, littleEndian);
+      if (length < 4 || at + length > to) return;
+      const isSame =
+        layout?.length === length &&
+        layout.left > 0 &&
+        kindOf(view, at + layout.left, littleEndian) === NFTA_SET_ELEM_EXPIRATION;
+      if (!layout || !isSame) layout = layoutOf(view, littleEndian, at, length);
+      if (layout.keyTo > 0) take(layout, at);
+      at += (length + 3) & ~3;
+    }
+  });
+}
+
+/** Type of the attribute whose value is there. */
+function kindOf(view: DataView, value: number, littleEndian: boolean): number {
+  return view.getUint16(value - 2, littleEndian) & ATTRIBUTE_TYPE;
+}
+
+function layoutOf(view: DataView, littleEndian: boolean, element: number, length: number): Layout {
+  const layout: Layout = { length, keyFrom: 0, keyTo: 0, mark: 0, first: 0, left: 0 };
+  eachAttribute(view, littleEndian, element + 4, element + length, (part, from, to) => {
+    const at = from - element;
+    // The value of a key and of a mark stands behind one more header.
+    if (part === NFTA_SET_ELEM_KEY) [layout.keyFrom, layout.keyTo] = [at + 4, to - element];
+    else if (to - from < 8) return;
+    else if (part === NFTA_SET_ELEM_DATA) layout.mark = at + 4;
+    else if (part === NFTA_SET_ELEM_TIMEOUT) layout.first = at;
+    else if (part === NFTA_SET_ELEM_EXPIRATION) layout.left = at;
+  });
+  return layout;
 }
 
 function eachAttribute(

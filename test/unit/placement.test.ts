@@ -136,7 +136,9 @@ function piece(
 
 function read(payload: Uint8Array, littleEndian: boolean): [string, number, number][] {
   const found: [string, number, number][] = [];
-  readFlows(payload, littleEndian, (key, mark, left) => found.push([key.join(' '), mark, left]));
+  readFlows(payload, littleEndian, (mark, left, from, to) =>
+    found.push([payload.subarray(from, to).join(' '), mark, left]),
+  );
   return found;
 }
 
