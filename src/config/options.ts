@@ -192,7 +192,7 @@ export const serviceOptions = {
   flow_limit: single(
     integer(256, 1048576),
     '65535',
-    'With `route` and another `scheduler` than `hash`: how many connections of each family the router remembers. Further ones go by the hash until there is room again. 64 MB of memory are enough for the default; another value makes a new table, so that open connections are lost.',
+    'With `route` and another `scheduler` than `hash`: how many connections of each family the router remembers. Further ones go by the hash until there is room again. A table of 65535 takes 10 to 20 MB when it is full. Another value makes a new table, so that open connections are lost.',
   ),
   flow_timeout: single(
     duration('1m', '30d'),

@@ -33,29 +33,35 @@ export class Injector {
 
   /** Sends many, as fast as it goes. */
   async flood(packets: Iterable<Buffer>): Promise<void> {
-    let sent = 0;
-    let wanted = 0;
-    let settle: () => void = () => undefined;
-    let failure: string | undefined;
+    /** Frames under way, in their order, and those for which the device had no room. */
+    let under: string[] = [];
+    let again: string[] = [];
+    let settle: (failure?: string) => void = () => undefined;
     this.#process.onLine((line) => {
-      if (line === 'sent') sent++;
-      else if (line.startsWith('failed')) failure ??= line;
-      if (sent === wanted || failure !== undefined) settle();
+      const frame = under.shift();
+      if (line === 'failed ENOBUFS' && frame !== undefined) again.push(frame);
+      else if (line !== 'sent') settle(line);
+      if (under.length === 0) settle();
     });
-    let lines: string[] = [];
-    const deliver = async () => {
-      wanted += lines.length;
-      const settled = new Promise<void>((resolve) => (settle = resolve));
-      this.#process.send(lines.join('\n'));
-      lines = [];
-      await settled;
+    const deliver = async (frames: string[]) => {
+      under = frames;
+      again = [];
+      const outcome = new Promise<string | undefined>((resolve) => (settle = resolve));
+      this.#process.send(frames.join('\n'));
+      const failure = await outcome;
       if (failure !== undefined) throw new Error(failure);
     };
+    let next: string[] = [];
     for (const packet of packets) {
-      lines.push(this.#frame(packet, undefined, undefined).toString('hex'));
-      if (lines.length === FLOOD_PIECE) await deliver();
+      next.push(this.#frame(packet, undefined, undefined).toString('hex'));
+      if (next.length < FLOOD_PIECE) continue;
+      await deliver(next);
+      next = again;
     }
-    if (lines.length > 0) await deliver();
+    while (next.length > 0) {
+      await deliver(next);
+      next = again;
+    }
   }
 
   #frame(packet: Buffer, destinationMac: string | undefined, vlan: number | undefined): Buffer {
