@@ -301,6 +301,19 @@ test('a connection is remembered for as long as it may live', async ({ lab }) =>
   }
 });
 
+test('the doctor finds nothing', async ({ lab }) => {
+  const { stdout, stderr } = await lab.daemon.command([
+    ...['doctor', '--json', '--config', lab.daemon.configFile],
+    ...['--state', lab.daemon.stateFolder, '--ubus', lab.daemon.ubusSocket],
+  ]);
+  const { findings } = JSON.parse(stdout) as { findings: { id: string; severity: string; what: string }[] };
+  assert.equal(
+    findings.filter(({ severity }) => severity !== 'information'),
+    [],
+    stderr,
+  );
+});
+
 /** SYNs of clients that nobody knows, as many as wanted, all different. */
 function* strangers(family: Family, ghost: string, count: number): Iterable<Buffer> {
   for (let number = 0; number < count; number++) {
