@@ -127,7 +127,7 @@ export class HostRouter implements Router {
 
   observe(): Promise<Observation> {
     const { occupied } = this.#claims;
-    this.#observed = observeBy(this.#network, this.#interfaces.devices, occupied, this.#egress.egresses);
+    this.#observed = observeBy(this.#network, this.#interfaces, occupied, this.#egress.egresses);
     return Promise.resolve(this.#observed);
   }
 
@@ -324,7 +324,7 @@ export async function observeOnce(ubus: string, state: string, found?: Findings)
       await netifdHasTold(client);
     }
     const egresses = found?.egresses ?? readEgresses(network.channel);
-    return observeBy(network, interfaces.devices, found?.occupied ?? new Set(), egresses);
+    return observeBy(network, interfaces, found?.occupied ?? new Set(), egresses);
   } finally {
     interfaces.close();
     client.close();
@@ -341,11 +341,12 @@ export function readSysctls(keys: readonly string[]): SysctlEntry[] {
 
 function observeBy(
   network: Network,
-  interfaces: ReadonlyMap<string, string>,
+  interfaces: LogicalInterfaces,
   occupied: Observation['occupied'],
   egresses: Egresses,
 ): Observation {
-  const environment = network.readEnvironment(interfaces, readListeners());
+  const { devices, addresses } = interfaces;
+  const environment = { ...network.readEnvironment(devices, readListeners()), interfaceAddresses: addresses };
   return {
     environment,
     hardware: network.readHardware(),
