@@ -140,13 +140,20 @@ export async function runCleanup(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-function observe(invocation: Invocation, found?: Findings): Promise<Observation> {
+/** The router as it is. */
+export function observe(invocation: Invocation, found?: Findings): Promise<Observation> {
   return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'), found);
 }
 
 function readPort(text: string | undefined): number | null | undefined {
   if (text === undefined) return undefined;
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535 ? Number(text) : null;
+}
+
+/** What the daemon has put into force, where it has. */
+export function deploymentInForce(invocation: Invocation): Deployment | undefined {
+  const snapshot = readSnapshot(invocation);
+  return snapshot && deploymentOf(snapshot);
 }
 
 function readSnapshot(invocation: Invocation): Snapshot | undefined {

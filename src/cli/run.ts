@@ -15,6 +15,8 @@ export async function runCommand(invocation: Invocation): Promise<number> {
       return runCheck(invocation);
     case 'doctor':
       return (await import('./doctor.ts')).runDoctor(invocation);
+    case 'setup':
+      return (await import('./setup.ts')).runSetup(invocation);
     case 'server':
       return runServerStatus(invocation);
     case 'server-script':
