@@ -30,6 +30,8 @@ export class LogicalInterfaces {
   readonly #client: UbusClient;
   readonly #setTimer: SetTimer;
   readonly #changed: (devices: ReadonlyMap<string, string>) => void;
+  /** Called when nobody is asked any more. */
+  readonly #waiting: (() => void)[] = [];
   readonly #subscription: Subscription;
   readonly #objects: EventListener;
   #state: ReadonlyMap<string, InterfaceState> = new Map();
@@ -66,6 +68,26 @@ export class LogicalInterfaces {
     return new Map(Array.from(this.#state, ([name, { addresses }]) => [name, addresses]));
   }
 
+  /**
+   * Asks netifd again: it changes the kernel's addresses first and tells of it afterwards, but whoever asks in between is
+   * answered when it has done both.
+   */
+  refresh(): void {
+    this.#refresh();
+  }
+
+  /** Resolves when netifd has answered all that it was asked, or cannot be asked, but after so many milliseconds in any case. */
+  told(patience: number): Promise<void> {
+    if (!this.#asking) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#setTimer(resolve, patience);
+      this.#waiting.push(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
   /** Stops following. Idempotent. */
   close(): void {
     this.#closed = true;
@@ -90,6 +112,7 @@ export class LogicalInterfaces {
       }
     } finally {
       this.#asking = false;
+      for (const resolve of this.#waiting.splice(0)) resolve();
     }
   }
 

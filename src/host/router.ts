@@ -41,6 +41,8 @@ const REFRESH_INTERVAL = 5_000;
 const NEIGHBOUR_PATIENCE = 250;
 /** Milliseconds that netifd may take to tell its interfaces before we start without. */
 const NETIFD_PATIENCE = 1000;
+/** Milliseconds that it may take later, before we go on with what it has told last. */
+const NETIFD_DELAY = 500;
 
 export interface RouterListener {
   /** One line for the log. */
@@ -100,7 +102,10 @@ export class HostRouter implements Router {
     const network = new NetworkWatch(
       {
         link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
-        address: changed,
+        address: () => {
+          this.#interfaces.refresh();
+          changed();
+        },
         neighbour: (neighbour, gone) => {
           this.#egress.neighbour(neighbour, gone);
           if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
@@ -125,10 +130,11 @@ export class HostRouter implements Router {
     if (fileStatus(this.#ubusPath) !== null) await netifdHasTold(this.#ubus);
   }
 
-  observe(): Promise<Observation> {
+  async observe(): Promise<Observation> {
+    await this.#interfaces.told(NETIFD_DELAY);
     const { occupied } = this.#claims;
     this.#observed = observeBy(this.#network, this.#interfaces, occupied, this.#egress.egresses);
-    return Promise.resolve(this.#observed);
+    return this.#observed;
   }
 
   egresses(): Egresses {

@@ -52,10 +52,9 @@ export class LabBus {
     this.#object.notify('interface.update', { interface: name });
   }
 
-  /** A logical interface is up on a device, and netifd says that it has given these addresses to it. */
-  setAddresses(name: string, device: string, addresses: readonly string[]): void {
+  /** Addresses that netifd has given to a logical interface, as it says when it is asked; `setDevice` tells of it. */
+  setAddresses(name: string, addresses: readonly string[]): void {
     this.#addresses.set(name, addresses);
-    this.setDevice(name, device);
   }
 
   /** A logical interface goes down. */

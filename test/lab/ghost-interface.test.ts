@@ -50,16 +50,19 @@ const { test, run } = preparedSuite<Followed>(
   },
 );
 
-/** As netifd does it: the kernel first, then the bus. */
+const interfaces = [
+  ['uplink', 4],
+  ['uplink6', 6],
+] as const;
+
+/** As netifd does it: it knows first, then changes the kernel's addresses, and tells in the end. */
 async function setAddresses({ lab, bus }: Followed, wanted: Pair | undefined, before?: Pair): Promise<void> {
   const lines = (verb: string, pair: Pair | undefined) =>
     pair ? families.map((family) => `address ${verb} ${pair[family]}/${family === 4 ? 32 : 128} dev wan`) : [];
+  for (const [name, family] of interfaces) bus.setAddresses(name, wanted ? [wanted[family]] : []);
   await lab.router.ip([...lines('add', wanted), ...lines('delete', before)]);
-  for (const [name, family] of [
-    ['uplink', 4],
-    ['uplink6', 6],
-  ] as const) {
-    if (wanted) bus.setAddresses(name, 'wan', [wanted[family]]);
+  for (const [name] of interfaces) {
+    if (wanted) bus.setDevice(name, 'wan');
     else bus.removeInterface(name);
   }
 }

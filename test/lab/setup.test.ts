@@ -25,8 +25,9 @@ const routed = ghostPlaces.elsewhere[4];
 async function withRouter(options: TopologyOptions, config: string, body: (lab: Lab) => Promise<void>): Promise<void> {
   await withLab({ servers: 2, bareServers: true, ...options }, async (lab) => {
     const bus = await LabBus.start(lab.daemon.ubusSocket, {});
-    bus.setAddresses('wan', 'wan', [own]);
-    bus.setAddresses('lan', 'br-lan', ['192.168.1.1']);
+    bus.setAddresses('wan', [own]);
+    bus.setDevice('wan', 'wan');
+    bus.setDevice('lan', 'br-lan');
     try {
       await lab.daemon.start(config);
       await body(lab);

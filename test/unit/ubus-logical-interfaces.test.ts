@@ -118,6 +118,25 @@ scene('says the addresses of an interface, those of a delegated prefix too, and 
   interfaces.close();
 });
 
+scene('who has asked anew is told when netifd has answered, or after a time', async (set) => {
+  const netifd = new Netifd(await set.client());
+  netifd.set('wan', 'eth1');
+  const { interfaces } = await follow(set);
+  await interfaces.told(100);
+  netifd.state.set('wan', 'eth2');
+  interfaces.refresh();
+  const told = interfaces.told(100).then(() => [...interfaces.devices]);
+  await set.bus.settle();
+  assert.equal(await told, [['wan', 'eth2']]);
+  netifd.client.close();
+  interfaces.refresh();
+  let isTold = false;
+  void interfaces.told(100).then(() => (isTold = true));
+  await set.wait(150);
+  assert.ok(isTold, 'nobody waits for who does not answer');
+  interfaces.close();
+});
+
 scene('a burst of changes is not asked about one by one', async (set) => {
   const netifd = new Netifd(await set.client());
   const { changes } = await follow(set);
