@@ -78,7 +78,7 @@ class Setup {
     this.#say(`\n${draft.added}\n`);
     if (!this.#agrees(`Write this to ${this.#file}?`, true)) throw new Abort('as you wish', FAILED);
     writeText(this.#file, draft.text);
-    const failure = await startDaemon(this.#invocation);
+    const failure = await startDaemon(this.#invocation, answers.service);
     if (failure !== undefined) return complain(`${this.#file} is written, but ${failure}`, NO_DAEMON);
     if (answers.way === 'route') this.#sendToServers(draft, answers);
     return this.#prove(draft, answers);
