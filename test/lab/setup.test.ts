@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfiguration } from '../../src/config/validate.ts';
@@ -135,6 +135,35 @@ test('for scripts: options in the place of answers, JSON, and no service is repl
     for (const number of [1, 2, 3, 4]) {
       assert.is((await httpGet(lab.wan, wanClient(4, number * 91), url(own))).server, 's2');
     }
+  }));
+
+/** What the init script of OpenWrt does with the daemon that runs, and what it was called with. */
+const initScript = ({ daemon, folder }: Lab, reload: string): string => `#!/bin/sh
+echo "$1" >> ${folder}/orders
+[ "$1" = reload ] || exit 0
+${reload === '' ? `exec ${oneipProgram} reload --ubus ${daemon.ubusSocket} --state ${daemon.stateFolder}` : reload}
+`;
+
+test('on OpenWrt the service is told, which starts with the next boot, too', () =>
+  withRouter({}, untouched, async (lab) => {
+    const { configFile, stateFolder, ubusSocket } = lab.daemon;
+    const script = join(lab.folder, 'init');
+    // A router's /etc, for one command.
+    const place = `mount -t tmpfs none /etc && mkdir /etc/config /etc/init.d && mount --bind ${dirname(configFile)} /etc/config`;
+    const run = async (reload: string, ...more: string[]): Promise<Outcome> => {
+      writeFileSync(script, initScript(lab, reload), { mode: 0o755 });
+      const command = [oneipProgram, 'setup', '--yes', ...more, '--state', stateFolder, '--ubus', ubusSocket].join(' ');
+      const shell = `${place} && cp -p ${script} /etc/init.d/oneip && exec ${command}`;
+      return lab.router.attempt(['unshare', '--mount', 'sh', '-c', shell]);
+    };
+    const done = await run('');
+    assert.is(done.status, 0, done.stdout + done.stderr);
+    assert.match(done.stdout, `request to ${own}:80: status 200`);
+    assert.is(readFileSync(join(lab.folder, 'orders'), 'utf8'), 'enable\nreload\n');
+    assert.ok(lab.daemon.log.includes('oneip: reloaded'));
+    const failed = await run('echo no >&2; exit 1', '--replace');
+    assert.is(failed.status, 3);
+    assert.match(failed.stderr, "/etc/config/oneip is written, but '/etc/init.d/oneip reload' says: no");
   }));
 
 test('IPv6 is served where servers are named by such addresses', () =>
