@@ -6,6 +6,8 @@ SOURCES = $(shell find src -name '*.ts' -not -path 'src/native/*')
 NATIVE = $(wildcard src/native/*.[ch])
 BUNDLE := $(BUILD)/lib/oneip/oneip.js
 RUNTIME := $(BUILD)/bin/oneip-runtime
+# Packages that the program is in; all but the first may be left out.
+PROGRAM := oneip oneip-channel oneip-tools oneip-server
 TARBALL := $(BUILD)/dist/oneip-$(VERSION).tar.gz
 # Runtimes that run here under emulation, and those of them that get a package; see src/build/target.sh.
 TARGETS := x86_64 aarch64 mips
@@ -23,7 +25,8 @@ help:
 	@echo '                (DEMO=broadcast: each server gets every packet, and one takes it)'
 	@echo 'make test       type check, lint, unit tests, runtime tests with sanitizers, the lab'
 	@echo 'make test-full  the long forms of the tests that have one'
-	@echo 'make bench      against what people use instead, by BENCH=NAME: packets, connections, failover, control, filter, table'
+	@echo 'make bench      against what people use instead, by BENCH=NAME: packets, connections, failover, control,'
+	@echo '                footprint, filter, table, guest'
 	@echo 'make bench-quick  each of them for a moment'
 	@echo 'make build      build/bin/oneip, which runs in place'
 	@echo 'make install DESTDIR=…   a root file tree'
@@ -84,7 +87,7 @@ $(BUILD)/peers: src/build/peers.sh
 	@$< $@
 
 # One of them by BENCH=NAME; options, in ARGS, are those of `packets` unless another is named.
-BENCHES = packets connections failover control filter table
+BENCHES = packets connections failover control footprint filter table guest
 
 bench: build tools $(BUILD)/peers
 	@for name in $(or $(BENCH),$(if $(ARGS),packets,$(BENCHES))); do \
@@ -99,8 +102,10 @@ bench-quick: build tools $(BUILD)/peers
 	@node test/run.mjs --program test/bench/connections.ts -- --setups 1 --rounds 1 --seconds 1
 	@node test/run.mjs --program test/bench/failover.ts -- --servers 4 --rounds 1
 	@node test/run.mjs --program test/bench/control.ts -- --servers 4 --services 1 --rounds 1
+	@node test/run.mjs --program test/bench/footprint.ts -- --servers 4 --clients 1000 --rounds 1
 	@node test/run.mjs --program test/bench/filter.ts -- --setups 1 --rounds 1 --burst 50
 	@node test/run.mjs --program test/bench/table.ts -- --servers 2,8 --cases 2
+	@node test/run.mjs --program test/bench/guest.ts -- --servers 2 --clients 100 --setups 1 --rounds 1 --burst 50
 
 lint: setup
 	@npm run --silent typecheck
@@ -125,18 +130,10 @@ install: build
 install-runtime:
 	install -D -m 755 $(RUNTIME) "$(DESTDIR)/usr/bin/oneip-runtime"
 
-# All of files/, executable or not as it is there. The configuration is only root's to read, and one that is there stays.
-install-program:
-	install -D -m 755 $(BUNDLE) "$(DESTDIR)/usr/lib/oneip/oneip.js"
-	install -m 644 $(dir $(BUNDLE))oneip-*.js "$(DESTDIR)/usr/lib/oneip/"
-	mkdir -p "$(DESTDIR)/usr/bin"
-	ln -sfn ../lib/oneip/oneip.js "$(DESTDIR)/usr/bin/oneip"
-	@cd files && find . -type f | sort | while read -r file; do \
-		installed="$(DESTDIR)/$${file#./}"; \
-		mode=$$(test -x "$$file" && echo 755 || echo 644); \
-		case $$file in ./etc/config/*) mode=600; test ! -e "$$installed" || continue ;; esac; \
-		install -D -m "$$mode" "$$file" "$$installed" || exit; \
-	done
+install-program: $(addprefix install-program/,$(PROGRAM))
+
+install-program/%:
+	@src/build/install.sh $* $(BUNDLE) "$(DESTDIR)"
 
 dist: setup
 	@$(MAKE) --no-print-directory $(BUNDLE)

@@ -1,5 +1,6 @@
 import { parseArguments } from './cli/arguments.ts';
 import type { Invocation } from './cli/arguments.ts';
+import { PACKAGE_MISSING, PackageMissingError, partOf } from './cli/package-part.ts';
 import { VERSION } from './version.ts';
 import { commandLine, endProcess, print, printError } from './host/console.ts';
 
@@ -27,7 +28,9 @@ async function main(words: readonly string[]): Promise<number> {
 async function run(invocation: Invocation): Promise<number> {
   const { command, flags } = invocation;
   if (command === 'daemon') return (await import('./daemon/daemon.ts')).runDaemon(invocation);
-  if (command === 'server' && !flags.has('status')) return (await import('./daemon/server.ts')).runServer(invocation);
+  if (command === 'server' && !flags.has('status')) {
+    return (await partOf('oneip-server', `'${command}'`, () => import('./daemon/server.ts'))).runServer(invocation);
+  }
   return (await import('./cli/run.ts')).runCommand(invocation);
 }
 
@@ -35,5 +38,5 @@ try {
   endProcess(await main(commandLine()));
 } catch (error) {
   printError(`oneip: ${error instanceof Error ? error.message : String(error)}\n`);
-  endProcess(1);
+  endProcess(error instanceof PackageMissingError ? PACKAGE_MISSING : 1);
 }

@@ -57,7 +57,7 @@ async function bundle(file, platform) {
     mainFields: ['module', 'main'],
     target: 'es2022',
     external: ['oneip:runtime'],
-    define: { ONEIP_VERSION: '"test"' },
+    define: { ONEIP_VERSION: '"test"', ONEIP_DOCUMENTED: 'true' },
     banner: { js: `globalThis.ONEIP_FULL = ${full}; globalThis.ONEIP_FOREIGN = ${!!target};` },
     plugins: target ? [skipping(target, relative(root, file))] : [],
     logLevel: 'warning',

@@ -7,7 +7,7 @@ case "$1" in
 oneip-runtime)
 	oneip-runtime --version | grep -F "oneip-runtime $2 "
 	;;
-oneip)
+oneip | oneip-channel | oneip-tools | oneip-server)
 	oneip --version | grep -xF "oneip $2"
 	;;
 *)

@@ -55,6 +55,20 @@ oneip)
 	# The kernel and libnftables have what the ruleset needs.
 	prints 'import { nft } from "oneip:runtime"; console.log(nft.available());' 'true'
 	;;
+oneip-channel)
+	set -- /usr/lib/oneip/oneip-channel-part-*.js
+	[ -s "$1" ]
+	;;
+oneip-tools)
+	# Whether a daemon runs or not.
+	oneip metrics --ubus "$work/none" | grep -qxF 'oneip_up 0'
+	;;
+oneip-server)
+	# Exit status 3: the program is there, and nobody runs it.
+	status=0
+	oneip server --status --state "$work" 2>/dev/null || status=$?
+	[ "$status" -eq 3 ]
+	;;
 *)
 	echo "there is no package $1 here" >&2
 	exit 1

@@ -31,7 +31,8 @@ while read -r file; do [ ! -e "$file" ] || echo "$file"; done <"$work/list" >"$w
 tar -cf - -T "$work/present" | tar -C "$tree" -xf -
 chmod -R u=rwX,go=rX "$tree"
 install -D -m 755 "$bundle" "$tree/bundle/oneip.js"
-install -m 644 "$(dirname "$bundle")"/oneip-*.js "$(dirname "$bundle")"/*.js.map "$tree/bundle/"
+parts=$(dirname "$bundle")
+install -m 644 "$parts/packages" "$parts"/oneip-*.js "$parts"/*.js.map "$tree/bundle/"
 
 mkdir -p "$(dirname "$output")"
 LC_ALL=C tar -C "$work" --format=gnu --numeric-owner --owner=0 --group=0 --sort=name --mtime="@$date" -cf - "oneip-$version" |

@@ -12,6 +12,8 @@ rm -rf "$stage"
 packages="nftlb libev4 libjansson4 libmnl0"
 packages="$packages haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1"
 packages="$packages wrk libluajit-5.1-2 libluajit2-5.1-2"
+packages="$packages keepalived libnl-3-200 libnl-genl-3-200 libnftnl11 libsnmp40 libglib2.0-0 libssl3 libsystemd0 libpci3 libwrap0"
+packages="$packages ipvsadm libpopt0"
 # shellcheck disable=SC2086 # the list is meant to be split
 "$here/debian-package.sh" "$release" "$(dpkg --print-architecture)" "$stage" $packages
 rm -rf "$1"

@@ -51,6 +51,8 @@ export class Handover {
   readonly #moving = new Set<number>();
   /** What the last `advance` was told, if nothing has happened since. */
   #told: string | undefined;
+  /** What is announced beside the owners is another. */
+  #isRevised = false;
 
   constructor(slots: number) {
     this.#wanted = new Uint16Array(slots).fill(NOBODY);
@@ -65,9 +67,9 @@ export class Handover {
     return this.#version;
   }
 
-  /** True where every slot is announced as it is wanted. */
+  /** True where every slot is announced as it is wanted, and all that belongs to it. */
   get isSettled(): boolean {
-    return this.#version > 0 && this.#moving.size === 0;
+    return this.#version > 0 && this.#moving.size === 0 && !this.#isRevised;
   }
 
   /** True where everybody who is not gone has acknowledged the version announced. */
@@ -84,6 +86,12 @@ export class Handover {
     this.#wanted.forEach((place, slot) => {
       if (place !== this.#announced[slot]) this.#moving.add(slot);
     });
+  }
+
+  /** What is announced beside the owners has changed: another version shall tell of it. */
+  revise(): void {
+    this.#isRevised = true;
+    this.#told = undefined;
   }
 
   /** Begins anew where slots mean something else now: all are released, whoever has them. */
@@ -119,7 +127,7 @@ export class Handover {
     if (told === this.#told) return false;
     this.#told = told;
     // What was announced before a reset holds until another version is.
-    let changed = this.#version === 0 || this.#version === this.#barrier;
+    let changed = this.#version === 0 || this.#version === this.#barrier || (this.#isRevised && !isIncomplete);
     for (const slot of this.#moving) {
       const wanted = this.#wanted[slot] ?? NOBODY;
       const owner = this.#announced[slot] ?? NOBODY;
@@ -137,6 +145,7 @@ export class Handover {
     }
     if (!changed) return false;
     this.#version++;
+    this.#isRevised = false;
     // Who is gone now takes nothing older than this when it is back.
     this.#holders.forEach((holder, place) => {
       if (!gone[place]) return;

@@ -17,8 +17,8 @@ export const LONGEST_MESSAGE = 48 * 1024;
 /** Longest message that goes over an Ethernet in one piece: 1500 bytes without the headers of IPv6 and UDP. */
 export const DATAGRAM = 1452;
 
-const FORMAT = 2;
-const KINDS = { beat: 1, table: 2, report: 3 } as const;
+const FORMAT = 3;
+const KINDS = { beat: 1, table: 2, report: 3, flows: 4 } as const;
 const HEADER_LENGTH = 22;
 
 const MOST_ENTRIES = 4096;
@@ -26,9 +26,9 @@ export const MOST_SLOTS = 4096;
 /** Of the messages of routers that a report proves to have been heard. */
 export const MOST_PROOFS = 4;
 
-/** Where in a datagram its kind stands, and that of reports: for those who filter. */
+/** Where in a datagram its kind stands, and those of what servers send: for those who filter. */
 export const KIND_OFFSET = 3;
-export const REPORT_KIND = KINDS.report;
+export const SERVER_KINDS = [KINDS.report, KINDS.flows] as const;
 
 /** Entry of a slot that nobody has. */
 export const NOBODY = 0xffff;
@@ -93,6 +93,8 @@ export interface ServerLoad {
 export interface HeldTable extends TableName {
   /** Of the epoch that the server has taken; 0: none of it. */
   readonly version: number;
+  /** Number of the list of flows that it goes on with; 0: there has been none in this session. */
+  readonly generation: number;
   /**
    * For each slot 1 where it is one of its own. With version 0, what the server holds all the same; with another one it is told to
    * other servers, while no router is heard.
@@ -113,7 +115,19 @@ export interface Report extends Envelope {
   readonly load?: ServerLoad;
 }
 
-export type Message = Beat | TablePart | Report;
+/** By a server: the flows that it goes on with in slots of others, or as many as a datagram has room for; see `flow.ts`. */
+export interface FlowsPart extends Envelope, TableName {
+  readonly kind: 'flows';
+  readonly server: string;
+  /** Grows with every change of this list within a session, from 1. */
+  readonly generation: number;
+  /** Which part, from 0, of how many. */
+  readonly part: number;
+  readonly parts: number;
+  readonly content: Uint8Array;
+}
+
+export type Message = Beat | TablePart | Report | FlowsPart;
 
 /** The message without its tag. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -121,6 +135,7 @@ export function encodeMessage(message: Message): Uint8Array {
   writer.u8(0x6f).u8(0x69).u8(FORMAT).u8(KINDS[message.kind]).u16(0).u64(message.life).count(message.sequence);
   if (message.kind === 'beat') writeBeat(writer, message);
   else if (message.kind === 'table') writeTable(writer, message);
+  else if (message.kind === 'flows') writeFlows(writer, message);
   else writeReport(writer, message);
   const bytes = writer.finish();
   const length = bytes.length + TAG_LENGTH;
@@ -129,10 +144,11 @@ export function encodeMessage(message: Message): Uint8Array {
   return bytes;
 }
 
-/** Cuts a table's packed content into parts of which each goes into one datagram. */
-export function splitContent(content: Uint8Array, { service }: TableName): Uint8Array[] {
-  // Behind the header: the name with its length, the family, a version of eight bytes at most, and both numbers of the part.
-  const room = DATAGRAM - HEADER_LENGTH - TAG_LENGTH - (1 + encodeUtf8(service).length + 1 + 8 + 2);
+/** Cuts the packed content of a table, or of a server's list, into parts of which each goes into one datagram. */
+export function splitContent(content: Uint8Array, { service }: TableName, server = ''): Uint8Array[] {
+  // Behind the header: the names with their lengths, the family, a version of eight bytes at most, and both numbers of the part.
+  const names = 2 + encodeUtf8(service).length + encodeUtf8(server).length;
+  const room = DATAGRAM - HEADER_LENGTH - TAG_LENGTH - (names + 1 + 8 + 4);
   return Array.from({ length: Math.ceil(content.length / room) }, (_, part) =>
     content.subarray(part * room, (part + 1) * room),
   );
@@ -169,6 +185,7 @@ export function peek(datagram: Uint8Array): Message['kind'] | 'truncated' | 'unk
   if (((high << 8) | low) !== datagram.length) return 'truncated';
   if (kind === KINDS.beat) return 'beat';
   if (kind === KINDS.table) return 'table';
+  if (kind === KINDS.flows) return 'flows';
   return kind === KINDS.report ? 'report' : 'unknown';
 }
 
@@ -182,7 +199,9 @@ export function decodeMessage(datagram: Uint8Array, kind: Message['kind']): Mess
         ? readBeat(reader, envelope)
         : kind === 'table'
           ? readTable(reader, envelope)
-          : readReport(reader, envelope);
+          : kind === 'flows'
+            ? readFlows(reader, envelope)
+            : readReport(reader, envelope);
     reader.end();
     return message;
   } catch (error) {
@@ -208,18 +227,41 @@ function readBeat(reader: Reader, envelope: Envelope): Beat {
 }
 
 function writeTable(writer: Writer, table: TablePart): void {
-  const { version, part, parts, content } = table;
-  writeTableName(writer, table).varint(version).u8(part).u8(parts).bytes(content);
+  writeTableName(writer, table).varint(table.version);
+  writePart(writer, table);
 }
 
 function readTable(reader: Reader, envelope: Envelope): TablePart {
   const name = readTableName(reader);
   const version = reader.varint();
   if (version === 0) throw new RangeError('no version');
-  const part = reader.u8();
-  const parts = reader.u8();
+  return { kind: 'table', ...envelope, ...name, version, ...readPart(reader) };
+}
+
+function writeFlows(writer: Writer, flows: FlowsPart): void {
+  writeTableName(writer.text(flows.server), flows).varint(flows.generation);
+  writePart(writer, flows);
+}
+
+function readFlows(reader: Reader, envelope: Envelope): FlowsPart {
+  const server = reader.text();
+  const name = readTableName(reader);
+  const generation = reader.varint();
+  if (generation === 0) throw new RangeError('no generation');
+  return { kind: 'flows', ...envelope, server, ...name, generation, ...readPart(reader) };
+}
+
+type Part = Pick<TablePart, 'part' | 'parts' | 'content'>;
+
+function writePart(writer: Writer, { part, parts, content }: Part): void {
+  writer.u16(part).u16(parts).bytes(content);
+}
+
+function readPart(reader: Reader): Part {
+  const part = reader.u16();
+  const parts = reader.u16();
   if (part >= parts) throw new RangeError('no such part');
-  return { kind: 'table', ...envelope, ...name, version, part, parts, content: reader.rest() };
+  return { part, parts, content: reader.rest() };
 }
 
 function writeReport(writer: Writer, { server, heard, epoch, tables, health, load }: Report): void {
@@ -227,9 +269,10 @@ function writeReport(writer: Writer, { server, heard, epoch, tables, health, loa
   for (const { life, sequence } of heard) writer.u64(life).count(sequence);
   writer.u64(epoch).u16(tables.length);
   for (const table of tables) {
-    const { version, held } = table;
+    const { version, generation, held } = table;
     writeTableName(writer, table)
       .varint(version)
+      .varint(generation)
       .u16(held?.length ?? 0);
     if (held) writer.bytes(packNumbers(held, 2));
   }
@@ -252,10 +295,11 @@ function readReport(reader: Reader, envelope: Envelope): Report {
   const tables = readList(reader, (): HeldTable => {
     const name = readTableName(reader);
     const version = reader.varint();
+    const generation = reader.varint();
     const slots = reader.u16();
     if (slots > MOST_SLOTS) throw new RangeError('too many slots');
-    if (slots === 0) return { ...name, version };
-    return { ...name, version, held: unpackNumbers(reader.bytes(packedLength(slots, 2)), slots, 2) };
+    if (slots === 0) return { ...name, version, generation };
+    return { ...name, version, generation, held: unpackNumbers(reader.bytes(packedLength(slots, 2)), slots, 2) };
   });
   const health = readList(reader, () => ({
     service: reader.text(),

@@ -2,7 +2,8 @@ import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { Handover } from './handover.ts';
 import { decodeMessage, encodeMessage, peek, splitContent, splitHeard } from './message.ts';
-import type { HeardServer, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import type { FlowsPart, HeardServer, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import { PeerLists } from './peer-lists.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
 import { packTable } from './table-content.ts';
@@ -62,6 +63,8 @@ interface Peer {
   /** It has told what it holds, and takes no more orders of an earlier epoch. */
   known: boolean;
   report: Report | undefined;
+  /** Flows that it goes on with, by table. */
+  lists: PeerLists;
 }
 
 interface AnnouncedTable extends TableName {
@@ -132,7 +135,9 @@ export class RouterEnd {
   want(wanted: Wanted, now: number): RouterOutcome {
     for (const server of wanted.servers) this.#peer(server, now);
     for (const [server, peer] of this.#peers) {
-      if (!wanted.servers.includes(server) && this.#isGone(peer, now)) this.#peers.delete(server);
+      if (wanted.servers.includes(server) || !this.#isGone(peer, now)) continue;
+      this.#revise(peer.lists.clear(peer.correspondent.highest));
+      this.#peers.delete(server);
     }
     const keys = new Set(wanted.tables.map(keyOf));
     for (const [key, table] of this.#tables) {
@@ -183,19 +188,24 @@ export class RouterEnd {
     const kind = peek(datagram);
     // Another router's, or our own.
     if (kind === 'beat' || kind === 'table') return undefined;
-    if (kind !== 'report') return kind;
+    if (kind !== 'report' && kind !== 'flows') return kind;
     if (!this.#seal.holds(datagram)) return 'forged';
     const message = decodeMessage(datagram, kind);
-    if (message?.kind !== 'report') return 'unknown';
+    if (message?.kind !== 'report' && message?.kind !== 'flows') return 'unknown';
     const peer = this.#peers.get(message.server);
     // Not a server of ours any more, or not yet.
     if (!peer) return undefined;
+    if (message.kind === 'flows') return this.#takeFlows(peer, message);
     const proof = message.heard.find(({ life }) => life === this.#epoch)?.sequence ?? 0;
     const order = peer.correspondent.judge(message.life, message.sequence, proof, this.#sequence);
     if (order === 'late') return 'old';
     if (order === 'old' || order === 'replayed') return order;
     // It can hold nothing before it has heard of this.
-    if (order === 'taken') this.#beatSoon(now);
+    if (order === 'taken') {
+      this.#beatSoon(now);
+      this.#revise(peer.lists.clear(0));
+      peer.lists = new PeerLists();
+    }
     peer.report = message;
     peer.at = now;
     if (message.epoch === this.#epoch) peer.known = true;
@@ -209,12 +219,45 @@ export class RouterEnd {
     return message;
   }
 
+  #takeFlows(peer: Peer, part: FlowsPart): Refusal | undefined {
+    // Nothing in a list shows that its session is of now: a report has to do that first.
+    if (part.life !== peer.correspondent.life) return 'old';
+    const order = peer.correspondent.judge(part.life, part.sequence, 0, this.#sequence);
+    if (order === 'old' || order === 'replayed') return order;
+    const taken = peer.lists.take(keyOf(part), part);
+    if (taken === 'unknown') return taken;
+    if (!taken) return undefined;
+    this.#revise([keyOf(part)]);
+    if (peer.report) this.#hearTables(peer, peer.report);
+    return undefined;
+  }
+
   #hearTables(peer: Peer, report: Report): void {
     for (const table of this.#tables.values()) {
-      const held = report.tables.find((entry) => keyOf(entry) === keyOf(table))?.held;
-      table.handover.acknowledge(report.server, this.#heldVersion(peer, table), held);
+      const key = keyOf(table);
+      const entry = report.tables.find((held) => keyOf(held) === key);
+      // Who holds nothing of a table goes on with no flow of it.
+      if (!entry) this.#revise(peer.lists.drop(key, report.sequence));
+      // What it has let go of may be granted once it is known with which flows it goes on there, not before.
+      if (peer.lists.generation(key) === (entry?.generation ?? 0)) {
+        table.handover.acknowledge(report.server, this.#heldVersion(peer, table), entry?.held);
+      }
       if (this.#lacks(peer, table)) this.#lacking.add(table);
     }
+  }
+
+  /** Announces these tables anew: the flows that servers go on with are others. */
+  #revise(keys: readonly string[]): void {
+    for (const key of keys) this.#tables.get(key)?.handover.revise();
+  }
+
+  /** Whether it goes on with flows from before this epoch that it has yet to tell. */
+  #owesLists(peer: Peer): boolean {
+    return [...this.#tables.values()].some((table) => {
+      const entry = peer.report?.tables.find((held) => keyOf(held) === keyOf(table));
+      if (!entry || this.#heldVersion(peer, table) > 0) return false;
+      return entry.generation !== peer.lists.generation(keyOf(table));
+    });
   }
 
   /** Whether it was heard, and had another version than the one that is announced. */
@@ -249,7 +292,7 @@ export class RouterEnd {
     const known = since >= FIRST_SILENCE;
     this.#peers.set(server, {
       ...{ correspondent, since, at: -Infinity, isAsked: false, known },
-      ...{ answeredAt: undefined, answer: undefined, report: undefined },
+      ...{ answeredAt: undefined, answer: undefined, report: undefined, lists: new PeerLists() },
     });
   }
 
@@ -293,10 +336,12 @@ export class RouterEnd {
       return !peer || this.#isGone(peer, now);
     };
     const peers = [...this.#peers.values()];
+    // Who is gone goes on with nothing.
+    for (const peer of peers) if (this.#isGone(peer, now)) this.#revise(peer.lists.clear(peer.correspondent.highest));
     const isIncomplete =
       now >= this.#mark.at + SILENCE_OF_ALL ||
       (this.#silence(now) < FIRST_SILENCE && peers.some(({ known }) => !known)) ||
-      peers.some((peer) => peer.isAsked && !this.#isGone(peer, now));
+      peers.some((peer) => (peer.isAsked || this.#owesLists(peer)) && !this.#isGone(peer, now));
     const changed = [...this.#tables.values()].filter((table) => {
       const { handover, changedAt } = table;
       const isGathering = now < changedAt + GATHERING && !handover.isAcknowledged(isGone);
@@ -326,7 +371,8 @@ export class RouterEnd {
     this.#lacking.delete(table);
     const { version } = handover;
     if (table.packed?.version !== version) {
-      table.packed = { version, parts: splitContent(packTable(handover.announced()), table) };
+      const lists = [...this.#peers].flatMap(([server, peer]) => peer.lists.listOf(server, keyOf(table)));
+      table.packed = { version, parts: splitContent(packTable({ ...handover.announced(), lists }), table) };
     }
     const { parts } = table.packed;
     return parts.map((content, part) =>

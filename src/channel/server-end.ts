@@ -1,9 +1,13 @@
+import { packFlows } from './flow.ts';
+import type { FlowKey } from './flow.ts';
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
-import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek } from './message.ts';
-import type { Beat, HeldTable, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
+import { KeptFlows } from './kept-flows.ts';
+import type { FlowShare } from './kept-flows.ts';
+import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek, splitContent } from './message.ts';
+import type { Beat, HeldTable, Message, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
-import { TableAssembly } from './table-content.ts';
+import { Assembly, unpackTable } from './table-content.ts';
 import { DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
 import { Witnesses } from './witnesses.ts';
 
@@ -85,7 +89,9 @@ export class ServerEnd {
   /** Newest versions that are known to be announced, by table, of the epoch taken. */
   readonly #floors = new Map<string, number>();
   /** Tables of which parts have come, by table, of the epoch taken. */
-  readonly #assemblies = new Map<string, TableAssembly>();
+  readonly #assemblies = new Map<string, Assembly>();
+  /** By table; their numbers go on for as long as the session does. */
+  readonly #flows = new Map<string, KeptFlows>();
   /** Newest message of each router heard lately, the newest first; not all of them need be of now. */
   #heard: { life: bigint; sequence: number }[] = [];
   /** Epochs that were taken once and are over. */
@@ -161,6 +167,48 @@ export class ServerEnd {
     return own !== undefined && own.table.members[own.table.owners[slot] ?? NOBODY] === this.#server;
   }
 
+  /** Flows of a table that are with others than the owners of their slots. */
+  flowsOf(table: TableName): FlowShare {
+    const isHeld = this.#hold === 'holding' && this.#own.has(keyOf(table));
+    return isHeld ? this.#flowsOf(keyOf(table)) : NO_FLOWS;
+  }
+
+  /**
+   * Slots that this server has let go of, by table, 1 for each. Until `keep` has been told what is open in them nothing is
+   * reported, and what is open there goes on.
+   */
+  releasing(): (TableName & { readonly slots: Uint8Array })[] {
+    return this.#hold === 'holding'
+      ? [...this.#own].flatMap(([key, { table: { service, family } }]) => {
+          const slots = this.#flowsOf(key).releasing;
+          return slots ? { service, family, slots } : [];
+        })
+      : [];
+  }
+
+  /** Takes the flows that are open in the slots that `releasing` tells of. From now on no others are this server's there. */
+  keep(table: TableName, flows: Iterable<FlowKey>, now: number): ServerOutcome {
+    this.#flowsOf(keyOf(table)).keep(flows);
+    this.#changed = true;
+    this.#reportSoon(now);
+    return this.#outcome(now);
+  }
+
+  /**
+   * Flows of those that `flowsOf` calls kept need not be any more: they have ended, or are in slots of this server's own. While no
+   * router is heard they stay all the same, for nobody else would have them.
+   */
+  end(table: TableName, flows: Iterable<FlowKey>, now: number): ServerOutcome {
+    const known = this.#flowsOf(keyOf(table));
+    const { generation } = known;
+    if (!this.wantsReports(now)) known.end(flows);
+    if (known.generation !== generation) {
+      this.#changed = true;
+      this.#reportSoon(now);
+    }
+    return this.#outcome(now);
+  }
+
   /** Until when `tables` may be acted on, by the same clock: -Infinity where there are none, Infinity while the router is known to be dead. */
   heldUntil(): number {
     if (this.#hold !== 'holding') return -Infinity;
@@ -213,7 +261,7 @@ export class ServerEnd {
     const kind = peek(datagram);
     if (kind === 'truncated' || kind === 'unknown') return kind;
     // What other servers report is for the router, as long as there is one.
-    if (kind === 'report' && !this.wantsReports(now)) return undefined;
+    if ((kind === 'report' || kind === 'flows') && !this.wantsReports(now)) return undefined;
     if (!this.#seal.holds(datagram)) return 'forged';
     const message = decodeMessage(datagram, kind);
     if (!message) return 'unknown';
@@ -221,6 +269,7 @@ export class ServerEnd {
       if (message.server !== this.#server && this.#witnesses.take(message, now)) this.#see(now);
       return undefined;
     }
+    if (message.kind === 'flows') return this.#witnesses.takeFlows(message);
     const proof = message.kind === 'beat' ? this.#proofIn(message) : 0;
     const order = this.#router.judge(message.life, message.sequence, proof, this.#sequence);
     if (order === 'old' && message.life !== this.#router.life) {
@@ -278,6 +327,7 @@ export class ServerEnd {
     this.#floors.clear();
     if (this.#hold === 'fenced') this.#own.clear();
     this.#assemblies.clear();
+    for (const flows of this.#flows.values()) flows.forget();
     for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
     this.#reportDue = -Infinity;
   }
@@ -293,7 +343,7 @@ export class ServerEnd {
       if ((this.#own.get(key)?.version ?? 0) >= version) continue;
       lacks = true;
       // While it was not heard the router may have given away what an outdated table says.
-      if (wasOver && this.#own.delete(key)) this.#changed = true;
+      if (wasOver) this.#give(key);
     }
     if (isNewest) this.#forgetAllBut(new Set(tables.map(keyOf)));
     if (lacks) this.#reportSoon(now);
@@ -307,20 +357,40 @@ export class ServerEnd {
     // Without a lease nobody knows whether it is still true.
     if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return undefined;
     if (this.#own.get(key)?.version === version) return undefined;
-    const assembly = this.#assemblies.get(key) ?? new TableAssembly();
+    const assembly = this.#assemblies.get(key) ?? new Assembly();
     this.#assemblies.set(key, assembly);
     const content = assembly.take(part);
-    if (content === 'unknown') return content;
     if (!content) return undefined;
     this.#assemblies.delete(key);
-    const { members, owners } = content;
-    // What was acknowledged once is not gone back behind, given up or not.
-    this.#floors.set(key, version);
-    this.#own.set(key, { version, table: { service, family, members, owners } });
+    try {
+      const { members, owners, lists } = unpackTable(content);
+      const table = { service, family, members, owners };
+      const before = this.#hold === 'holding' ? this.#own.get(key)?.table : undefined;
+      this.#flowsOf(key).take(lists, before, table, this.#server);
+      // What was acknowledged once is not gone back behind, given up or not.
+      this.#floors.set(key, version);
+      this.#own.set(key, { version, table });
+    } catch (error) {
+      if (error instanceof RangeError) return 'unknown';
+      throw error;
+    }
     this.#changed = true;
     this.#stand('holding');
     this.#reportSoon(now);
     return undefined;
+  }
+
+  #flowsOf(key: string): KeptFlows {
+    const known = this.#flows.get(key) ?? new KeptFlows();
+    this.#flows.set(key, known);
+    return known;
+  }
+
+  /** Gives up a table, and what goes on of it. */
+  #give(key: string): void {
+    if (!this.#own.delete(key)) return;
+    this.#flowsOf(key).drop();
+    this.#changed = true;
   }
 
   #confirm(proof: number): void {
@@ -331,9 +401,7 @@ export class ServerEnd {
 
   #forgetAllBut(announced: ReadonlySet<string>): void {
     for (const key of this.#own.keys()) {
-      if (announced.has(key)) continue;
-      this.#own.delete(key);
-      this.#changed = true;
+      if (!announced.has(key)) this.#give(key);
     }
   }
 
@@ -363,6 +431,8 @@ export class ServerEnd {
   #fence(now: number): void {
     // Whether a later epoch has a version of a table that is of none, cannot be told by its number.
     for (const [key, { version }] of this.#own) if (version === 0) this.#own.delete(key);
+    // Others may have got the flows, too, and would not be asked for them.
+    for (const flows of this.#flows.values()) flows.drop();
     this.#stand('fenced');
     this.#reportSoon(now);
   }
@@ -391,6 +461,7 @@ export class ServerEnd {
         owner === own && this.#witnesses.isHeld(table, slot) ? NOBODY : owner,
       );
       this.#own.set(keyOf(table), { version: 0, table: { ...table, owners } });
+      this.#flowsOf(keyOf(table)).forget(this.#witnesses.flowsOf(table));
     }
     this.#changed = true;
     this.#stand('holding');
@@ -407,10 +478,29 @@ export class ServerEnd {
   }
 
   #outcome(now: number): ServerOutcome {
-    const messages = now >= this.#reportDue ? [this.#report(now)] : [];
+    // What has been let go of is told together with what goes on of it.
+    if (this.releasing().length > 0) this.#reportDue = Math.max(this.#reportDue, now + SHORTEST_GAP);
+    const messages = now >= this.#reportDue ? [...this.#lists(now), this.#report(now)] : [];
     const changed = this.#changed;
     this.#changed = false;
     return { messages, changed };
+  }
+
+  /** Lists of flows that the router has yet to announce; where there is none, others ask for all of them. */
+  #lists(now: number): Uint8Array[] {
+    return [...this.#own].flatMap(([key, { table }]) => {
+      const { generation, kept, isAnnounced } = this.#flowsOf(key);
+      if (generation === 0 || (isAnnounced && !this.wantsReports(now))) return [];
+      const { service, family } = table;
+      const parts = splitContent(packFlows(kept), table, this.#server);
+      return parts.map((content, part) =>
+        this.#close({
+          kind: 'flows',
+          ...{ life: this.#session, sequence: ++this.#sequence, server: this.#server, service, family },
+          ...{ generation, part, parts: parts.length, content },
+        }),
+      );
+    });
   }
 
   #report(now: number): Uint8Array {
@@ -418,24 +508,31 @@ export class ServerEnd {
     this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence, at: now }];
     this.#reportedAt = now;
     this.#reportDue = now + REPORT_INTERVAL;
-    return this.#seal.close(
-      encodeMessage({
-        kind: 'report',
-        ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },
-        tables: [...this.#own.values()].map((own) => this.#heldTable(own, now)),
-        health: this.#health,
-        ...(this.#load ? { load: this.#load } : {}),
-      }),
-    );
+    return this.#close({
+      kind: 'report',
+      ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },
+      tables: [...this.#own.values()].map((own) => this.#heldTable(own, now)),
+      health: this.#health,
+      ...(this.#load ? { load: this.#load } : {}),
+    });
   }
 
-  #heldTable({ version, table: { service, family, members, owners } }: Own, now: number): HeldTable {
+  #close(message: Message): Uint8Array {
+    return this.#seal.close(encodeMessage(message));
+  }
+
+  #heldTable({ version, table }: Own, now: number): HeldTable {
+    const { service, family, members, owners } = table;
+    const { generation } = this.#flowsOf(keyOf(table));
     // Others ask for it who hear no router.
-    if (version > 0 && !this.wantsReports(now)) return { service, family, version };
+    if (version > 0 && !this.wantsReports(now)) return { service, family, version, generation };
     const own = members.indexOf(this.#server);
-    return { service, family, version, held: owners.map((owner) => (owner === own && own >= 0 ? 1 : 0)) };
+    const held = owners.map((owner) => (owner === own && own >= 0 ? 1 : 0));
+    return { service, family, version, generation, held };
   }
 }
+
+const NO_FLOWS: FlowShare = { kept: new Set(), elsewhere: new Set() };
 
 function keyOf({ service, family }: TableName): string {
   return `${service}/${family}`;

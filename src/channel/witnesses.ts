@@ -1,5 +1,8 @@
+import { unpackFlows } from './flow.ts';
+import type { FlowKey } from './flow.ts';
 import { SequenceWindow } from './freshness.ts';
-import type { HeldTable, Report, TableName } from './message.ts';
+import type { FlowsPart, HeldTable, Report, TableName } from './message.ts';
+import { PeerLists } from './peer-lists.ts';
 
 /** Milliseconds without a report after which another session of a server is believed; none shows that it is of now. */
 const SESSION_SILENCE = 2000;
@@ -10,6 +13,7 @@ interface Witness {
   /** Clock when its last report came. */
   at: number;
   tables: readonly HeldTable[];
+  readonly lists: PeerLists;
 }
 
 /**
@@ -35,7 +39,8 @@ export class Witnesses {
       known.tables = tables;
     } else {
       if (known && now < known.at + SESSION_SILENCE) return false;
-      this.#servers.set(server, { session: life, window: new SequenceWindow(sequence), at: now, tables });
+      const window = new SequenceWindow(sequence);
+      this.#servers.set(server, { session: life, window, at: now, tables, lists: new PeerLists() });
     }
     let isGrowing = false;
     for (const router of heard) {
@@ -47,14 +52,35 @@ export class Witnesses {
     return isGrowing;
   }
 
+  /** A list of flows whose tag is right; `unknown`: it cannot be one. */
+  takeFlows(part: FlowsPart): 'unknown' | undefined {
+    const known = this.#servers.get(part.server);
+    if (known?.session !== part.life) return undefined;
+    const order = known.window.take(part.sequence);
+    if (order !== 'next' && order !== 'late') return undefined;
+    return known.lists.take(keyOf(part), part) === 'unknown' ? 'unknown' : undefined;
+  }
+
   /** True where each of the servers has been heard at that time or later. */
   haveAllReported(servers: Iterable<string>, since: number): boolean {
     return [...servers].every((server) => (this.#servers.get(server)?.at ?? -Infinity) >= since);
   }
 
-  /** True where each of the servers has told slot by slot what it holds. */
+  /** True where each of the servers has told slot by slot what it holds, and with which flows it goes on. */
   haveAllTold(servers: Iterable<string>): boolean {
-    return [...servers].every((server) => this.#servers.get(server)?.tables.every(({ held }) => held !== undefined));
+    return [...servers].every((server) => {
+      const known = this.#servers.get(server);
+      return known?.tables.every(
+        (table) => table.held !== undefined && known.lists.generation(keyOf(table)) === table.generation,
+      );
+    });
+  }
+
+  /** Flows of a table with which others go on. */
+  flowsOf(table: TableName): Set<FlowKey> {
+    const key = keyOf(table);
+    const lists = [...this.#servers].flatMap(([server, { lists }]) => lists.listOf(server, key));
+    return new Set(lists.flatMap(({ flows }) => unpackFlows(flows, table.family)));
   }
 
   /** True where somebody else has told to hold the slot. */
@@ -63,4 +89,8 @@ export class Witnesses {
       tables.some((table) => table.service === service && table.family === family && table.held?.[slot] === 1),
     );
   }
+}
+
+function keyOf({ service, family }: TableName): string {
+  return `${service}/${family}`;
 }

@@ -34,7 +34,7 @@ export function helpText(command: string): string {
     ...shown.flatMap(({ examples }) => examples.map((example) => `  ${example}`)),
     '',
     'Exit status: 0 done, 1 failed, refused, or something is wrong (check, doctor), 2 wrong usage,',
-    '3 no daemon runs (or no ubus) to be asked.',
+    '3 no daemon runs (or no ubus) to be asked, 4 the package that has the command is not installed.',
     '',
   ].join('\n');
 }

@@ -2,9 +2,8 @@ import { runCheck, runCleanup, runPlan, runSimulate } from './commands.ts';
 import { COMMANDS } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
 import { runEvents, runStatus } from './follow.ts';
-import { runMetrics } from './metrics.ts';
 import { runDump, runOrder, runReload } from './orders.ts';
-import { runServerScript, runServerStatus } from './server.ts';
+import { partOf } from './package-part.ts';
 
 export { helpText } from './help.ts';
 
@@ -13,14 +12,13 @@ export async function runCommand(invocation: Invocation): Promise<number> {
   switch (invocation.command) {
     case 'check':
       return runCheck(invocation);
-    case 'doctor':
-      return (await import('./doctor.ts')).runDoctor(invocation);
-    case 'setup':
-      return (await import('./setup.ts')).runSetup(invocation);
     case 'server':
-      return runServerStatus(invocation);
+      return (await partOf('oneip-server', "'server'", () => import('./server-status.ts'))).runServerStatus(invocation);
+    case 'doctor':
+    case 'metrics':
     case 'server-script':
-      return runServerScript(invocation);
+    case 'setup':
+      return (await partOf('oneip-tools', `'${invocation.command}'`, () => import('./tools.ts'))).runTool(invocation);
     case 'plan':
       return runPlan(invocation);
     case 'simulate':
@@ -33,8 +31,6 @@ export async function runCommand(invocation: Invocation): Promise<number> {
       return runEvents(invocation);
     case 'reload':
       return runReload(invocation);
-    case 'metrics':
-      return runMetrics(invocation);
     case 'dump':
       return runDump(invocation);
     case 'failover':

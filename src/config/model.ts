@@ -14,7 +14,7 @@ export interface Globals {
   readonly markBase: number;
   /** First routing table that the slow path may use; server number n gets `tableBase + n`. */
   readonly tableBase: number;
-  /** Preference of the slow path's policy routing rules (`ip rule`), 1–32765. */
+  /** Preference of the policy routing rule (`ip rule`) that leads to those of the slow path, 1–32765. */
   readonly rulePriority: number;
   /** Secret of the channel between router and servers, 16–128 printable ASCII characters; absent: there is none. */
   readonly key?: string;

@@ -22,6 +22,13 @@ import {
   urlPath,
 } from './value-types.ts';
 
+declare const ONEIP_DOCUMENTED: boolean;
+
+/** What is told to readers only: a router is spared it. */
+function told(text: string): string {
+  return ONEIP_DOCUMENTED ? text : '';
+}
+
 /** Where an option counts. */
 interface Scope {
   /** Values of the section's option `type` with which it means something; absent: all. */
@@ -68,15 +75,15 @@ export type Option<T> = SingleOption<T> | OptionalOption<T> | ListOption<T>;
 export type OptionTable = Readonly<Record<string, Option<unknown>>>;
 
 function single<T>(type: ValueType<T>, fallback: string, summary: string): SingleOption<T> {
-  return { kind: 'single', type, default: fallback, summary };
+  return { kind: 'single', type, default: fallback, summary: told(summary) };
 }
 
 function optional<T>(type: ValueType<T>, absent: string, summary: string): OptionalOption<T> {
-  return { kind: 'optional', type, absent, summary };
+  return { kind: 'optional', type, absent: told(absent), summary: told(summary) };
 }
 
 function required<T>(type: ValueType<T>, summary: string): OptionalOption<T> {
-  return { kind: 'optional', type, absent: 'required', required: true, summary };
+  return { kind: 'optional', type, absent: 'required', required: true, summary: told(summary) };
 }
 
 function list<T>(
@@ -110,7 +117,7 @@ export const globalsOptions = {
   rule_priority: single(
     integer(1, 32765),
     '900',
-    "Preference of the slow path's policy routing rules. It must come before those of mwan3 (from 1001) and of pbr.",
+    "Preference of the slow path's policy routing rule. It must come before those of mwan3 (from 1001) and of pbr.",
   ),
   key: optional(
     secret,

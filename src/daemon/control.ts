@@ -41,7 +41,7 @@ const NOTHING: Count = { packets: 0n, bytes: 0n };
 
 export interface DaemonControlOptions extends OrderTakerOptions {
   readonly health: HealthWatch;
-  readonly announcer: Announcer;
+  readonly announcer: Pick<Announcer, 'reporter' | 'refusals'>;
   readonly router: Router;
   readonly version: string;
   readonly littleEndian: boolean;
@@ -49,7 +49,7 @@ export interface DaemonControlOptions extends OrderTakerOptions {
   readonly readSysctls: (keys: readonly string[]) => NetworkState['sysctls'];
   /** Resolves when everything else that was waiting has had its turn. */
   readonly turn: () => Promise<void>;
-  /** Why the kernel does not hold what it should, where that is so. */
+  /** Why the kernel does not hold what it should, or servers are not told, where that is so. */
   readonly failure: () => string | undefined;
 }
 

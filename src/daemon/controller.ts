@@ -10,6 +10,7 @@ import type { Deployment, Observation, SlotTables } from '../deployment/deployme
 import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
+import { prepare } from '../deployment/steps.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { lostConnections } from '../membership/lost.ts';
@@ -316,12 +317,21 @@ export class Controller {
   /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
   #redistribute(before: Deployment, fleet: Fleet): void {
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
-    const known = this.#loaded.ruleset;
-    if (isSameDistribution(before, deployment) && known) return this.#commit(fleet, before);
-    if (known && differsInElements(before, deployment)) this.#loaded.moveElements(withElements(known, deployment));
-    else this.#loaded.load(buildRuleset(deployment));
+    if (isSameDistribution(before, deployment) && this.#loaded.ruleset) return this.#commit(fleet, before);
+    const step = this.#loaded.ruleset && prepare(before, deployment);
+    if (step) {
+      this.#loadDistribution(before, step);
+      this.#router.awaitPackets();
+    }
+    this.#loadDistribution(step ?? before, deployment);
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
+  }
+
+  #loadDistribution(before: Deployment, after: Deployment): void {
+    const known = this.#loaded.ruleset;
+    if (known && differsInElements(before, after)) this.#loaded.moveElements(withElements(known, after));
+    else this.#loaded.load(buildRuleset(after));
   }
 
   /** Everything may have changed. */
@@ -344,7 +354,12 @@ export class Controller {
       for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
     this.goOn();
     const known = stillLeavingBy(latest, this.#router.egresses());
-    this.#loaded.load(buildRuleset(known));
+    const step = this.#loaded.ruleset && this.#deployment && prepare(this.#deployment, known);
+    this.#loaded.load(buildRuleset(step ?? known));
+    if (step) {
+      this.#router.awaitPackets();
+      this.#loadDistribution(step, known);
+    }
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);

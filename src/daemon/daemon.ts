@@ -1,11 +1,11 @@
 import { optionValue } from '../cli/arguments.ts';
 import type { Invocation } from '../cli/arguments.ts';
+import { partOf } from '../cli/package-part.ts';
 import { isTranslated } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import { steadyTime } from '../host/clock.ts';
 import { printError, printIfPossible } from '../host/console.ts';
-import { ChannelSocket, authenticator, randomLife } from '../host/channel-socket.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
 import { HostProber } from '../host/probe/prober.ts';
@@ -21,7 +21,7 @@ import { publishService } from '../service/object.ts';
 import type { Publication } from '../service/object.ts';
 import { ReportProber } from '../watchdog/report-prober.ts';
 import { createAllocator } from './allocator.ts';
-import { Announcer } from './announcer.ts';
+import { AnnouncerOnDemand } from './announcer-on-demand.ts';
 import { DaemonControl } from './control.ts';
 import { Controller } from './controller.ts';
 import type { Heritage } from './controller.ts';
@@ -77,7 +77,7 @@ class Daemon {
   readonly #servers: ServerWatch;
   readonly #prober: HostProber;
   readonly #reports = new ReportProber(startTimer);
-  readonly #announcer: Announcer;
+  readonly #announcer: AnnouncerOnDemand;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -129,11 +129,12 @@ class Daemon {
       if (down) this.#health.accuse(source, server, device, reason, family);
       else this.#health.acquit(source, server, device, family);
     });
-    this.#announcer = new Announcer({
-      ...{ clock: steadyTime, startTimer, randomLife, authenticator, log },
-      open: (place, received) => new ChannelSocket(place, received),
-      reported: (server, health) => this.#reports.heard(server, health),
-    });
+    this.#announcer = new AnnouncerOnDemand(async () => {
+      const load = () => import('./channel-part.ts');
+      const { createAnnouncer } = await partOf('oneip-channel', 'the channel to the servers', load);
+      const reported = this.#reports.heard.bind(this.#reports);
+      return createAnnouncer({ clock: steadyTime, startTimer, log, reported });
+    }, log);
     this.#controller = new Controller(
       {
         router: this.#router,
@@ -163,7 +164,7 @@ class Daemon {
       readFile: () => readText(file),
       writeFile: (text) => writeText(file, text),
       reload: () => this.#reload(),
-      failure: () => this.#failure,
+      failure: () => this.#failure ?? this.#announcer.failure(),
       settled: () => {
         this.#arm();
         this.#freeSoon();

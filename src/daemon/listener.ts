@@ -1,3 +1,5 @@
+import type { FlowKey } from '../channel/flow.ts';
+import type { FlowShare } from '../channel/kept-flows.ts';
 import type { ServerLoad, ServiceHealth } from '../channel/message.ts';
 import { channelFor } from '../channel/place.ts';
 import { Seal } from '../channel/seal.ts';
@@ -10,11 +12,14 @@ import type { Family } from '../net/address.ts';
 import type { Identity } from '../server/identity.ts';
 import { KernelLease } from '../server/lease.ts';
 import type { Attachment } from '../server/machine.ts';
-import type { OwnedSlots } from '../server/ownership.ts';
+import { OWN, RELEASING } from '../server/ownership.ts';
+import type { OwnedFlows, OwnedSlots } from '../server/ownership.ts';
 import type { AnnouncerOptions, ChannelLine } from './announcer.ts';
 
 /** Milliseconds between looks at this server's own health and load: one a report. */
 const LOOK_INTERVAL = 500;
+/** Milliseconds between looks at which of the flows that go on here in slots of others have ended. */
+const FLOW_INTERVAL = 5000;
 
 export interface ListenerOptions extends Pick<
   AnnouncerOptions,
@@ -22,8 +27,12 @@ export interface ListenerOptions extends Pick<
 > {
   readonly healthOf: (services: readonly Service[]) => readonly ServiceHealth[];
   readonly loadOf: () => ServerLoad;
-  /** Slots of a service that are this server's now. Throws where the kernel does not take them. */
-  readonly setOwned: (service: string, owned: OwnedSlots) => void;
+  /** Slots of a service that are this server's now, and the flows that are elsewhere than their slots. Throws where the kernel does not take them. */
+  readonly setOwned: (service: string, owned: OwnedSlots, flows: OwnedFlows) => void;
+  /** Flows of datagrams of a service that are open here, in the slots with a 1. Throws with the kernel's reason. */
+  readonly openFlows: (service: Service, family: Family, slots: Uint8Array) => FlowKey[];
+  /** Those of the flows that are not open here any more. Throws, too. */
+  readonly endedFlows: (flows: Iterable<FlowKey>) => FlowKey[];
   /** Has the kernel take what begins here for so many milliseconds from now, whatever becomes of this process. Throws, too. */
   readonly lease: (milliseconds: number) => void;
 }
@@ -53,11 +62,12 @@ export class Listener {
   #channel: Channel | undefined;
   #situation: Situation | undefined;
   #lookAt = 0;
+  #flowsAt = 0;
   #told: { readonly health: readonly ServiceHealth[]; readonly load?: ServerLoad } = { health: [] };
   /** What `setOwned` was told last, by service. */
-  readonly #owned = new Map<string, OwnedSlots>();
+  readonly #owned = new Map<string, { readonly owned: OwnedSlots; readonly flows: OwnedFlows }>();
   /** What this server has of a table, as long as the table is in force. */
-  #shares = new WeakMap<SlotOwners, Uint8Array>();
+  #shares = new WeakMap<SlotOwners, { readonly slots: Uint8Array; readonly isReleasing: boolean }>();
   readonly #lease = new KernelLease();
   /** The kernel lacks what the channel says. */
   #failed = false;
@@ -164,6 +174,34 @@ export class Listener {
     this.#failed = changed || this.#failed ? !this.#tell() : !this.#renew();
     if (this.#failed) return;
     for (const message of messages) channel.line?.send(message);
+    this.#keepOpen(channel);
+  }
+
+  /** Has what is open in slots that have been let go of go on, now that the kernel takes nothing new there. */
+  #keepOpen({ end }: Channel): void {
+    for (const { slots, ...table } of end.releasing()) {
+      const service = this.#flooded().find(({ name }) => name === table.service);
+      try {
+        const open = service ? this.#options.openFlows(service, table.family, slots) : [];
+        this.#took(end.keep(table, open, this.#options.clock()));
+      } catch (error) {
+        this.#options.log(error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+
+  /** Says which of the flows that go on here have ended: whoever has their slots may take them then. */
+  #endFlows({ end }: Channel): void {
+    for (const table of end.tables()) {
+      const { kept } = end.flowsOf(table);
+      if (kept.size === 0) continue;
+      try {
+        const ended = this.#options.endedFlows(kept);
+        if (ended.length > 0) this.#took(end.end(table, ended, this.#options.clock()));
+      } catch (error) {
+        this.#options.log(error instanceof Error ? error.message : String(error));
+      }
+    }
   }
 
   /** Brings the kernel to what the channel says; false where it does not take it, and then nothing must be reported. */
@@ -172,18 +210,30 @@ export class Listener {
     const name = this.#situation?.identity.server.name;
     if (!end || name === undefined) return true;
     const tables = end.tables();
+    const releasing = end.releasing();
     try {
       for (const { name: service } of this.#flooded()) {
         const owned: Partial<Record<Family, Uint8Array>> = {};
+        const flows: Partial<Record<Family, FlowShare>> = {};
         for (const table of tables) {
           if (table.service !== service) continue;
-          owned[table.family] = this.#shareOf(table, name);
+          const { family } = table;
+          const released = releasing.find((each) => each.service === service && each.family === family);
+          owned[family] = this.#shareOf(table, name, released?.slots);
+          const { kept, elsewhere } = end.flowsOf(table);
+          flows[family] = { kept, elsewhere };
         }
         const known = this.#owned.get(service);
-        if (known && isEqual(known[4], owned[4]) && isEqual(known[6], owned[6])) continue;
+        const isKnown = families.every(
+          (family) =>
+            isEqual(known?.owned[family], owned[family]) &&
+            known?.flows[family]?.kept === flows[family]?.kept &&
+            known?.flows[family]?.elsewhere === flows[family]?.elsewhere,
+        );
+        if (known && isKnown) continue;
         this.#owned.delete(service);
-        this.#options.setOwned(service, owned);
-        this.#owned.set(service, owned);
+        this.#options.setOwned(service, owned, flows);
+        this.#owned.set(service, { owned, flows });
       }
       return this.#renew();
     } catch (error) {
@@ -208,14 +258,18 @@ export class Listener {
     }
   }
 
-  #shareOf(table: SlotOwners, name: string): Uint8Array {
+  #shareOf(table: SlotOwners, name: string, released: Uint8Array | undefined): Uint8Array {
+    const isReleasing = released !== undefined;
     const known = this.#shares.get(table);
-    if (known) return known;
+    if (known?.isReleasing === isReleasing) return known.slots;
     const { members, owners } = table;
     const share = new Uint8Array(owners.length);
     const own = members.indexOf(name);
-    for (let slot = 0; slot < share.length; slot++) if (owners[slot] === own) share[slot] = 1;
-    this.#shares.set(table, share);
+    for (let slot = 0; slot < share.length; slot++) {
+      if (owners[slot] === own) share[slot] = OWN;
+      else if (released?.[slot] === 1) share[slot] = RELEASING;
+    }
+    this.#shares.set(table, { slots: share, isReleasing });
     return share;
   }
 
@@ -239,8 +293,13 @@ export class Listener {
     const load = this.#options.loadOf();
     this.#told = { health, load };
     this.#took(channel.end.observe(health, load, now));
+    if (now < this.#flowsAt) return;
+    this.#flowsAt = now + FLOW_INTERVAL;
+    this.#endFlows(channel);
   }
 }
+
+const families = [4, 6] as const;
 
 function isEqual(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
   if (one === other || one === undefined || other === undefined) return one === other;

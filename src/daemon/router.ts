@@ -35,6 +35,8 @@ export interface Router {
   load(transaction: string): void;
   /** Moves slots between chains that are there and empties sets, all or nothing; throws with the kernel's reason. */
   moveSlots(change: SlotChange): void;
+  /** Returns when no packet is under way any more that has asked a map before the last `load` or `moveSlots`: after some 10 ms. */
+  awaitPackets(): void;
   /** Whether the kernel holds a table of our name. */
   holdsTables(): boolean;
   /** Has the kernel forget tracked connections and tells how many those were; throws with its reason. */

@@ -13,7 +13,7 @@ import { attach } from '../server/machine.ts';
 import type { Attachment, Machine } from '../server/machine.ts';
 import { passageNetwork, passageTables } from '../server/second-chance.ts';
 import { Ownership } from '../server/ownership.ts';
-import type { OwnedSlots } from '../server/ownership.ts';
+import type { OwnedFlows, OwnedSlots } from '../server/ownership.ts';
 import { misplacedGhosts, wantedServer } from '../server/wanted.ts';
 import { LoadedRuleset } from './loaded-ruleset.ts';
 import type { Router } from './router.ts';
@@ -53,8 +53,8 @@ export interface ServerState {
 export class ServerController {
   readonly #options: ServerOptions;
   readonly #loaded: LoadedRuleset;
-  readonly #ownership = new Ownership(() => {
-    this.#redistribute();
+  readonly #ownership = new Ownership((alsoFlows) => {
+    this.#redistribute(alsoFlows);
   });
   #name: string | undefined;
   #identity: Identity | undefined;
@@ -107,11 +107,11 @@ export class ServerController {
   }
 
   /**
-   * Replaces the slots of a service that this server has, until the next time; see `Ownership`. Throws with the kernel's reason
-   * where it does not take them; the next reconciliation tries again.
+   * Replaces the slots of a service that this server has, and the flows that are not with the owners of their slots, until the next
+   * time; see `Ownership`. Throws with the kernel's reason where it does not take them; the next reconciliation tries again.
    */
-  setOwned(service: string, owned: OwnedSlots): void {
-    this.#ownership.setOwned(service, owned);
+  setOwned(service: string, owned: OwnedSlots, flows?: OwnedFlows): void {
+    this.#ownership.setOwned(service, owned, flows);
   }
 
   /**
@@ -149,13 +149,18 @@ export class ServerController {
     this.#options.settled?.();
   }
 
-  /** Nothing but slots has changed. */
-  #redistribute(): void {
+  /** Nothing but slots has changed, and flows where `alsoFlows`. */
+  #redistribute(alsoFlows: boolean): void {
     const identity = this.#identity;
     if (!identity || !this.#state) return;
     const known = this.#loaded.ruleset;
     const filtered = this.#filtered(identity);
-    if (known && known.tables.length > 0) this.#loaded.moveElements(withOwned(known, filtered));
+    if (known && known.tables.length > 0) {
+      const next = withOwned(known, filtered, alsoFlows);
+      // At once: what is open in a slot goes on while the slot goes.
+      if (alsoFlows) this.#loaded.load(next);
+      else this.#loaded.moveElements(next);
+    }
     this.#state = { ...this.#state, filtered };
     this.#options.settled?.();
   }
@@ -166,6 +171,7 @@ export class ServerController {
       service,
       families: ([4, 6] as const).filter((family) => serverAddress(server, family)),
       owned: this.#ownership.of(service),
+      flows: this.#ownership.flowsOf(service),
     }));
   }
 

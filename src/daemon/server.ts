@@ -95,7 +95,9 @@ class ServerDaemon {
         const script = this.#loadScript.value;
         return { ...this.#load.read(), ...(script === undefined ? {} : { script }) };
       },
-      setOwned: (service, owned) => this.#controller.setOwned(service, owned),
+      setOwned: (service, owned, flows) => this.#controller.setOwned(service, owned, flows),
+      openFlows: (service, family, slots) => this.#host.openFlows(service, family, slots),
+      endedFlows: (flows) => this.#host.endedFlows(flows),
       lease: (milliseconds) => this.#controller.lease(milliseconds),
     });
   }

@@ -261,12 +261,13 @@ class RouterExaminer {
     const mark = (markBase + (servers[0]?.number ?? 0)) >>> 0;
     for (const { family, rules, defaults } of this.#seen.routing) {
       if (!service.ghosts.some((ghost) => ghost.family === family) || !isRouted(service)) continue;
-      const ours = rules.find((rule) => rule.protocol === ROUTE_PROTOCOL && rule.mark === mark);
+      const ours = rules.find((rule) => rule.protocol === ROUTE_PROTOCOL && rule.goto !== undefined);
       const limit = ours?.priority ?? rulePriority;
       const thief = rules.find(
         (rule) =>
           rule.priority < limit &&
           !rule.special &&
+          rule.goto === undefined &&
           !looksUpLocal(rule) &&
           rule.protocol !== ROUTE_PROTOCOL &&
           (mark & rule.mask) >>> 0 === rule.mark &&

@@ -1,6 +1,6 @@
 import { Socket, equalBytes, hmacSha256, littleEndian, randomBytes } from 'oneip:runtime';
 import type { Received } from 'oneip:runtime';
-import { KIND_OFFSET, LONGEST_MESSAGE, REPORT_KIND } from '../channel/message.ts';
+import { KIND_OFFSET, LONGEST_MESSAGE, SERVER_KINDS } from '../channel/message.ts';
 import type { Authenticator } from '../channel/seal.ts';
 import type { Family } from '../net/address.ts';
 import { DROP, KEEP, LOAD_BYTE, jumpsUnless } from '../netlink/bpf.ts';
@@ -16,7 +16,10 @@ const RECEIVE_BUFFER = 1 << 20;
 
 /** For the filter a datagram begins with its UDP header. */
 const UDP_HEADER_LENGTH = 8;
-const NO_REPORTS = [...jumpsUnless([[LOAD_BYTE, UDP_HEADER_LENGTH + KIND_OFFSET, REPORT_KIND]], 1), DROP, KEEP];
+const NO_REPORTS = [
+  ...SERVER_KINDS.flatMap((kind) => [...jumpsUnless([[LOAD_BYTE, UDP_HEADER_LENGTH + KIND_OFFSET, kind]], 1), DROP]),
+  KEEP,
+];
 
 /** Where the messages of a channel go. */
 export interface ChannelPlace {

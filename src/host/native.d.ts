@@ -177,6 +177,11 @@ declare module 'oneip:runtime' {
   export function equalBytes(one: Uint8Array, other: Uint8Array): boolean;
   /** Interface number of a device; 0 where there is none. */
   export function interfaceIndex(device: string): number;
+  /**
+   * Returns when the kernel has finished with all packets that it was processing at the time of the call: an RCU grace period,
+   * some 10 to 30 ms (`MEMBARRIER_CMD_GLOBAL` of membarrier(2)). False where the kernel does not offer it.
+   */
+  export function awaitGracePeriod(): boolean;
 
   export interface NftResult {
     /** 0 = done; anything else: nothing was changed. */

@@ -89,11 +89,12 @@ function currentRules(channel: NetlinkChannel, family: Family): RuleEntry[] {
   let localSeen = false;
   const entries: RuleEntry[] = [];
   for (const rule of readRules(channel, family)) {
-    const { priority, mark, mask, table } = rule;
+    const { priority, mark, mask, table, goto } = rule;
     if (priority === BEFORE_LOCAL && looksUpLocal(rule)) localSeen = true;
     if (rule.protocol !== ROUTE_PROTOCOL || rule.special) continue;
     const behindLocal = priority === BEFORE_LOCAL && localSeen;
-    entries.push({ family, priority, mark, mask, table, ...(behindLocal && { behindLocal }) });
+    const target = goto !== undefined && { goto };
+    entries.push({ family, priority, mark, mask, table, ...target, ...(behindLocal && { behindLocal }) });
   }
   return entries;
 }

@@ -1,4 +1,4 @@
-import { fileStatus, setTimer } from 'oneip:runtime';
+import { awaitGracePeriod, fileStatus, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import type { Count, Router } from '../daemon/router.ts';
 import type { Claim, Observation } from '../deployment/deployment.ts';
@@ -181,6 +181,10 @@ export class HostRouter implements Router {
   moveSlots(change: SlotChange): void {
     if (!this.#tables) throw new Error('the router is not open');
     this.#tables.moveSlots(change);
+  }
+
+  awaitPackets(): void {
+    awaitGracePeriod();
   }
 
   holdsTables(): boolean {

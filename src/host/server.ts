@@ -1,5 +1,8 @@
 import type { Count } from '../daemon/router.ts';
+import type { FlowKey } from '../channel/flow.ts';
 import type { LinkState } from '../config/environment.ts';
+import type { Service } from '../config/model.ts';
+import type { Family } from '../net/address.ts';
 import { ROUTE_PROTOCOL } from '../network/state.ts';
 import type { NetworkState } from '../network/state.ts';
 import type { NetworkChange } from '../network/diff.ts';
@@ -10,6 +13,7 @@ import type { Machine } from '../server/machine.ts';
 import { leave, removeTables, serverStatusFile } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
+import { endedFlows, openFlows } from './flows.ts';
 import { Journal } from './journal.ts';
 import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
 import { Network } from './network.ts';
@@ -106,6 +110,16 @@ export class HostServer {
   /** Has what begins here taken for so many milliseconds from now; 0: no longer. Throws with the kernel's reason. */
   lease(milliseconds: number): void {
     this.#tables.setTimed({ family: 'inet', table: TABLE, set: LEASE_SET }, LEASED, milliseconds);
+  }
+
+  /** See `openFlows` of `flows.ts`. */
+  openFlows(service: Service, family: Family, slots: Uint8Array): FlowKey[] {
+    return openFlows(this.#tables.channel, service, family, slots);
+  }
+
+  /** See `endedFlows` of `flows.ts`. */
+  endedFlows(flows: Iterable<FlowKey>): FlowKey[] {
+    return endedFlows(this.#tables.channel, flows);
   }
 
   counters(): Map<string, Count> {

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "value.h"
 
 #define MAX_RANDOM_BYTES (1 << 20)
+/* MEMBARRIER_CMD_GLOBAL of linux/membarrier.h, which older headers call otherwise. */
+#define MEMBARRIER_COMMAND_GLOBAL 1
 
 static JSValue exit_process(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
@@ -93,6 +96,20 @@ static JSValue interface_index(JSContext *ctx, JSValueConst this_val, int argc, 
 	return JS_NewUint32(ctx, index);
 }
 
+/*
+ * Packets are processed under rcu_read_lock, and this command is synchronize_rcu() (kernel/sched/membarrier.c). With one
+ * processor it returns at once: there no packet is half processed while we run.
+ */
+static JSValue await_grace_period(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+	(void)this_val, (void)argc, (void)argv;
+#ifdef SYS_membarrier
+	return JS_NewBool(ctx, syscall(SYS_membarrier, MEMBARRIER_COMMAND_GLOBAL, 0, 0) == 0);
+#else
+	return JS_FALSE;
+#endif
+}
+
 static const JSCFunctionListEntry system_functions[] = {
 	JS_CFUNC_DEF("exit", 1, exit_process),
 	JS_CFUNC_DEF("getenv", 1, get_environment_variable),
@@ -100,6 +117,7 @@ static const JSCFunctionListEntry system_functions[] = {
 	JS_CFUNC_DEF("realtime", 0, realtime),
 	JS_CFUNC_DEF("randomBytes", 1, random_bytes),
 	JS_CFUNC_DEF("interfaceIndex", 1, interface_index),
+	JS_CFUNC_DEF("awaitGracePeriod", 0, await_grace_period),
 };
 
 static const char *const system_values[] = { "version", "engineVersion", "littleEndian", "scriptPath", "pid", "args" };

@@ -30,6 +30,7 @@ const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
 const FILTER_IP_SRC = 1 << 0;
 const FILTER_IP_DST = 1 << 1;
+const FILTER_PROTO_NUM = 1 << 3;
 
 /** One direction of a connection. */
 export interface Tuple {
@@ -69,6 +70,16 @@ export function encodeTrackedDump({ destination, answering }: Ends, littleEndian
     .nest(CTA_FILTER, (filter) =>
       filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_IP_DST).attributeU32(CTA_FILTER_REPLY_FLAGS, FILTER_IP_SRC),
     )
+    .finish();
+}
+
+/** Payload of a dump of connections of one protocol. Kernels before 5.8 know no such filter, and give all. */
+export function encodeProtocolDump(family: Family, protocol: number, littleEndian: boolean): Uint8Array {
+  return header(family, littleEndian)
+    .nest(CTA_TUPLE_ORIG, (tuple) =>
+      tuple.nest(CTA_TUPLE_PROTO, (proto) => proto.attributeU8(CTA_PROTO_NUM, protocol)),
+    )
+    .nest(CTA_FILTER, (filter) => filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
     .finish();
 }
 

@@ -14,7 +14,9 @@ export const RTNLGRP_IPV6_RULE = 19;
 
 const FIB_RULE_HDR = 12;
 const FR_ACT_TO_TBL = 1;
+const FR_ACT_GOTO = 2;
 const FIB_RULE_INVERT = 2;
+const FRA_GOTO = 4;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
 const FRA_SUPPRESS_IFGROUP = 13;
@@ -24,7 +26,7 @@ const FRA_FWMASK = 16;
 const FRA_PROTOCOL = 21;
 const NOT_SUPPRESSED = 0xffffffff;
 /** What every rule carries and what `Rule` tells; any other attribute is a further condition. */
-const UNDERSTOOD = new Set([FRA_PRIORITY, FRA_FWMARK, FRA_FWMASK, FRA_TABLE, FRA_PROTOCOL]);
+const UNDERSTOOD = new Set([FRA_GOTO, FRA_PRIORITY, FRA_FWMARK, FRA_FWMASK, FRA_TABLE, FRA_PROTOCOL]);
 
 export interface Rule {
   readonly family: Family;
@@ -33,16 +35,19 @@ export interface Rule {
   /** Firewall mark; 0 with mask 0 = every packet. */
   readonly mark: number;
   readonly mask: number;
+  /** What is looked into; 0 where the rule leads on to another one. */
   readonly table: number;
+  /** Priority of the rules that are asked next, past all in between; absent: it looks a table up. */
+  readonly goto?: number;
   /** Who made it (RTPROT_*); 0 = not told. */
   readonly protocol: number;
-  /** True where it has further conditions (addresses, devices, ports, inversion) or does something else than a lookup. */
+  /** True where it has further conditions (addresses, devices, ports, inversion) or does something else than these two. */
   readonly special: boolean;
 }
 
 /** True for `from all lookup local`, by which the kernel finds its own addresses. */
 export function looksUpLocal(rule: Rule): boolean {
-  return !rule.special && rule.mask === 0 && rule.table === RT_TABLE_LOCAL;
+  return !rule.special && rule.goto === undefined && rule.mask === 0 && rule.table === RT_TABLE_LOCAL;
 }
 
 export function encodeRuleDump(family: Family): Uint8Array {
@@ -51,13 +56,15 @@ export function encodeRuleDump(family: Family): Uint8Array {
 
 /** Payload of RTM_NEWRULE and RTM_DELRULE, which deletes the first rule that is the same, its protocol included. */
 export function encodeRule(rule: Omit<Rule, 'special'>, littleEndian: boolean): Uint8Array {
-  const { family, priority, mark, mask, table, protocol } = rule;
+  const { family, priority, mark, mask, table, protocol, goto } = rule;
+  const action = goto === undefined ? FR_ACT_TO_TBL : FR_ACT_GOTO;
   const writer = new PayloadWriter(littleEndian)
-    .bytes([addressFamily(family), 0, 0, 0, table < 256 ? table : 0, 0, 0, FR_ACT_TO_TBL])
+    .bytes([addressFamily(family), 0, 0, 0, table < 256 ? table : 0, 0, 0, action])
     .u32(0)
     .attributeU32(FRA_PRIORITY, priority)
     .attributeU32(FRA_TABLE, table)
     .attributeU8(FRA_PROTOCOL, protocol);
+  if (goto !== undefined) writer.attributeU32(FRA_GOTO, goto);
   if (mask !== 0) writer.attributeU32(FRA_FWMARK, mark).attributeU32(FRA_FWMASK, mask);
   return writer.finish();
 }
@@ -77,15 +84,17 @@ export function decodeRule({ payload }: NetlinkMessage, littleEndian: boolean): 
     .types()
     .some((type) => !UNDERSTOOD.has(type) && type !== FRA_SUPPRESS_IFGROUP && type !== FRA_SUPPRESS_PREFIXLEN);
   const mark = attributes.u32(FRA_FWMARK) ?? 0;
+  const goto = attributes.u32(FRA_GOTO);
   return {
     family: ipFamily,
     priority: attributes.u32(FRA_PRIORITY) ?? 0,
     mark,
     mask: attributes.u32(FRA_FWMASK) ?? (mark === 0 ? 0 : 0xffffffff),
     table: attributes.u32(FRA_TABLE) ?? shortTable,
+    ...(goto !== undefined && { goto }),
     protocol: attributes.u8(FRA_PROTOCOL) ?? 0,
     special:
-      action !== FR_ACT_TO_TBL ||
+      action !== (goto === undefined ? FR_ACT_TO_TBL : FR_ACT_GOTO) ||
       inverted ||
       suppresses ||
       conditions ||

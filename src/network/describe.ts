@@ -40,9 +40,11 @@ function routeWords(route: RouteEntry): string {
   ].join(' ');
 }
 
-function ruleWords({ priority, mark, mask, table }: RuleEntry): string {
+function ruleWords({ priority, mark, mask, table, goto }: RuleEntry): string {
   const words = mask === 0xffffffff ? hex(mark) : `${hex(mark)}/${hex(mask)}`;
-  return `pref ${priority} fwmark ${words} lookup ${table}`;
+  const condition = mask === 0 ? '' : ` fwmark ${words}`;
+  const action = goto === undefined ? `lookup ${table === 254 ? 'main' : table}` : `goto ${goto}`;
+  return `pref ${priority}${condition} ${action}`;
 }
 
 function neighbourWords({ address, device, kind, hardware }: NeighbourEntry): string {

@@ -6,6 +6,12 @@ export const ROUTE_PROTOCOL = 111;
 /** A policy routing rule of this priority stands before the kernel's `from all lookup local`, which has the same. */
 export const BEFORE_LOCAL = 0;
 
+/**
+ * Priority of what our marks are led on to, behind the kernel's rules for `main` (32766) and `default` (32767): what has a route
+ * there is asked for one rule of ours, however many servers there are.
+ */
+export const BEHIND_DEFAULT = 32768;
+
 /** What the router's network shall have, or has, of ours outside nftables. The order within the lists means nothing. */
 export interface NetworkState {
   readonly routes: readonly RouteEntry[];
@@ -41,15 +47,18 @@ export interface RouteEntry {
   readonly foreign?: true;
 }
 
-/** Packets with a firewall mark are routed by a table. */
+/** Packets with a firewall mark are routed by a table, or led on to other rules. */
 export interface RuleEntry {
   readonly family: Family;
-  /** Preference, `BEFORE_LOCAL` or 1–32765. */
+  /** Preference: `BEFORE_LOCAL`, 1–32765, or from `BEHIND_DEFAULT` on. */
   readonly priority: number;
   /** A packet is taken where `packet & mask === mark`. */
   readonly mark: number;
   readonly mask: number;
+  /** 0 where there is a `goto`. */
   readonly table: number;
+  /** Preference of the rules that are asked next. */
+  readonly goto?: number;
   /** In what was read: it stands behind the kernel's local rule although its priority is `BEFORE_LOCAL`. */
   readonly behindLocal?: boolean;
 }
@@ -106,8 +115,8 @@ export function routeTarget(route: RouteEntry): string {
   return `${type} ${device?.ifindex ?? ''} ${via?.text ?? ''} ${onlink && via ? 'onlink' : ''}`;
 }
 
-export function ruleKey({ family, priority, mark, mask, table }: RuleEntry): string {
-  return `${family} ${priority} ${mark}/${mask} ${table}`;
+export function ruleKey({ family, priority, mark, mask, table, goto }: RuleEntry): string {
+  return `${family} ${priority} ${mark}/${mask} ${table} ${goto ?? ''}`;
 }
 
 export function addressKey({

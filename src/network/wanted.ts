@@ -5,7 +5,7 @@ import { egressKey } from '../egress/egress.ts';
 import { maskAddress, prefixHolds } from '../net/address.ts';
 import type { Family } from '../net/address.ts';
 import { familiesOf, ghostsOf } from '../ruleset/traffic.ts';
-import { BEFORE_LOCAL, neighbourPlace, routeKey } from './state.ts';
+import { BEFORE_LOCAL, BEHIND_DEFAULT, neighbourPlace, routeKey, ruleKey } from './state.ts';
 import type { DeviceReference, NeighbourEntry, NetworkState, RouteEntry, RuleEntry, SysctlEntry } from './state.ts';
 
 /** The routing table `main` (RT_TABLE_MAIN). */
@@ -13,6 +13,9 @@ const MAIN_TABLE = 254;
 
 /** Every bit of a mark counts: packets that others have marked are none of ours. */
 const WHOLE_MARK = 0xffffffff;
+
+/** Server numbers take the lower half of a mark. */
+const MARKS = 0x10000;
 
 /**
  * What a deployment needs beside nftables: the slow path's policy routing, routes for the ghosts, the servers' neighbour
@@ -27,11 +30,11 @@ export function wantedNetwork(deployment: Deployment): NetworkState {
       parts.flatMap(({ routes }) => routes),
       routeKey,
     ),
-    // A server of two services may need its rule before and behind `local`; before serves both.
+    // Two services may need the way to their servers' rules before and behind `local`; before serves both.
     rules: unique(
       parts.flatMap(({ rules }) => rules).sort((a, b) => a.priority - b.priority),
-      ({ family, mark }) => `${family} ${mark}`,
-    ),
+      (rule) => (rule.goto === undefined ? ruleKey(rule) : `${rule.family} ${rule.mark}`),
+    ).sort((a, b) => Number(a.goto !== undefined) - Number(b.goto !== undefined)),
     neighbours: unique(
       parts.flatMap(({ neighbours }) => neighbours),
       neighbourPlace,
@@ -68,11 +71,7 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
       }),
       ...reachable.flatMap((server) => serverRoute(deployment, device, server, family)),
     ],
-    rules: reachable.map(({ number }): RuleEntry => {
-      const mark = (deployment.markBase + number) >>> 0;
-      const priority = owned ? BEFORE_LOCAL : deployment.rulePriority;
-      return { family, priority, mark, mask: WHOLE_MARK, table: deployment.tableBase + number };
-    }),
+    rules: reachable.length > 0 ? policyRules(deployment, reachable, family, owned) : [],
     neighbours: [
       ...[...reachable, ...onLink(deployment, deployed, family)].flatMap((server) => neighbour(device, server, family)),
       ...(isRouted(deployed.service) ? reachable.flatMap((server) => bypass(deployment, device, server, family)) : []),
@@ -97,6 +96,31 @@ function wantedOf(deployment: Deployment, deployed: DeployedService, family: Fam
       ...(family === 6 ? answering.flatMap(({ link }) => proxyDiscovery(link)) : []),
     ],
   };
+}
+
+/**
+ * By its mark a packet is led on to the rules of the servers, one for each. Those stand behind the kernel's own, so that packets
+ * without such a mark are spared them, and behind them one for marks of others that begin as ours do.
+ */
+function policyRules(
+  { markBase, tableBase, rulePriority }: Deployment,
+  servers: readonly DeployedServer[],
+  family: Family,
+  beforeLocal: boolean,
+): RuleEntry[] {
+  const first = markBase - (markBase % MARKS);
+  const blocks = first === markBase ? [first] : [first, (first + MARKS) >>> 0];
+  const priority = beforeLocal ? BEFORE_LOCAL : rulePriority;
+  return [
+    ...servers.map(({ number }): RuleEntry => {
+      const mark = (markBase + number) >>> 0;
+      return { family, priority: BEHIND_DEFAULT, mark, mask: WHOLE_MARK, table: tableBase + number };
+    }),
+    { family, priority: BEHIND_DEFAULT + 1, mark: 0, mask: 0, table: MAIN_TABLE },
+    ...blocks.map((mark): RuleEntry => {
+      return { family, priority, mark, mask: (WHOLE_MARK - MARKS + 1) >>> 0, table: 0, goto: BEHIND_DEFAULT };
+    }),
+  ];
 }
 
 /** Servers of what is translated that are the device's neighbours: who is given up as a neighbour is asked for again by nobody else. */

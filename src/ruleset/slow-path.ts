@@ -1,19 +1,20 @@
 import type { LinkState } from '../config/environment.ts';
-import type { DeployedService, Deployment, Ghost } from '../deployment/deployment.ts';
+import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import { accept, concat, count, drop, goto, inSet, ipProtocol, match, meta, notrack, payload } from './expression.ts';
 import { range, set, verdictMap } from './expression.ts';
 import { guardChain } from './fast-path.ts';
 import { admit, clampSegments, clientSets, sourceSet } from './guard.ts';
+import { ghostSets, isForeign, isGhost } from './ghost-set.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
-import { floodedSets, servedElements, untrackFlooded } from './flooded.ts';
+import { floodedSets, untrackFlooded } from './flooded.ts';
 import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
 import { rule } from './ruleset.ts';
-import type { Chain, Rule, SetObject, Table } from './ruleset.ts';
+import type { Chain, Rule, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
 import { dispatchByClient, serverChain, serverCounter, slotMaps } from './slot-map.ts';
 import { impossibleSources } from './source-guard.ts';
-import { errorTypes, familiesOf, floodedServices, ghostsOf, icmpType, routedServices, trafficOf } from './traffic.ts';
+import { errorTypes, familiesOf, floodedServices, icmpType, routedServices, trafficOf } from './traffic.ts';
 import { translatedServices } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 import { translation } from './translated.ts';
@@ -71,8 +72,8 @@ export function slowPath(deployment: Deployment): Table {
   );
 
   const chains: Chain[] = [
-    ...conntrackChains(deployment, families, flooded),
-    ...(places.length > 0 ? arrivalChains(places, families) : []),
+    ...conntrackChains(deployment, families, flooded, active),
+    ...(places.length > 0 ? arrivalChains(active, places, families) : []),
     ...places.flatMap(({ place, link, here, impossible }, index) => [
       {
         name: place,
@@ -108,7 +109,7 @@ export function slowPath(deployment: Deployment): Table {
     ...routersOwn.chains,
     ...active.flatMap((deployed) => guardChains(ROUTER, deployed, () => [])),
     ...icmpErrorChains(active, families),
-    ...replyChains(families),
+    ...replyChains(deployment, active),
     ...keepPortsFromMasquerading(deployment, BEFORE_SRCNAT_PRIORITY),
     ...active.flatMap((deployed) => serverChains(deployed, deployment)),
     ...translated.chains,
@@ -144,14 +145,16 @@ function probes({ markBase }: Deployment): Rule[] {
 }
 
 /** What came by a device where clients arrive goes on in that device's chain. */
-function arrivalChains(places: readonly { place: string; link: LinkState }[], families: readonly Family[]): Chain[] {
+function arrivalChains(
+  active: readonly DeployedService[],
+  places: readonly { place: string; link: LinkState }[],
+  families: readonly Family[],
+): Chain[] {
   return [
     {
       name: 'dispatch',
       hook: { type: 'filter', hook: 'prerouting', priority: DISPATCH_PRIORITY },
-      rules: families.map((family) =>
-        rule('to a ghost', inSet(payload(ipProtocol(family), 'daddr'), `ghost${family}`), goto('arrival')),
-      ),
+      rules: families.map((family) => rule('to a ghost', isGhost(active, family, 'daddr'), goto('arrival'))),
     },
     {
       name: 'arrival',
@@ -170,29 +173,6 @@ function arrivalChains(places: readonly { place: string; link: LinkState }[], fa
   ];
 }
 
-/** `ghost4`: all ghosts; `foreign4`: those that are not the router's own; `own4`: what is served on its own addresses. */
-function ghostSets(active: readonly DeployedService[], family: Family): SetObject[] {
-  const ghosts = active.flatMap((deployed) => ghostsOf(deployed, family));
-  const addresses = (list: readonly Ghost[]) => [...new Set(list.map(({ address }) => address.text))];
-  const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
-  const plain = { verdicts: false, interval: false };
-  return [
-    { name: `ghost${family}`, key: type, ...plain, elements: addresses(ghosts) },
-    { name: `foreign${family}`, key: type, ...plain, elements: addresses(ghosts.filter((ghost) => !ghost.ownedBy)) },
-    {
-      name: `own${family}`,
-      key: [type, 'inet_proto', 'inet_service'],
-      verdicts: false,
-      interval: true,
-      elements: active.flatMap((deployed) =>
-        ghostsOf(deployed, family)
-          .filter((ghost) => ghost.ownedBy)
-          .flatMap((ghost) => servedElements(deployed, ghost)),
-      ),
-    },
-  ];
-}
-
 /**
  * Conntrack must see neither direction: with the replies alone untracked, the client's ACK was INVALID and dropped. Of the
  * router's own address only the services' packets go untracked.
@@ -201,6 +181,7 @@ function conntrackChains(
   deployment: Deployment,
   families: readonly Family[],
   flooded: readonly DeployedService[],
+  active: readonly DeployedService[],
 ): Chain[] {
   const untracked = untrackFlooded(flooded);
   const rules = families.flatMap((family): Rule[] => {
@@ -208,8 +189,8 @@ function conntrackChains(
     const own = (address: 'saddr' | 'daddr', port: 'sport' | 'dport') =>
       inSet(concat(payload(ip, address), meta('l4proto'), payload('th', port)), `own${family}`);
     return [
-      rule('to a ghost', inSet(payload(ip, 'daddr'), `foreign${family}`), notrack, accept),
-      rule('from a ghost', inSet(payload(ip, 'saddr'), `foreign${family}`), notrack, accept),
+      rule('to a ghost', isForeign(active, family, 'daddr'), notrack, accept),
+      rule('from a ghost', isForeign(active, family, 'saddr'), notrack, accept),
       ...guardOwnAddress(deployment, family, own),
     ];
   });
@@ -264,18 +245,26 @@ function heedHistory(deployed: DeployedService, deployment: Deployment, traffic:
   ];
 }
 
-/** The way of what servers send back, where it comes through this router. */
-function replyChains(families: readonly Family[]): Chain[] {
+/**
+ * The way of what servers send back, where it comes through this router. All that the router forwards passes this hook, so that it
+ * is there only where another link carries less than that of the servers.
+ */
+function replyChains({ observation }: Deployment, active: readonly DeployedService[]): Chain[] {
+  const links = [...observation.environment.links.values()];
+  const narrow = active.filter(({ device }) => links.some(({ mtu }) => mtu < device.mtu));
+  const families = ([4, 6] as const).filter((family) =>
+    narrow.some((deployed) => familiesOf(deployed).includes(family)),
+  );
   if (families.length === 0) return [];
   const hook = { type: 'filter', hook: 'forward', priority: MANGLE_PRIORITY } as const;
-  return [{ name: 'replies', hook, rules: families.map(clampReplies) }];
+  return [{ name: 'replies', hook, rules: families.map((family) => clampReplies(active, family)) }];
 }
 
 /** Where replies are forwarded, the client's link may carry less than the server's: `rt mtu` knows. */
-function clampReplies(family: Family): Rule {
+function clampReplies(active: readonly DeployedService[], family: Family): Rule {
   return rule(
     'path MTU',
-    inSet(payload(ipProtocol(family), 'saddr'), `ghost${family}`),
+    isGhost(active, family, 'saddr'),
     match(payload('tcp', 'flags'), 'syn', 'in'),
     set({ 'tcp option': { name: 'maxseg', field: 'size' } }, { rt: { key: 'mtu' } }),
   );

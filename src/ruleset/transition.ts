@@ -171,9 +171,9 @@ export function historyMaps(deployed: DeployedService): SlotMap[] {
     unknown: {
       verdict: 'jump',
       targets: [...chains(oldChain), ...refusals.map((answer) => refusalChain(service, answer))],
-      of: ({ unknown, current }) => {
+      of: ({ unknown, current, isHeld }) => {
         if (typeof unknown === 'string') return servers.length + refusals.indexOf(unknown);
-        return unknown.server === current ? NOBODY : placeOf(unknown.server);
+        return unknown.server === current && !isHeld ? NOBODY : placeOf(unknown.server);
       },
     },
     learning: { targets: chains(learnChain), verdict: 'jump', of: ({ learning }) => placeOf(learning) },

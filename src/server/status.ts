@@ -6,6 +6,7 @@ import type { Family } from '../net/address.ts';
 import type { FilteredService } from './filter.ts';
 import type { Identity } from './identity.ts';
 import type { Attachment } from './machine.ts';
+import { OWN } from './ownership.ts';
 import type { OwnedSlots } from './ownership.ts';
 import { ghostsOf } from './wanted.ts';
 
@@ -99,7 +100,7 @@ function countSlots(owned: OwnedSlots): Partial<Record<`ipv${Family}`, number>> 
   const counts: Partial<Record<`ipv${Family}`, number>> = {};
   for (const family of [4, 6] as const) {
     const slots = owned[family];
-    if (slots) counts[`ipv${family}`] = slots.reduce((sum, isOurs) => sum + isOurs, 0);
+    if (slots) counts[`ipv${family}`] = slots.reduce((sum, state) => sum + (state === OWN ? 1 : 0), 0);
   }
   return counts;
 }

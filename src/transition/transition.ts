@@ -34,8 +34,10 @@ export interface SlotHistory {
    * the first change, a RST, silence, or (`current`) what the slot table says.
    */
   readonly unknown: { readonly server: string } | 'reset' | 'drop';
-  /** Other servers that may have recorded flows of this slot. Sorted; without `current`. */
+  /** Other servers that may have recorded flows of this slot. Sorted; without `current`, unless a change is being prepared. */
   readonly visited: readonly string[];
   /** UDP flows that are not known are taken for this server's old ones, and recorded so; absent: they are new. */
   readonly learning?: string;
+  /** The slot table still names another server than `current`, and decides about no packet with ports. */
+  readonly isHeld?: boolean;
 }

@@ -123,7 +123,7 @@ export class HealthMonitor {
     }
     for (const counter of probe.counters) {
       const up = judge(counter);
-      if (up === counter.up && probe.run !== counter.rise) continue;
+      if (up === counter.up && probe.run !== counter.rise && probe.run !== 1) continue;
       counter.up = up;
       suspects = [...(suspects ?? []), ...counter.standings];
     }

@@ -96,12 +96,16 @@ export class Standing implements Timed {
     };
   }
 
-  /** Why it is down, damping apart. */
+  /**
+   * Why it is down, damping apart. One that is down does not come back while the last answer to any of its questions was a
+   * failure, though that alone would not take it down: where two families are lost at once, the first that answers again would
+   * bring it back for as long as the other takes to be found lost.
+   */
   #against(): string | undefined {
     const evidence = this.server.against(this.subject.families);
     if (evidence) return evidence.reason;
     if (this.#statement && !this.#statement.up) return this.#statement.reason;
-    const counter = this.counters.find(({ up }) => !up);
+    const counter = this.counters.find(({ up, probe }) => !up || (!this.#well && probe.run < 0));
     if (counter) return this.#answer(counter, counter.probe.failReason);
     return this.#doubtful ? this.#lastDown : undefined;
   }

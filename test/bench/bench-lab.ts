@@ -240,7 +240,7 @@ export class BenchLab {
  * have their turn. Flows are made in ascending order and used in this one, or memory would be read in the order in which it
  * was given out, as no crowd of clients does.
  */
-function stepThrough(clients: number): number {
+export function stepThrough(clients: number): number {
   let step = Math.max(1, Math.round(clients * 0.618));
   while (greatestCommonDivisor(step, clients) > 1) step += 1;
   return step;

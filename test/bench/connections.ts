@@ -5,7 +5,7 @@ import { withLab, type Lab } from '../lab/lab.ts';
 import { webService } from '../lab/web-service.ts';
 import { peerProgram } from './peer-programs.ts';
 import { isCount, runBenchmark } from './program.ts';
-import { medianInterval, type MedianInterval } from './statistics.ts';
+import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=connections [ARGS="…"]
 
@@ -180,8 +180,6 @@ interface Result {
 }
 
 function evaluate(turns: Turns): Result[] {
-  const overSetups = (setups: readonly (readonly number[])[]) =>
-    medianInterval(setups.map((values) => medianInterval(values).median));
   return modeNames.flatMap((mode) => {
     const ours = turns[mode].get('oneip') ?? [];
     return [...turns[mode]].map(([contestant, setups]) => ({
@@ -198,23 +196,24 @@ function evaluate(turns: Turns): Result[] {
 }
 
 function format(results: readonly Result[]): string {
-  const interval = ({ median, low, high }: MedianInterval, digits: number) =>
-    `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
   return modeNames
     .map((mode) => {
       const lines = results
         .filter((result) => result.mode === mode)
         .map(({ contestant, requestsPerSecond, p99, ratio }) => {
-          const open =
-            contestant !== 'oneip' && ratio.low <= 1 && ratio.high >= 1
-              ? '  the spread is wider than the difference'
-              : '';
-          return `  ${contestant.padEnd(9)}${interval(requestsPerSecond, 0).padStart(24)}${interval(p99, 2).padStart(22)}${interval(ratio, 3).padStart(22)}${open}`;
+          const isOpen = contestant !== 'oneip' && ratio.low <= 1 && ratio.high >= 1;
+          const remark = isOpen ? ', the spread is wider than the difference' : '';
+          return [
+            contestant,
+            formatInterval(requestsPerSecond, 0),
+            formatInterval(p99, 2),
+            `${formatInterval(ratio, 3)}${remark}`,
+          ];
         });
-      const title = `  ${'contestant'.padEnd(15)}requests a second      99th percentile, ms     oneip over this`;
-      return [mode, title, ...lines, ''].join('\n');
+      const head = [mode, 'requests a second', '99th percentile, ms', 'oneip over this'];
+      return `${markdownTable([head, ...lines])}\n`;
     })
-    .join('\n');
+    .join('');
 }
 
 runBenchmark({

@@ -224,6 +224,13 @@ export const contestants: readonly Contestant[] = [
   ...bystanders('-ct', followConnections),
 ];
 
+/** @throws where there is none of this name */
+export function contestantNamed(name: string): Contestant {
+  const found = contestants.find((contestant) => contestant.name === name);
+  if (!found) throw new RangeError(`no contestant is called '${name}'`);
+  return found;
+}
+
 /**
  * A contestant made of `NAME=COMMENT[,COMMENT…]`: oneip's ruleset, loaded without the daemon and its policy rules, but for those
  * rules of the fast path that have one of the comments, or see `loadRuleset`. Without comments, it is the whole. Packets go to

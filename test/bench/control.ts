@@ -4,17 +4,21 @@ import type { UbusClient } from '../../src/ubus/client.ts';
 import { LabBus } from '../lab/bus.ts';
 import { Daemon } from '../lab/daemon.ts';
 import { forgetPeak, memoryOf, type Memory } from '../lab/memory.ts';
+import { oneipProgram } from '../lab/paths.ts';
 import { BenchLab, ghost } from './bench-lab.ts';
 import { NftlbDaemon } from './nftlb.ts';
 import { isCount, runBenchmark } from './program.ts';
-import { oneipConfig, serviceName } from './service.ts';
-import { medianInterval, type MedianInterval } from './statistics.ts';
+import { loadAnew, oneipConfig, serviceName } from './service.ts';
+import { slotCounts, timeSlots, type SlotTimes } from './slots.ts';
+import { formatInterval, markdownTable, medianInterval, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=control [ARGS="…"]
 
 What the programs themselves cost, oneip and nftlb (direct return) in turn, each with a router of its own: from the start to
-rules in the kernel; a server that is taken out and put back by an order; a reload without a change. And their memory: after
-the load, its peak, and the peak of a reload.
+rules in the kernel; a server that is taken out and put back by an order, over the bus or HTTP, and once more by a command,
+whose own start is part of it; a reload without a change; a full load into a router whose tables somebody has deleted. And their
+memory: after the load, its peak, the peaks of a reload and of a full load. For oneip also what moving 1, 64 and 1024 slots
+takes, by itself: time until the kernel has committed, and bytes of the transaction, for both paths' tables together.
 
   --servers N[,N…]   servers (default 4,64)
   --services N[,N…]  services with all of them (default 1,20)
@@ -29,8 +33,14 @@ interface Round {
   readonly up: number;
   /** Absent where a program has no such thing. */
   readonly reload?: number;
+  /** By a command line, with all that its start takes. */
+  readonly command: number;
+  /** All tables anew. */
+  readonly full?: number;
   readonly loaded: Memory;
   readonly peakOfReload?: number;
+  readonly peakOfFull?: number;
+  readonly slots?: readonly SlotTimes[];
 }
 
 type Contestant = (lab: BenchLab, services: number) => Promise<Round>;
@@ -59,10 +69,17 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   forgetPeak(pid);
   const reload = await timed(() => daemon.reload(config));
   const peakOfReload = memoryOf(pid).peak;
+  const command = await timed(() =>
+    lab.router.run([oneipProgram, 'failover', 'server1', '--ubus', daemon.ubusSocket, '--service', serviceName]),
+  );
+  forgetPeak(pid);
+  const full = await timed(() => loadAnew(lab, daemon));
+  const peakOfFull = memoryOf(pid).peak;
   client.close();
   await daemon.stop();
   await bus.stop();
-  return { start, down, up, reload, loaded, peakOfReload };
+  const slots = await timeSlots(lab, 9);
+  return { start, down, up, reload, command, full, loaded, peakOfReload, peakOfFull, slots };
 }
 
 async function nftlb(lab: BenchLab, services: number): Promise<Round> {
@@ -74,8 +91,14 @@ async function nftlb(lab: BenchLab, services: number): Promise<Round> {
   const order = (state: string) =>
     daemon.call('PUT', '/farms', { farms: [{ name: 'bench', backends: [{ name: 'server1', state }] }] });
   const [down, up] = [await order('down'), await order('up')];
+  const command = await timed(() => order('down'));
   await daemon.process.stop();
-  return { start, down, up, loaded };
+  return { start, down, up, command, loaded };
+}
+
+/** `undefined` of nothing. */
+function medianOf(values: readonly number[] | undefined): number | undefined {
+  return values && medianInterval(values).median;
 }
 
 interface Result {
@@ -90,11 +113,24 @@ const figuresOf: Readonly<Record<string, (round: Round) => number | undefined>> 
   'start, ms': ({ start }) => start,
   'server out, ms': ({ down }) => down,
   'server back, ms': ({ up }) => up,
+  'server out by a command, ms': ({ command }) => command,
   'reload without change, ms': ({ reload }) => reload,
+  'all tables anew, ms': ({ full }) => full,
   'memory of its own, KiB': ({ loaded }) => loaded.anonymous,
   'resident, KiB': ({ loaded }) => loaded.resident,
   'peak of the load, KiB': ({ loaded }) => loaded.peak,
   'peak of the reload, KiB': ({ peakOfReload }) => peakOfReload,
+  'peak of all tables anew, KiB': ({ peakOfFull }) => peakOfFull,
+  ...Object.fromEntries(
+    slotCounts.flatMap((count) => {
+      const of = ({ slots }: Round) => slots?.find((times) => times.count === count);
+      const title = count === 1 ? '1 slot moves' : `${count} slots move`;
+      return [
+        [`${title}, ms`, (round: Round) => medianOf(of(round)?.milliseconds)],
+        [`${title}, bytes`, (round: Round) => of(round)?.bytes],
+      ];
+    }),
+  ),
 };
 
 async function measure(servers: number, services: number, rounds: number): Promise<Result[]> {
@@ -121,21 +157,34 @@ async function measure(servers: number, services: number, rounds: number): Promi
   }));
 }
 
+function cell(interval: MedianInterval | undefined, what: string): string {
+  if (!interval) return '–';
+  return what.endsWith(' ms') ? formatInterval(interval, 1) : formatInterval(interval, 0);
+}
+
+/** Nobody, where the spread is wider than the difference. */
+function verdict(intervals: readonly (MedianInterval | undefined)[]): string {
+  const [ours, theirs] = intervals;
+  if (!ours || !theirs) return '';
+  if (Math.min(ours.confidence, theirs.confidence) < 0.95) return 'too few rounds';
+  if (ours.high < theirs.low) return 'oneip';
+  return theirs.high < ours.low ? 'nftlb' : 'cannot tell';
+}
+
 function format(results: readonly Result[]): string {
   const setups = new Set(results.map(({ servers, services }) => `${servers} servers, ${services} services`));
-  const cell = (interval: MedianInterval | undefined) =>
-    (interval
-      ? `${interval.median.toFixed(1)} (${interval.low.toFixed(1)}–${interval.high.toFixed(1)})`
-      : '–'
-    ).padStart(28);
   return [...setups]
     .map((title) => {
       const here = results.filter(({ servers, services }) => `${servers} servers, ${services} services` === title);
-      const head = `${title.padEnd(27)}${here.map(({ contestant }) => contestant.padStart(28)).join('')}`;
-      const lines = Object.keys(figuresOf).map(
-        (what) => `  ${what.padEnd(25)}${here.map(({ figures }) => cell(figures[what])).join('')}`,
-      );
-      return [head, ...lines, ''].join('\n');
+      const rows = Object.keys(figuresOf).map((what) => {
+        const of = (figures: Result['figures']) => figures[what];
+        return [
+          what,
+          ...here.map(({ figures }) => cell(of(figures), what)),
+          verdict(here.map(({ figures }) => of(figures))),
+        ];
+      });
+      return markdownTable([[title, ...here.map(({ contestant }) => contestant), 'who needs less'], ...rows]);
     })
     .join('\n');
 }

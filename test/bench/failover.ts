@@ -11,7 +11,7 @@ import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost, serverAddress } from './bench-lab.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { oneipConfig, serviceName } from './service.ts';
-import { medianInterval } from './statistics.ts';
+import { formatInterval, markdownTable, medianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=failover [ARGS="…"]
 
@@ -166,13 +166,14 @@ async function detect(rounds: number): Promise<Result[]> {
 }
 
 function format(results: readonly Result[]): string {
-  const number = (value: number) => value.toFixed(1).padStart(8);
   const lines = results.map(({ servers, order, direction, wanted, median, low, high, worst }) => {
-    const wish = wanted === undefined ? '' : `  wanted ≤ ${wanted}: ${median <= wanted ? 'held' : 'missed'}`;
+    const verdict =
+      low <= (wanted ?? 0) && high > (wanted ?? 0) ? 'cannot tell' : median <= (wanted ?? 0) ? 'held' : 'missed';
+    const wish = wanted === undefined ? '' : `${wanted}: ${verdict}`;
     const name = direction === 'given' ? order : `${order}, undone`;
-    return `${String(servers).padStart(7)}  ${name.padEnd(28)}${number(median)}${number(low)}${number(high)}${number(worst)}${wish}`;
+    return [String(servers), name, formatInterval({ median, low, high }, 1), worst.toFixed(1), wish];
   });
-  return ['servers  milliseconds                  median     low    high   worst', ...lines, ''].join('\n');
+  return markdownTable([['servers', 'what, ms', 'median', 'worst', 'wanted at most'], ...lines]);
 }
 
 runBenchmark({

@@ -1,17 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, release } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import type { Family } from '../../src/net/address.ts';
 import { replaceRuleset, transaction } from '../../src/plan/ruleset-diff.ts';
 import { serverFilter } from '../../src/server/filter.ts';
 import { atExit } from '../lab/exit.ts';
-import { addNamespaces, labFolder, labPrefix, Namespace, removeLab, sweepDeadLabs } from '../lab/namespace.ts';
+import { addNamespaces, labFolder, labPrefix, Namespace, removeLab } from '../lab/namespace.ts';
 import { tool } from '../lab/paths.ts';
 import type { LineProcess } from '../lab/process.ts';
 import { clientAddress, ghost, mostClients, port } from './bench-lab.ts';
-import { medianInterval } from './statistics.ts';
+import { isCount, runBenchmark } from './program.ts';
+import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=filter [ARGS="…"]
 
@@ -22,6 +22,7 @@ XDP's live frames on the server's device, all of them dropped, on one core.
   --setups N     how often everything is built anew (default 9; fewer than 6 conclude nothing)
   --rounds N     rounds in each of them (default 4)
   --burst MS     length of each turn (default 150)
+  --json         machine-readable result on standard output
 `;
 
 /** A way to drop the packets. Each counts them in a counter `left`. */
@@ -177,53 +178,58 @@ async function setUpAndCompete(setup: number, family: Family, rounds: number, bu
   return stands.map((stand) => rates.get(stand) ?? []);
 }
 
-const range = ({ median, low, high }: { median: number; low: number; high: number }, digits = 3) =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      family: { type: 'string', default: '4' },
-      setups: { type: 'string', default: '9' },
-      rounds: { type: 'string', default: '4' },
-      burst: { type: 'string', default: '150' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(usage);
-    return 0;
-  }
-  const family = values.family === '6' ? 6 : 4;
-  sweepDeadLabs();
-  const [load = 0] = loadavg();
-  process.stdout.write(`${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, load ${load.toFixed(1)}, IPv${family}\n`);
-  const setups: number[][][] = [];
-  for (let setup = 0; setup < Number(values.setups); setup++) {
-    setups.push(await setUpAndCompete(setup, family, Number(values.rounds), Number(values.burst)));
-  }
-  // Ratios are taken within a round, as in `packets`, and set-ups are the sample.
-  const over = (valueOf: (rate: number, round: number, setup: number) => number, place: number) =>
-    medianInterval(
-      setups.map(
-        (rates, setup) => medianInterval((rates[place] ?? []).map((rate, round) => valueOf(rate, round, setup))).median,
-      ),
-    );
-  for (const [index, { name, description }] of contestants.entries()) {
-    const rate = over((value) => value / 1e6, index);
-    const ratio = over((value, round, setup) => value / (setups[setup]?.[1]?.[round] ?? NaN), index);
-    const cost = over((value) => 1e9 / value, index);
-    process.stdout.write(
-      `${name.padEnd(15)} ${range(rate)} M/s  ${cost.median.toFixed(0)} ns  / drop ${range(ratio)}  ${description}\n`,
-    );
-  }
-  return 0;
+interface Options {
+  readonly family: Family;
+  readonly setups: number;
+  readonly rounds: number;
+  /** Milliseconds. */
+  readonly burst: number;
 }
 
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(2);
+interface Result {
+  readonly contestant: string;
+  readonly description: string;
+  readonly family: Family;
+  /** Millions of packets per second. */
+  readonly rate: MedianInterval;
+  /** Nanoseconds a packet, the sender's share among them. */
+  readonly cost: MedianInterval;
+  /** To the rate of `drop`, within a round. */
+  readonly ratio: MedianInterval;
+}
+
+async function measure({ family, setups, rounds, burst }: Options): Promise<Result[]> {
+  const gathered: number[][][] = [];
+  for (let setup = 0; setup < setups; setup++) {
+    process.stderr.write(`set-up ${setup + 1} of ${setups}\n`);
+    gathered.push(await setUpAndCompete(setup, family, rounds, burst));
+  }
+  const over = (place: number, valueOf: (rate: number, drop: number) => number) =>
+    overSetups(gathered.map((rates) => (rates[place] ?? []).map((rate, at) => valueOf(rate, rates[1]?.[at] ?? NaN))));
+  return contestants.map(({ name, description }, place) => ({
+    ...{ contestant: name, description, family },
+    rate: over(place, (rate) => rate / 1e6),
+    cost: over(place, (rate) => 1e9 / rate),
+    ratio: over(place, (rate, drop) => rate / drop),
+  }));
+}
+
+function format(results: readonly Result[]): string {
+  const rows = results.map(({ contestant, description, rate, cost, ratio }) => {
+    return [contestant, formatInterval(rate, 3), formatInterval(cost, 0), formatInterval(ratio, 3), description];
+  });
+  const head = [`dropped by, IPv${results[0]?.family ?? 4}`, 'M/s', 'ns', '/ drop', 'what'];
+  return markdownTable([head, ...rows]);
+}
+
+runBenchmark({
+  usage,
+  defaults: { family: '4', setups: '9', rounds: '4', burst: '150' },
+  read(valueOf) {
+    const family = valueOf('family') === '6' ? 6 : 4;
+    const [setups = 0, rounds = 0, burst = 0] = ['setups', 'rounds', 'burst'].map((name) => Number(valueOf(name)));
+    return [setups, rounds, burst].every((value) => isCount(value)) ? { family, setups, rounds, burst } : undefined;
   },
-);
+  measure,
+  format,
+});

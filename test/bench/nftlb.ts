@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LineProcess } from '../lab/process.ts';
+import { eventually } from '../lab/scenario.ts';
 import { ghost, port, serverAddress, serverMac, type BenchLab } from './bench-lab.ts';
 import { peerProgram } from './peer-programs.ts';
 import { serverNumbers } from './service.ts';
@@ -56,17 +57,25 @@ export class NftlbDaemon {
     const options = ['--log-output', '1', '--key', key, '--host', '127.0.0.1', '--port', String(apiPort)];
     const process = lab.router.start([...peerProgram('usr/sbin/nftlb'), ...options, '--config', file]);
     const daemon = new NftlbDaemon(lab, process);
-    await daemon.call('GET', '/farms', undefined, ['--retry-connrefused', '--retry', '1000', '--retry-delay', '0']);
+    // curl's own way of trying again waits for a second at least.
+    await eventually('nftlb answers', 20_000, async () => {
+      const { status } = await lab.router.attempt(daemon.#request('GET', '/farms'));
+      return status === 0 || undefined;
+    });
     return daemon;
   }
 
   /** Milliseconds from an order to its answer, which comes when the kernel holds the new rules. */
-  async call(method: string, path: string, body?: object, options: readonly string[] = []): Promise<number> {
+  async call(method: string, path: string, body?: object): Promise<number> {
+    return Number(await this.#lab.router.run(this.#request(method, path, body))) * 1000;
+  }
+
+  /** The command line of a request, which prints the seconds until its answer. */
+  #request(method: string, path: string, body?: object): string[] {
     const data = body === undefined ? [] : ['--data', JSON.stringify(body)];
-    const seconds = await this.#lab.router.run([
+    return [
       ...['curl', '--silent', '--show-error', '--fail', '--output', '/dev/null', '--write-out', '%{time_total}'],
-      ...['--request', method, '--header', `Key: ${key}`, ...data, ...options, `http://127.0.0.1:${apiPort}${path}`],
-    ]);
-    return Number(seconds) * 1000;
+      ...['--request', method, '--header', `Key: ${key}`, ...data, `http://127.0.0.1:${apiPort}${path}`],
+    ];
   }
 }

@@ -6,7 +6,7 @@ import { sweepDeadLabs } from '../lab/namespace.ts';
 import { BenchLab, ghost, mostClients, SenderNotOffered, senders } from './bench-lab.ts';
 import type { Burst, Sender } from './bench-lab.ts';
 import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
-import { contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
+import { contestantNamed, contestants, reducedContestant, rulesetContestant, usualContestants } from './contestants.ts';
 import type { Contestant } from './contestant.ts';
 import { comparisons, formatResult, type Result } from './report.ts';
 
@@ -94,12 +94,6 @@ function parseOptions(): RequestedOptions | undefined {
     json: values.json,
     check: values.check,
   };
-}
-
-function contestantNamed(name: string): Contestant {
-  const found = contestants.find((contestant) => contestant.name === name);
-  if (!found) throw new RangeError(`no contestant is called '${name}'`);
-  return found;
 }
 
 function senderNamed(name: string): Sender {

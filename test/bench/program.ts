@@ -1,3 +1,4 @@
+import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { sweepDeadLabs } from '../lab/namespace.ts';
 
@@ -44,8 +45,14 @@ async function run<Options, Result>(benchmark: Benchmark<Options, Result>): Prom
     return 1;
   }
   sweepDeadLabs();
+  const machine = { cpu: cpus()[0]?.model ?? 'unknown', kernel: release(), load: loadavg()[0] ?? NaN };
   const results = await benchmark.measure(options);
-  process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : benchmark.format(results));
+  const { cpu, kernel, load } = machine;
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify({ machine, options, results }, null, 2)}\n`
+      : `${cpu}, Linux ${kernel}, load ${load.toFixed(1)} at the beginning\n\n${benchmark.format(results)}`,
+  );
   return 0;
 }
 

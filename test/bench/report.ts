@@ -1,7 +1,7 @@
 import type { Family } from '../../src/net/address.ts';
 import type { Burst } from './bench-lab.ts';
 import type { Contestant } from './contestant.ts';
-import { medianInterval, type MedianInterval } from './statistics.ts';
+import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
 /** A contestant's bursts, one a round, by set-up. */
 export interface Series {
@@ -42,29 +42,23 @@ export interface Comparison extends MedianInterval {
 /** An interval wider than this part of its median is too wide to conclude anything from. */
 const widestInterval = 0.1;
 
-/** Delivered packets per second, burst by burst. */
+/** Delivered packets, millions per second, burst by burst. */
 function rates(bursts: readonly Burst[]): number[] {
-  return bursts.map(({ delivered, seconds }) => delivered / seconds);
-}
-
-/**
- * Over the set-ups, the medians of their rounds. What a connection table costs depends on where its memory happens to lie, and
- * that is the same in all rounds of a set-up; so rounds are not independent, and only set-ups count.
- */
-function overSetups(valuesOf: (setup: number) => readonly number[], { setups }: Series): MedianInterval {
-  return medianInterval([...setups.keys()].map((setup) => medianInterval(valuesOf(setup)).median));
+  return bursts.map(({ delivered, seconds }) => delivered / seconds / 1e6);
 }
 
 function rate(series: Series): MedianInterval {
-  return overSetups((setup) => rates(series.setups[setup] ?? []), series);
+  return overSetups(series.setups.map(rates));
 }
 
 /** Of two contestants, round by round, so that what slows the machine for a while slows both. */
 function byRound(of: Series, to: Series, combine: (of: number, to: number) => number): MedianInterval {
-  return overSetups((setup) => {
-    const reference = rates(to.setups[setup] ?? []);
-    return rates(of.setups[setup] ?? []).map((rate, round) => combine(rate, reference[round] ?? NaN));
-  }, of);
+  return overSetups(
+    of.setups.map((bursts, setup) => {
+      const reference = rates(to.setups[setup] ?? []);
+      return rates(bursts).map((rate, round) => combine(rate, reference[round] ?? NaN));
+    }),
+  );
 }
 
 function compare(of: Series, to: Series): MedianInterval {
@@ -91,7 +85,7 @@ export function comparisons({ servers, series }: Result): Comparison[] {
 
 /** Nanoseconds that each packet cost the router, the sender's own left out; negative where noise is greater. */
 function netCosts(of: Series, sender: Series): MedianInterval {
-  return byRound(of, sender, (ofRate, alone) => 1e9 / ofRate - 1e9 / alone);
+  return byRound(of, sender, (ofRate, alone) => 1e3 / ofRate - 1e3 / alone);
 }
 
 function judge({ low, high, confidence }: MedianInterval, { atLeast }: Wish): Verdict {
@@ -104,36 +98,33 @@ function judge({ low, high, confidence }: MedianInterval, { atLeast }: Wish): Ve
 export function formatResult(result: Result, family: Family): string {
   const setups = result.series[0]?.setups.length ?? 0;
   const rounds = result.series[0]?.setups[0]?.length ?? 0;
-  const lines = [
-    `${result.servers} servers, IPv${family}, ${setups} set-ups with ${rounds} rounds each: median (95 % interval)`,
-  ];
+  const title = `${result.servers} servers, IPv${family}, ${setups} set-ups with ${rounds} rounds each: median (95 % interval)`;
   const sender = result.series.find(({ contestant }) => contestant.name === 'drop');
-  const width = Math.max(10, ...result.series.map(({ contestant }) => contestant.name.length));
-  for (const series of result.series) {
-    const { median, low, high } = rate(series);
+  const rows = result.series.map((series) => {
     const { name, description } = series.contestant;
-    const cost = sender && series !== sender ? `, ${netCosts(series, sender).median.toFixed(0)} ns without sender` : '';
-    lines.push(
-      `  ${name.padEnd(width)} ${mega(median)} Mpps (${mega(low)}–${mega(high)})${cost}  ${description}${remarks(series)}`,
-    );
-  }
-  for (const comparison of comparisons(result)) {
-    const { of, to, median, low, high } = comparison;
-    lines.push(
-      `  ${of} / ${to} = ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})${conclusion(comparison)}`,
-    );
-  }
-  return `${lines.join('\n')}\n\n`;
+    const cost = sender && series !== sender ? formatInterval(netCosts(series, sender), 0) : '';
+    return [name, formatInterval(rate(series), 3), cost, `${description}${remarks(series)}`];
+  });
+  const ratios = comparisons(result).map((comparison) => {
+    return [`${comparison.of} / ${comparison.to}`, formatInterval(comparison, 3), conclusion(comparison)];
+  });
+  return [
+    `${title}\n\n`,
+    markdownTable([['contestant', 'Mpps', 'ns without sender', 'what'], ...rows]),
+    '\n',
+    markdownTable([['ratio', 'median', 'conclusion'], ...ratios]),
+    '\n',
+  ].join('');
 }
 
 /** What may be concluded from a ratio, which is nothing where the spread is wider than the difference. */
 function conclusion({ median, low, high, confidence, wanted, verdict }: Comparison): string {
-  if (confidence < 0.95) return '; too few set-ups to conclude anything';
-  const wish = wanted === undefined ? '' : `; wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`;
+  if (confidence < 0.95) return 'too few set-ups to conclude anything';
+  const wish = wanted === undefined ? [] : [`wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`];
   // A limit that the whole interval lies on one side of is decided, however wide the interval.
   const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
-  if (tooWide) return `${wish}; the rounds differ too much to conclude from the figure`;
-  return low <= 1 && high >= 1 ? `${wish}; the rounds differ more than the two do` : wish;
+  if (tooWide) return [...wish, 'the rounds differ too much to conclude from the figure'].join('; ');
+  return [...wish, ...(low <= 1 && high >= 1 ? ['the rounds differ more than the two do'] : [])].join('; ');
 }
 
 const verdictTexts: Readonly<Record<Verdict, string>> = {
@@ -152,8 +143,4 @@ function remarks({ setups }: Series): string {
   );
   const loss = 1 - delivered / sent;
   return ` → ${reached.size} server${reached.size === 1 ? '' : 's'}${loss > 0.001 ? `, ${(loss * 100).toFixed(1)} % lost` : ''}`;
-}
-
-function mega(packetsPerSecond: number): string {
-  return (packetsPerSecond / 1e6).toFixed(3);
 }

@@ -1,17 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Daemon } from '../lab/daemon.ts';
 import { oneipProgram } from '../lab/paths.ts';
+import { eventually } from '../lab/scenario.ts';
 import { ghost, port, serverAddress, type BenchLab } from './bench-lab.ts';
 
 /** The service's name in the configuration. */
 export const serviceName = 'bench';
 
-export function serverNumbers({ servers }: BenchLab): number[] {
+export function serverNumbers({ servers }: Pick<BenchLab, 'servers'>): number[] {
   return Array.from({ length: servers }, (_, index) => index + 1);
 }
 
 /** Configuration of services with all of a lab's servers, `server1` and so on: `serviceName`, and others at the ports behind it. */
-export function oneipConfig(lab: BenchLab, services = 1): string {
+export function oneipConfig(lab: Pick<BenchLab, 'family' | 'servers'>, services = 1): string {
   const key = lab.family === 4 ? 'address' : 'address6';
   const names = Array.from({ length: services }, (_, index) =>
     index === 0 ? serviceName : `${serviceName}${index + 1}`,
@@ -144,4 +146,16 @@ export async function loadRuleset(lab: BenchLab, without: readonly string[] = []
   writeFileSync(loaded, JSON.stringify({ nftables }));
   await lab.router.run(['nft', '-j', '-f', loaded]);
   await lab.knowServers();
+}
+
+/** Deletes the tables; resolves when the daemon has made them again. */
+export async function loadAnew(lab: BenchLab, daemon: Daemon): Promise<void> {
+  const noticed = daemon.process.waitFor((line) => /loading the ruleset again/.test(line) || undefined);
+  await lab.router.nft('flush ruleset');
+  await noticed;
+  // nft commits all or nothing, so that one table tells of all.
+  await eventually('the tables again', 20_000, async () => {
+    const { status } = await lab.router.attempt(['nft', '-t', 'list', 'table', 'netdev', 'oneip']);
+    return status === 0 || undefined;
+  });
 }

@@ -41,3 +41,25 @@ function at(values: readonly number[], index: number): number {
   if (value === undefined) throw new RangeError('no values, no median');
   return value;
 }
+
+/**
+ * Over set-ups, each given by what its rounds gave, the medians of their rounds. What a connection table costs depends on where
+ * its memory happens to lie, and that is the same in all rounds of a set-up; so rounds are not independent, and only set-ups count.
+ */
+export function overSetups(setups: readonly (readonly number[])[]): MedianInterval {
+  return medianInterval(setups.map((rounds) => medianInterval(rounds).median));
+}
+
+/** For people: `1.23 (1.20–1.31)`. */
+export function formatInterval(
+  { median, low, high }: Pick<MedianInterval, 'median' | 'low' | 'high'>,
+  digits: number,
+): string {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}
+
+/** A table in Markdown, whose first row is its head. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...others] = rows;
+  return [head, head.map(() => '---'), ...others].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+}

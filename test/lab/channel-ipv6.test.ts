@@ -1,11 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ghostPlaces, routerAddresses } from './addresses.ts';
-import type { Daemon } from './daemon.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
 import { eventually, figure, Oracle, spreadClients, whoAnswers } from './scenario.ts';
-import { slotsInForce, startServerDaemons } from './server-programs.ts';
+import { everySlotOwned, slotsHeld, startServerDaemons, sum } from './server-programs.ts';
 import { echoPort } from './servers.ts';
 import { uciSection } from './uci.ts';
 
@@ -24,16 +23,6 @@ function configOf(lab: Lab): string {
   ].join('');
 }
 
-async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> {
-  const held = lab.servers.map(async (server, index) => {
-    const daemon = daemons[index];
-    return daemon ? ((await slotsInForce(server, daemon, 'web')).ipv6 ?? 0) : 0;
-  });
-  return Promise.all(held);
-}
-
-const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
-
 test('servers without IPv4 hear the router over IPv6, and are heard', () =>
   withLab({ servers: 3, bareServers: true, ghosts: [ghost] }, async (lab) => {
     const config = configOf(lab);
@@ -43,11 +32,8 @@ test('servers without IPv4 hear the router over IPv6, and are heard', () =>
     await lab.router.ip([`address del ${routerAddresses.lan[4]}/24 dev br-lan`]);
     await lab.daemon.start(config);
     const daemons = await startServerDaemons(lab, config);
-    const all = await eventually('every slot has an owner', 10_000, async () => {
-      const counts = await slotsOf(lab, daemons);
-      return sum(counts) === SLOTS && counts.every((count) => count > 0) ? counts : undefined;
-    });
-    figure(`all servers had their slots ${Math.round(all.milliseconds)} ms after they were ready`);
+    const { milliseconds } = await everySlotOwned(lab, daemons, 'web', SLOTS, 10_000);
+    figure(`all servers had their slots ${Math.round(milliseconds)} ms after they were ready`);
     const oracle = new Oracle(config);
     for (const client of spreadClients(6, 20)) {
       const { server } = await whoAnswers(lab, lab.wan, 'tcp', client, ghost, echoPort);
@@ -66,7 +52,7 @@ test('servers without IPv4 hear the router over IPv6, and are heard', () =>
     // Its program ends, and it tells so.
     await lab.programs[0]?.echo.stop('SIGKILL');
     const moved = await eventually('the slots of the ill one move', 10_000, async () => {
-      const counts = await slotsOf(lab, daemons);
+      const counts = await slotsHeld(lab, daemons, 'web');
       return counts[0] === 0 && sum(counts) === SLOTS ? counts : undefined;
     });
     figure(`the slots of a server without its program had moved after ${Math.round(moved.milliseconds)} ms`);

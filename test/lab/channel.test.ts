@@ -9,7 +9,7 @@ import type { Daemon } from './daemon.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram, tool } from './paths.ts';
 import { configuration, eventually, figure, Oracle, spreadClients, whoAnswers } from './scenario.ts';
-import { slotsInForce, startServerDaemons } from './server-programs.ts';
+import { everySlotOwned, slotsHeld, startServerDaemons, sum } from './server-programs.ts';
 import { echoPort } from './servers.ts';
 import type { Server } from './topology.ts';
 import { uciSection } from './uci.ts';
@@ -38,18 +38,6 @@ function loadScript({ folder }: Lab): string {
   const file = join(folder, 'load');
   writeFileSync(file, `#!/bin/sh\ncat ${folder}/load.number\n`, { mode: 0o755 });
   return file;
-}
-
-/** Slots that each server holds, of both families together, by what is in force there. */
-async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> {
-  return Promise.all(
-    lab.servers.map(async (server, index) => {
-      const daemon = daemons[index];
-      if (!daemon) return Number.NaN;
-      const { ipv4 = 0, ipv6 = 0 } = await slotsInForce(server, daemon, 'web');
-      return ipv4 + ipv6;
-    }),
-  );
 }
 
 /** Sends a datagram to the channel's group, as anybody on the servers' network may. */
@@ -81,8 +69,6 @@ async function channelOf(server: Server, daemon: Daemon | undefined): Promise<Ch
   return channel;
 }
 
-const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
-
 test('servers learn from the router who has which slots, and it hears from them how they are', () =>
   withLab({ servers: 3, bareServers: true, ghosts: [ghost[4], ghost[6]] }, async (lab) => {
     const config = configOf(lab);
@@ -90,11 +76,8 @@ test('servers learn from the router who has which slots, and it hears from them 
     try {
       await lab.daemon.start(config);
       const daemons = await startServerDaemons(lab, config);
-      const all = await eventually('every slot has an owner', 5_000, async () => {
-        const counts = await slotsOf(lab, daemons);
-        return sum(counts) === SLOTS && counts.every((count) => count > 0) ? counts : undefined;
-      });
-      figure(`all servers had their slots ${Math.round(all.milliseconds)} ms after they were ready`);
+      const { milliseconds } = await everySlotOwned(lab, daemons, 'web', SLOTS, 5_000);
+      figure(`all servers had their slots ${Math.round(milliseconds)} ms after they were ready`);
       const oracle = new Oracle(config);
       const control = await ControlClient.join(bus, 20_000);
       const serverStatus = async (name: string) => (await control.status()).services['web']?.servers[name];
@@ -147,7 +130,7 @@ test('servers learn from the router who has which slots, and it hears from them 
       // A server whose program has died says so itself.
       await lab.programs[0]?.echo.stop('SIGKILL');
       const ill = await eventually('the slots of the ill one move', 10_000, async () => {
-        const counts = await slotsOf(lab, daemons);
+        const counts = await slotsHeld(lab, daemons, 'web');
         return counts[0] === 0 && sum(counts) === SLOTS ? counts : undefined;
       });
       figure(`the slots of a server without its program had moved after ${Math.round(ill.milliseconds)} ms`);
@@ -156,7 +139,7 @@ test('servers learn from the router who has which slots, and it hears from them 
       // One that is silent is taken for dead.
       await lab.router.ip([`link set ${second.port} down`]);
       const silent = await eventually('the slots of the silent one move', 10_000, async () => {
-        const counts = await slotsOf(lab, daemons);
+        const counts = await slotsHeld(lab, daemons, 'web');
         return counts[2] === SLOTS ? counts : undefined;
       });
       figure(`the slots of a silent server had moved after ${Math.round(silent.milliseconds)} ms`);
@@ -166,24 +149,24 @@ test('servers learn from the router who has which slots, and it hears from them 
       }
       await lab.router.ip([`link set ${second.port} up`]);
       await eventually('the silent one is back', 10_000, async () => {
-        const counts = await slotsOf(lab, daemons);
+        const counts = await slotsHeld(lab, daemons, 'web');
         return (counts[1] ?? 0) > 0 && sum(counts) === SLOTS ? counts : undefined;
       });
 
       // A router whose daemon has died stops nothing, nor does the next one that begins.
-      const before = await slotsOf(lab, daemons);
+      const before = await slotsHeld(lab, daemons, 'web');
       const dump = JSON.stringify(await control.order('dump', {}));
       control.close();
       assert.match(dump, /option key/);
       assert.not.match(dump, /the\.key\.of/);
       await lab.daemon.crash();
       const begin = performance.now();
-      while (performance.now() - begin < 4_000) assert.equal(await slotsOf(lab, daemons), before);
+      while (performance.now() - begin < 4_000) assert.equal(await slotsHeld(lab, daemons, 'web'), before);
       const restarted = lab.daemon.start(config);
       restarted.catch(() => undefined);
       let starting = true;
       void restarted.finally(() => (starting = false)).catch(() => undefined);
-      while (starting) assert.equal(sum(await slotsOf(lab, daemons)), SLOTS);
+      while (starting) assert.equal(sum(await slotsHeld(lab, daemons, 'web')), SLOTS);
       await restarted;
     } finally {
       await bus.stop();

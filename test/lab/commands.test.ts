@@ -114,7 +114,7 @@ test('plan: shows what the daemon then does, and does nothing', () =>
     assert.is(first.status, 0);
     assert.match(first.stdout, /^nftables\n {2}\+ table inet oneip\n/);
     assert.match(first.stdout, /\n {2}\+ netdev map web\/slot: 4096 slots: s[12] 20\d\d, s[12] 20\d\d\n/);
-    assert.match(first.stdout, /\nnetwork\n(.*\n)* {2}ip rule add pref 900 fwmark 0x6f690001 lookup 28417\n/);
+    assert.match(first.stdout, /\nnetwork\n(.*\n)* {2}ip rule add pref 32768 fwmark 0x6f690001 lookup 28417\n/);
     await loads((await quietly('--json', file(lab, two))).stdout);
     assert.not(existsSync(daemon.stateFolder));
 

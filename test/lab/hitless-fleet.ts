@@ -93,20 +93,20 @@ export class Fleet {
     await new Promise((resolve) => setTimeout(resolve, this.#settle));
     const isBack = (event: Heard) => event.server === server && !this.#down.has(server);
     if (this.#down.has(server)) await this.#control.until(isBack, 30_000);
-    const { noticed = Infinity } = outage;
-    const back = this.#control.events.find((event) => event.time > noticed && isRecovery(event, server));
-    outage.until = Math.max(mended, back?.time ?? mended);
+    outage.until = Math.max(mended, outage.back ?? mended);
   }
 
   #hear(event: Heard): void {
     const { action, server, time } = event;
     if (server === undefined) return;
+    const outage = this.outage(server);
     if (action !== 'down') {
-      if (isRecovery(event, server)) this.#down.delete(server);
+      if (!isRecovery(event, server) || !this.#down.delete(server)) return;
+      // It may be found down once more for what has been: the last time counts.
+      if (outage) outage.back = time;
       return;
     }
     this.#down.add(server);
-    const outage = this.outage(server);
     if (outage) outage.noticed ??= time;
     else this.falseAlarms.push(event);
   }

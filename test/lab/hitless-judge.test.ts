@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Outage } from './hitless-judge.ts';
+import { causeOfAttempt, causeOfBreak, causeOfLoss, mayBeDropped, wentWell, type Outage } from './hitless-judge.ts';
 import type { Break } from './traffic-load.ts';
 
 const outages: readonly Outage[] = [
@@ -110,6 +110,15 @@ test('a new connection that took as long as a repeated SYN did not go well', () 
   assert.ok(wentWell({ began: 0, time: 1_020, server: 's1' }, stalls), 'the client stood still for 170 ms of it');
   assert.not(wentWell({ began: 0, time: 1_000, reason: 'ECONNREFUSED' }, stalls));
   assert.not(wentWell({ began: 3_000, time: 4_020, server: 's1' }, stalls));
+});
+
+test('what the machine throws away is nobody’s loss', () => {
+  const drops = [{ since: 1_000, time: 1_050 }];
+  assert.ok(mayBeDropped(901, drops) && mayBeDropped(1_050, drops));
+  assert.not(mayBeDropped(899, drops) || mayBeDropped(1_051, drops));
+  assert.ok(wentWell({ began: 990, time: 2_000, server: 's1' }, [], drops));
+  assert.not(wentWell({ began: 1_060, time: 2_100, server: 's1' }, [], drops));
+  assert.not(wentWell({ began: 990, time: 2_000, reason: 'ECONNREFUSED' }, [], drops));
 });
 
 test.run();

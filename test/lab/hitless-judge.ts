@@ -1,3 +1,4 @@
+import type { Drop } from './machine-drops.ts';
 import type { Attempt, Break, Loss, Stall } from './traffic-load.ts';
 
 /** How a server can fail. */
@@ -15,6 +16,8 @@ export interface Outage {
   readonly isLearnt?: boolean;
   /** When the daemon told that it is down. */
   noticed?: number;
+  /** When the daemon told last that it is not down any more. */
+  back?: number;
   /** When it was well again. */
   mended?: number;
   /** When it was well again and, if it had been found down, known to be; absent: it is not, or may still be found down. */
@@ -47,8 +50,16 @@ function backlogOf({ cause, noticed }: Outage): number {
   return cause === 'stopped' && noticed !== undefined ? backlog : 0;
 }
 
-/** True where a new connection was answered as soon as one should be: time in which the client itself stood still is not counted. */
-export function wentWell({ began, time, reason }: Attempt, stalls: readonly Stall[]): boolean {
+/**
+ * True where a new connection was answered as soon as one should be: time in which the client itself stood still is not
+ * counted, nor is anything where the machine threw packets away, so that a SYN may have had to be repeated.
+ */
+export function wentWell(
+  { began, time, reason }: Attempt,
+  stalls: readonly Stall[],
+  drops: readonly Drop[] = [],
+): boolean {
+  if (reason === undefined && mayBeDropped(began, drops)) return true;
   const lost = stalls.map((stall) => Math.max(0, Math.min(stall.time, time) - Math.max(stall.since, began)));
   return reason === undefined && time - began - lost.reduce((sum, part) => sum + part, 0) <= patienceOfNew;
 }
@@ -67,6 +78,11 @@ export function causeOfAttempt(
 
 /** Milliseconds between a datagram and its answer, at most: who fails in that time may have had it. */
 const underWay = 100;
+
+/** True where the machine threw packets away while the one that was sent at `since`, or its answer, was under way. */
+export function mayBeDropped(since: number, drops: readonly Drop[]): boolean {
+  return drops.some((drop) => drop.since <= since + underWay && since <= drop.time);
+}
 
 /**
  * Why a datagram had no answer. A flow whose server has failed since its last answer may be anybody's, and so may one that

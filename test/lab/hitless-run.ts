@@ -2,8 +2,9 @@ import { Random } from '../unit/support/random.ts';
 import type { ControlClient, Heard } from './control-client.ts';
 import { Fleet } from './hitless-fleet.ts';
 import { elapse, HitlessClients, type ClientCounts } from './hitless-clients.ts';
-import { causeOfAttempt, causeOfBreak, causeOfLoss, wentWell, type Cause } from './hitless-judge.ts';
+import { causeOfAttempt, causeOfBreak, causeOfLoss, mayBeDropped, wentWell, type Cause } from './hitless-judge.ts';
 import type { Lab } from './lab.ts';
+import { MachineDrops } from './machine-drops.ts';
 import { configuration, figure } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import type { Server } from './topology.ts';
@@ -17,8 +18,11 @@ export const idleTimeout = 3_000;
 const spare = 2;
 /** Servers that stay well and in use, whatever chance wants. */
 const fewest = 3;
-/** Milliseconds in which either watchdog finds what is to be found: twice the longer of time-out and interval, and some. */
-const settle = 2_700;
+/**
+ * Milliseconds in which what either watchdog finds takes effect: twice the longer of time-out and interval, and as much for orders
+ * that are being carried out at the time.
+ */
+const settle = 4_000;
 
 const causes: readonly Cause[] = ['killed', 'cut', 'alias', 'stopped'];
 
@@ -108,6 +112,7 @@ export class HitlessRun {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #served = new Set<string>();
   readonly #begin = clock();
+  readonly #drops = new MachineDrops();
   #actions = 0;
 
   constructor(lab: Lab, control: ControlClient, options: RunOptions) {
@@ -143,6 +148,7 @@ export class HitlessRun {
     await this.#rest();
     this.#note('the end');
     await this.#clients.end();
+    this.#drops.end();
     return this.#report();
   }
 
@@ -315,6 +321,7 @@ export class HitlessRun {
   #report(): RunReport {
     const { load } = this.#clients;
     const { outages, falseAlarms } = this.#fleet;
+    const drops = this.#drops.times;
     const excused = new Map<string, number>();
     for (const broken of load.breaks) {
       const cause = causeOfBreak(broken, outages);
@@ -324,9 +331,11 @@ export class HitlessRun {
     return {
       breaks: load.breaks.filter((broken) => causeOfBreak(broken, outages) === undefined),
       attempts: load.attempts.filter(
-        (one) => !wentWell(one, load.stalls) && causeOfAttempt(one, outages) === undefined,
+        (one) => !wentWell(one, load.stalls, drops) && causeOfAttempt(one, outages) === undefined,
       ),
-      losses: load.losses.filter((loss) => causeOfLoss(loss, outages) === undefined),
+      losses: load.losses.filter(
+        (loss) => causeOfLoss(loss, outages) === undefined && !mayBeDropped(loss.since, drops),
+      ),
       falseAlarms,
       complaints: this.#complaints,
       actions: this.#actions,
@@ -340,7 +349,8 @@ export class HitlessRun {
   /** The table of the run: every action, the flows open at that time, and what broke until the next. */
   #print(excused: ReadonlyMap<string, number>): void {
     const { breaks, attempts, stalls } = this.#clients.load;
-    const isWell = (one: Attempt) => wentWell(one, stalls);
+    const drops = this.#drops.times;
+    const isWell = (one: Attempt) => wentWell(one, stalls, drops);
     const { outages } = this.#fleet;
     const names = this.#places.map(({ server }) => server.name);
     const lines = [
@@ -379,6 +389,8 @@ export class HitlessRun {
       lines.push(
         `the clients stood still ${stalls.length} times, ${longest.toFixed(0)} ms at most: the machine is busy`,
       );
+    if (drops.length > 0)
+      lines.push(`the machine threw packets away ${drops.length} times: somebody sends more than it takes`);
     for (const line of lines) figure(line);
   }
 }

@@ -70,6 +70,8 @@ test('routes, rules, neighbours and proxy entries that somebody deletes are made
     const intrusions = [
       ['rule', 'delete', 'pref', '900'],
       ['-6', 'rule', 'delete', 'pref', '900'],
+      ['rule', 'delete', 'fwmark', '0x6f690001'],
+      ['-6', 'rule', 'delete', 'pref', '32769'],
       ['route', 'delete', `${ghostPlaces.lan[4]}/32`],
       ['-6', 'route', 'delete', `${ghostPlaces.lan[6]}/128`],
       ['route', 'flush', 'table', '28417'],

@@ -5,7 +5,7 @@ import { Daemon } from './daemon.ts';
 import type { Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
 import type { Outcome } from './process.ts';
-import { counters } from './scenario.ts';
+import { counters, eventually } from './scenario.ts';
 import type { Server } from './topology.ts';
 
 /** `oneip server` on each of the servers, each with its own copy of the configuration; resolves when all are ready. */
@@ -34,6 +34,40 @@ export async function slotsInForce(
   const { stdout } = await namespace.attempt([oneipProgram, 'server', '--status', '--json', ...places]);
   const status = JSON.parse(stdout) as { services: { name: string; slots?: { ipv4?: number; ipv6?: number } }[] };
   return status.services.find(({ name }) => name === service)?.slots ?? {};
+}
+
+/** Slots of a service that each server holds, of both families together, by what is in force there. */
+export function slotsHeld(
+  { servers }: Pick<Lab, 'servers'>,
+  daemons: readonly Daemon[],
+  service: string,
+): Promise<number[]> {
+  return Promise.all(
+    servers.map(async (server, index) => {
+      const daemon = daemons[index];
+      if (!daemon) return Number.NaN;
+      const { ipv4 = 0, ipv6 = 0 } = await slotsInForce(server, daemon, service);
+      return ipv4 + ipv6;
+    }),
+  );
+}
+
+export function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+/** Waits until all slots of a service, so many in both families together, have an owner, and every server has some. */
+export async function everySlotOwned(
+  lab: Pick<Lab, 'servers'>,
+  daemons: readonly Daemon[],
+  service: string,
+  slots: number,
+  timeout: number,
+): Promise<{ readonly milliseconds: number }> {
+  return eventually('every slot has an owner', timeout, async () => {
+    const counts = await slotsHeld(lab, daemons, service);
+    return sum(counts) === slots && counts.every((count) => count > 0) ? counts : undefined;
+  });
 }
 
 /** A server's script, run in its namespace by the shell that is named, as `sh FILE ACTION`. */

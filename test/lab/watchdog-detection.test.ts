@@ -14,10 +14,13 @@ import { kernelSlots } from './slots.ts';
 import { clock, TrafficLoad } from './traffic-load.ts';
 import { assertInUse, holdConnections, serverOf, summary, turns, watched } from './watchdog-lab.ts';
 
+const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
+const rounds = full ? { kills: 20, cuts: 10 } : { kills: 8, cuts: 5 };
+
 test('a server process that is killed is out soon, and back when it answers again', () =>
   withLab({ servers: 8 }, (lab) =>
     withControl(lab, watched(lab, byTcp), async (control) => {
-      const { out, back } = await timeKills(lab, control, 20);
+      const { out, back } = await timeKills(lab, control, rounds.kills);
       figure(`killed process to new table, tcp at 200 ms × fall 2: ${summary(out)}; back, rise 2: ${summary(back)}`);
       assert.ok(Math.max(...out) <= 500, `out after ${summary(out)}`);
       assert.ok(Math.max(...back) <= 1_500, `back after ${summary(back)}`);
@@ -32,7 +35,7 @@ for (const [count, limit] of [
   test(`a cut cable takes one of ${count} servers out at once, and the mended one brings it back`, () =>
     withLab({ servers: count }, (lab) =>
       withControl(lab, watched(lab, byPing, { service: forgetful }), async (control) => {
-        const times = await timeCuts(lab, control, 10);
+        const times = await timeCuts(lab, control, rounds.cuts);
         figure(
           `carrier lost (netlink) to new table, ${count} servers: ${summary(times)}, best ${Math.min(...times).toFixed(1)} ms`,
         );
@@ -141,7 +144,6 @@ test('a server that flaps every 300 ms moves its clients a few times at most', (
   }));
 
 async function flap(lab: Lab, control: ControlClient): Promise<void> {
-  const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
   const server = serverOf(lab, 1);
   const load = await holdConnections(lab, 60);
   load.onBreak(({ options }) => load.hold(options));

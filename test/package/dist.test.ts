@@ -54,7 +54,8 @@ test('it holds the sources and the bundle under one folder, of nobody, and not t
   const paths = listed.map((line) => line.split(/\s+/)[5] ?? '');
   for (const line of listed) assert.match(line, /^(drwxr-xr-x|-rw-r--r--|-rwxr-xr-x) 0\/0 /);
   for (const path of paths) assert.ok(path.startsWith(`${top}/`), path);
-  for (const path of ['LICENSE', 'src/main.ts', 'src/native/main.c', 'bundle/oneip.js', 'bundle/oneip.js.map']) {
+  const bundle = ['bundle/oneip.js', 'bundle/oneip.js.map', 'bundle/packages'];
+  for (const path of ['LICENSE', 'src/main.ts', 'src/native/main.c', ...bundle]) {
     assert.ok(paths.includes(`${top}/${path}`), path);
   }
   assert.equal(

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -11,12 +12,17 @@ const folder = scratchFolder();
 /** Bytes that a package may have: routers with 64 MB of memory have 8 to 16 MB of flash. */
 const LIMITS = {
   'oneip-runtime': 450_000,
-  oneip: 156_000,
+  oneip: 115_000,
+  'oneip-channel': 8_500,
+  'oneip-tools': 31_500,
+  'oneip-server': 12_500,
   'luci-app-oneip': 25_000,
   'prometheus-node-exporter-lua-oneip': 3_000,
   'prometheus-node-exporter-ucode-oneip': 3_000,
 };
 
+/** Those that the program is in. */
+const PROGRAM = ['oneip', 'oneip-channel', 'oneip-server', 'oneip-tools'] as const;
 const COLLECTORS = ['prometheus-node-exporter-lua-oneip', 'prometheus-node-exporter-ucode-oneip'] as const;
 
 interface Package {
@@ -80,7 +86,15 @@ test('there are the packages that there should be, and they are small', () => {
   const runtimes = full ? ['oneip-runtime aarch64_generic', 'oneip-runtime x86_64'] : [];
   assert.equal(
     all.map(({ name, architecture }) => `${name} ${architecture}`),
-    ['luci-app-oneip all', ...runtimes, 'oneip all', ...COLLECTORS.map((name) => `${name} all`)],
+    [
+      'luci-app-oneip all',
+      'oneip-channel all',
+      ...runtimes,
+      'oneip-server all',
+      'oneip-tools all',
+      'oneip all',
+      ...COLLECTORS.map((name) => `${name} all`),
+    ],
   );
   for (const { name, architecture, size } of all) {
     console.log(`# ${name} (${architecture}): ${size} bytes`);
@@ -105,24 +119,75 @@ test('their fields say what opkg wants to know', () => {
     assert.ok(installed >= size && installed < size + 64_000, `${name}: ${installed} for ${size}`);
   }
   assert.is(named('oneip').fields.get('Depends'), 'libc, oneip-runtime, nftables-json, kmod-nft-netdev, kmod-nft-nat');
+  const same = `(=${version}-r1)`;
+  for (const name of ['oneip-channel', 'oneip-tools'] as const) {
+    assert.is(named(name).fields.get('Depends'), `oneip ${same}, libc, oneip`);
+  }
+  assert.is(
+    named('oneip-server').fields.get('Depends'),
+    `oneip ${same}, oneip-channel ${same}, oneip-tools ${same}, libc, oneip, oneip-channel, oneip-tools`,
+  );
   assert.is(named('luci-app-oneip').fields.get('Depends'), 'libc, luci-base, oneip');
   for (const name of COLLECTORS) {
     assert.is(named(name).fields.get('Depends'), `libc, ${name.replace('-oneip', '')}, oneip`);
   }
 });
 
-test('oneip has all of files/ and the program, as `make install` puts them', () => {
+/** A root folder with packages of the program, and with the runtime of this machine. */
+function installed(into: string, names: readonly (typeof PROGRAM)[number][]): string {
+  const root = join(folder, into);
+  sh(`mkdir -p "${root}/usr/bin" && ln -s "$PWD/build/bin/oneip-runtime" "${root}/usr/bin/oneip-runtime"`);
+  for (const name of names) sh(`cp -a "${named(name).root}/." "${root}"`);
+  return root;
+}
+
+test('they have, each file once, all of files/ and the program, as `make install` puts them', () => {
+  const whole = join(folder, 'installed');
+  sh(`make --silent install-program DESTDIR="${whole}"`);
+  const filesOf = (root: string) => listTree(root).filter((line) => line.split(' ')[1] !== 'd');
+  assert.equal(PROGRAM.flatMap((name) => filesOf(named(name).root)).sort(), filesOf(whole).sort());
+  for (const line of filesOf('files')) assert.ok(existsSync(join(whole, line.split(' ')[0] ?? '')), line);
   const { root, control } = named('oneip');
-  const installed = join(folder, 'installed');
-  sh(`make --silent install-program DESTDIR="${installed}" && find "${installed}" -type d -exec chmod 755 {} +`);
-  assert.equal(listTree(root), listTree(installed));
-  for (const line of listTree('files')) {
-    const [path, type] = line.split(' ');
-    if (type === 'f') assert.ok(existsSync(join(root, path ?? '')), line);
-  }
   assert.match(listTree(root).join('\n'), /^etc\/config\/oneip f 600 /m);
   assert.match(listTree(root).join('\n'), /^etc\/init\.d\/oneip f 755 /m);
-  assert.is(readFileSync(join(control, 'conffiles'), 'utf8'), '/etc/config/oneip\n/etc/config/oneip-server\n');
+  assert.is(readFileSync(join(control, 'conffiles'), 'utf8'), '/etc/config/oneip\n');
+  const server = named('oneip-server');
+  assert.match(listTree(server.root).join('\n'), /^etc\/init\.d\/oneip-server f 755 /m);
+  assert.is(readFileSync(join(server.control, 'conffiles'), 'utf8'), '/etc/config/oneip-server\n');
+});
+
+test('a command whose package is not there names it, with an exit status of its own; the others work', () => {
+  const alone = installed('alone', ['oneip']);
+  const tools = installed('with-tools', ['oneip', 'oneip-tools']);
+  const all = installed('with-all', PROGRAM);
+  const words = ` --ubus "${folder}/none" --state "${folder}/none"`;
+  const run = (root: string, command: string): [number, string] => {
+    const bin = join(root, 'usr/bin');
+    const { status, stderr } = spawnSync('sh', ['-c', `"${bin}/oneip-runtime" "${bin}/oneip" ${command}${words}`], {
+      encoding: 'utf8',
+    });
+    return [status ?? -1, stderr];
+  };
+  const missing = (command: string, name: string) => [
+    4,
+    `oneip: '${command}' is in the package ${name}, which is not installed\n`,
+  ];
+  for (const [command, name] of [
+    ['doctor', 'oneip-tools'],
+    ['metrics', 'oneip-tools'],
+    ['setup', 'oneip-tools'],
+    ['server-script', 'oneip-tools'],
+    ['server', 'oneip-server'],
+  ] as const) {
+    assert.equal(run(alone, command === 'server-script' ? 'server-script web1' : command), missing(command, name));
+  }
+  assert.equal(run(alone, 'server --status'), missing('server', 'oneip-server'));
+  assert.equal(run(tools, 'server --status'), missing('server', 'oneip-server'));
+  assert.is(run(alone, 'status')[0], 3);
+  assert.is(run(alone, 'check files/etc/config/oneip')[0], 0);
+  assert.is(run(alone, '--help')[0], 0);
+  assert.equal(run(tools, 'metrics'), [0, '']);
+  assert.is(run(all, 'server --status')[0], 3);
 });
 
 test('a configuration that is there stays as it is', () => {
@@ -146,12 +211,12 @@ test('the collectors are where the node exporters look for them', () => {
 });
 
 test('no two packages own the same file', () => {
-  const files = ['oneip', 'luci-app-oneip'].map((name) =>
-    listTree(named(name as Package['name']).root).filter((line) => line.split(' ')[1] === 'f'),
+  const others = all.filter(({ name }) => name !== 'oneip-runtime');
+  const paths = others.flatMap(({ root }) =>
+    listTree(root).flatMap((line) => (line.split(' ')[1] === 'd' ? [] : (line.split(' ')[0] ?? ''))),
   );
-  const [ours = [], theirs = []] = files.map((list) => list.map((line) => line.split(' ')[0]));
   assert.equal(
-    ours.filter((path) => theirs.includes(path)),
+    paths.filter((path, at) => paths.indexOf(path) !== at),
     [],
   );
 });
@@ -176,10 +241,11 @@ test('the feed’s own tests of the packages pass', () => {
   sh(
     `mkdir "${bin}"
     ln -s "$PWD/build/bin/oneip-runtime" "${bin}/oneip-runtime"
-    printf '#!/bin/sh\\nexec oneip-runtime "%s" "$@"\\n' "${named('oneip').root}/usr/bin/oneip" >"${bin}/oneip"
+    printf '#!/bin/sh\\nexec oneip-runtime "%s" "$@"\\n' "${installed('for-feed', PROGRAM)}/usr/bin/oneip" >"${bin}/oneip"
     chmod 755 "${bin}/oneip"`,
   );
-  for (const name of ['oneip-runtime', 'oneip']) {
+  // That of oneip-channel looks where the package puts its files.
+  for (const name of ['oneip-runtime', 'oneip', 'oneip-tools', 'oneip-server']) {
     for (const script of ['test.sh', 'test-version.sh']) {
       sh(`PATH="${bin}:$PATH" busybox ash openwrt-feed/oneip/${script} ${name} ${version}`);
     }

@@ -1,5 +1,6 @@
 import {
   args,
+  awaitGracePeriod,
   decodeUtf8,
   engineVersion,
   getenv,
@@ -33,6 +34,14 @@ test('a script that has nothing to wait for ends with status 0', async () => {
     stdout: 'hello\n',
     stderr: '',
   });
+});
+
+test('a grace period ends, wherever the kernel offers to wait for it', () => {
+  const began = monotonic();
+  const isOffered = awaitGracePeriod();
+  assert.is(awaitGracePeriod(), isOffered);
+  assert.ok(monotonic() - began < 2_000);
+  assert.type(isOffered, 'boolean');
 });
 
 test('exit() gives the status, at once, from anywhere', async () => {

@@ -51,6 +51,7 @@ function wanted(sysctls: Record<string, string> = { rp_filter: '2', accept_local
       { family, priority: 0, mark: 0x1001, mask: 0xffffffff, table: 1001 },
       { family, priority: 0, mark: 0x1002, mask: 0xffffffff, table: 1002 },
       { family, priority: 100, mark: 0x2000, mask: 0xff00, table: 1002 },
+      { family, priority: 50, mark: 0x3000, mask: 0xff00, table: 0, goto: 100 },
     ]),
     neighbours: [
       { family: 4, address: addressOf('10.9.0.2'), device, kind: 'managed' },
@@ -87,10 +88,11 @@ test('everything is made, stays without a further write, and is put back', async
   const network = open();
   const outcome = network.establish(wanted());
   assert.equal(outcome.failures, []);
-  assert.is(outcome.done.length, 19);
+  assert.is(outcome.done.length, 21);
   assert.match(await shell('ip route show table 1001'), /^default via 10.9.0.2 dev v0.2 proto 111 onlink/);
   assert.match(await shell('ip -6 route show 2001:db8::7'), /dev v0.2 proto 111/);
   assert.match(await shell('ip rule show pref 100'), /fwmark 0x2000\/0xff00 lookup 1002 proto 111/);
+  assert.match(await shell('ip -6 rule show pref 50'), /fwmark 0x3000\/0xff00 goto 100 proto 111/);
   assert.match(await shell('ip -6 neigh show proxy'), /^2001:db8::7 dev v0.2 proxy/);
   assert.is(sysctl('rp_filter'), '2');
 
@@ -118,7 +120,7 @@ test('a new state is made first, the old one is taken away by itself', async () 
   network.establish(wanted());
   const less: NetworkState = { ...wanted({ rp_filter: '2' }), rules: [], routes: wanted().routes.slice(0, 2) };
   assert.equal(network.establish(less).done, []);
-  assert.is(network.prune(less).done.length, 6 + 4 + 1);
+  assert.is(network.prune(less).done.length, 8 + 4 + 1);
   assert.is(sysctl('accept_local'), '0');
   assert.is(sysctl('rp_filter'), '2');
   assert.match(await shell('ip route show table 1001'), /^default via/);

@@ -20,7 +20,7 @@ function tablesSince({ recorded }: ChannelWorld, count: number): number {
 }
 
 test('a change takes two tables of each family, whenever the servers let go', () => {
-  const world = new ChannelWorld(1, FIRST);
+  const world = new ChannelWorld(1, FIRST, 0);
   world.run(3000);
   assert.equal(world.wrong(), []);
   const delivered = world.recorded.length;
@@ -31,7 +31,7 @@ test('a change takes two tables of each family, whenever the servers let go', ()
 });
 
 test('one that hears late keeps nobody else waiting for long, and little more is said', () => {
-  const world = new ChannelWorld(2, FIRST);
+  const world = new ChannelWorld(2, FIRST, 0);
   world.run(3000);
   const [late] = SERVERS;
   world.lateness.set(late, 900);
@@ -85,6 +85,8 @@ class Crowd {
     const reports = this.servers.flatMap((server) => [
       ...arrived.flatMap((datagram) => server.receive(datagram, this.now).messages),
       ...(server.next() <= this.now ? server.advance(this.now).messages : []),
+      // Nothing is open anywhere.
+      ...server.releasing().flatMap((table) => server.keep(table, [], this.now).messages),
     ]);
     for (const report of reports) this.#send(this.router.receive(report, this.now).messages);
     if (this.router.next(this.now) <= this.now) this.#send(this.router.advance(this.now).messages);

@@ -96,6 +96,14 @@ test('no slot has two owners, and everybody is right a second after messages flo
       world.run(world.now + 1000);
       assert.equal(world.faults, []);
       assert.equal(world.wrong(), []);
+      // One that has just ended is nobody's until its slot's owner has heard of it.
+      const stray = world.stray();
+      world.run(world.now + 500);
+      assert.equal(
+        world.stray().filter((line) => stray.includes(line)),
+        [],
+      );
+      assert.equal(world.faults, []);
     }),
     { numRuns: isNode ? (long ? 3000 : 60) : long ? 60 : 20, seed: 1 },
   );

@@ -1,16 +1,20 @@
+import { flowKey } from '../../src/channel/flow.ts';
+import type { FlowKey } from '../../src/channel/flow.ts';
 import { NOBODY } from '../../src/channel/message.ts';
 import { RouterEnd } from '../../src/channel/router-end.ts';
 import type { RouterOutcome, Wanted } from '../../src/channel/router-end.ts';
 import { Seal } from '../../src/channel/seal.ts';
 import { ServerEnd } from '../../src/channel/server-end.ts';
 import type { ServerOutcome } from '../../src/channel/server-end.ts';
+import { addressFromBytes } from '../../src/net/address.ts';
 import { KernelLease } from '../../src/server/lease.ts';
 import { authenticator } from './support/authenticator.ts';
 import { Random } from './support/random.ts';
 
 // A router and its servers on a network that loses, doubles, delays and reorders, in simulated time. Nothing but the ends of
 // the channel decides who holds which slot. What begins is taken by kernels: each goes on with what its daemon has loaded, killed,
-// stopped or deaf as that may be, until its lease is over. After every event it is seen that no slot is taken twice.
+// stopped or deaf as that may be, until its lease is over. After every event it is seen that no slot is taken twice, and no datagram
+// of an open flow. Flows send now and then; who has answered one is asked for the next datagram, too, as long as neither has ended.
 
 export const SLOTS = 16;
 export const SERVERS = ['anna', 'bert', 'cora', 'dora'] as const;
@@ -24,6 +28,9 @@ const KEY = 'a key that nobody guesses';
 const HEARD_WITHIN = 1000;
 /** How late the longest delayed datagrams are. */
 const LONGEST_DELAY = 2000;
+/** Milliseconds without a datagram after which a server's kernel forgets a flow, and between looks at which it has forgotten. */
+const FLOW_TIMEOUT = 3000;
+const FLOW_LOOK = 700;
 /** After somebody came to life, until ears may be stopped again: those who have been alone for long must hear of it. */
 const SETTLING = 3000;
 
@@ -53,6 +60,23 @@ interface Kernel {
   until: number;
   /** By table and slot. */
   readonly slots: ReadonlySet<string>;
+  /** Slots that have been let go of, in which open flows go on until it is known which those are. */
+  readonly releasing: ReadonlySet<string>;
+  readonly kept: ReadonlySet<FlowKey>;
+  readonly elsewhere: ReadonlySet<FlowKey>;
+  /** Flows that are open, and when the last datagram came. */
+  readonly open: Map<FlowKey, number>;
+}
+
+interface SimulatedFlow {
+  readonly table: (typeof TABLES)[number];
+  readonly slot: number;
+  readonly place: string;
+  readonly key: FlowKey;
+  due: number;
+  /** Who has taken its last datagram, and may be asked to take the next one. */
+  server: string | undefined;
+  at: number;
 }
 
 export const ROUTER = 'router';
@@ -67,6 +91,8 @@ export class ChannelWorld {
   /** Datagrams delivered so far, for those who record. */
   readonly recorded: Uint8Array[] = [];
   readonly #random: Random;
+  /** Of the flows, so that they change nothing of what becomes of messages. */
+  readonly #chance: Random;
   readonly #seal = new Seal(KEY, authenticator);
   router: RouterEnd | undefined;
   readonly servers = new Map<string, ServerEnd>();
@@ -79,17 +105,25 @@ export class ChannelWorld {
   readonly #cuts = new Set<string>();
   #quietUntil = 0;
   readonly #kernels = new Map<string, Kernel>();
+  readonly #flows: readonly SimulatedFlow[];
+  #lookAt = 0;
+  /** Datagrams that were taken, by nobody, and by another server than the one before for no reason that there is. */
+  readonly datagrams = { taken: 0, lost: 0 };
   /** When a message was last on its way, by the way. */
   readonly #heardAt = new Map<string, number>();
   #flights: Flight[] = [];
   #owners: Owners;
   readonly #configured: Uint16Array;
 
-  /** The configuration has the first owners. */
-  constructor(seed: number, owners: Owners) {
+  /** The configuration has the first owners, and each slot so many flows. */
+  constructor(seed: number, owners: Owners, flows = 2) {
     this.#random = new Random(seed);
+    this.#chance = new Random(seed + 1);
     this.#owners = owners;
     this.#configured = Uint16Array.from(owners, (owner) => (owner < SERVERS.length ? owner : NOBODY));
+    this.#flows = TABLES.flatMap((table) =>
+      owners.flatMap((_, slot) => Array.from({ length: flows }, (_, count) => this.#flow(table, slot, count))),
+    );
     this.#startRouter();
     for (const server of SERVERS) this.#startServer(server);
   }
@@ -157,6 +191,22 @@ export class ChannelWorld {
     );
   }
 
+  /** Flows that not exactly one server would take whose slots are somebody's. */
+  stray(): string[] {
+    return this.#flows.flatMap(({ table, slot, place, key }) => {
+      const takers = this.#takersOf(place, key);
+      const isSomebodys = (this.#owners[slot] ?? SERVERS.length) < SERVERS.length;
+      return takers.length === 1 || (!isSomebodys && takers.length === 0)
+        ? []
+        : `${table.family}/${slot}: flow of ${takers.join(' and ')}`;
+    });
+  }
+
+  /** Flows of which the servers' kernels hold that others have their slots, by the keeper. */
+  keptBy(server: string): number {
+    return this.#kernels.get(server)?.kept.size ?? 0;
+  }
+
   /** Slots that a server's kernel takes now, of both families. */
   takenBy(server: string): number {
     const kernel = this.#kernels.get(server);
@@ -173,12 +223,16 @@ export class ChannelWorld {
       ...flights,
       ...this.#deaths.values(),
       ...this.#pauses.values(),
+      ...this.#flows.map(({ due }) => due),
+      this.#lookAt,
     );
   }
 
   #step(): void {
     for (const [name, until] of [...this.#deaths]) if (until <= this.now) this.#revive(name);
     for (const [name, until] of [...this.#pauses]) if (until <= this.now) this.#resume(name);
+    for (const flow of this.#flows) if (flow.due <= this.now) this.#flowSends(flow);
+    if (this.#lookAt <= this.now) this.#look();
     const due = this.#flights.filter(({ at }) => at <= this.now);
     this.#flights = this.#flights.filter(({ at }) => at > this.now);
     for (const flight of due) {
@@ -206,6 +260,9 @@ export class ChannelWorld {
     const end = this.servers.get(server);
     const kernel = this.#kernels.get(server);
     if (!end || !kernel) return;
+    // Others may have got what it had, or were about to.
+    const isConfirmed = end.standing(this.now).lease !== undefined;
+    if (end.hold !== 'holding' || kernel.until <= this.now || !isConfirmed) this.#excuse(server);
     const time = kernel.lease.renew(end.heldUntil(), this.now);
     const slots = changed
       ? new Set(
@@ -214,12 +271,101 @@ export class ChannelWorld {
           ),
         )
       : kernel.slots;
+    const { lease, open } = kernel;
+    const shares = changed ? this.#sharesOf(end) : kernel;
     this.#kernels.set(server, {
-      ...{ lease: kernel.lease, slots },
+      ...{ lease, open, slots, releasing: shares.releasing, kept: shares.kept, elsewhere: shares.elsewhere },
       until: time === undefined ? kernel.until : this.now + time,
     });
     if (changed || time !== undefined) this.#inspect();
     this.#broadcast(server, messages);
+    for (const { service, family, slots } of end.releasing()) {
+      this.#forgetFlows(open);
+      const here = this.#flows.filter(
+        ({ table, slot, key }) => table.family === family && slots[slot] === 1 && open.has(key),
+      );
+      const flows = here.map(({ key }) => key);
+      this.#served(server, end.keep({ service, family }, flows, this.now));
+    }
+  }
+
+  #sharesOf(end: ServerEnd): Pick<Kernel, 'releasing' | 'kept' | 'elsewhere'> {
+    const shares = TABLES.map((table) => end.flowsOf(table));
+    const releasing = end
+      .releasing()
+      .flatMap(({ slots, ...name }) =>
+        TABLES.filter(({ family }) => family === name.family).flatMap((table) =>
+          [...slots].flatMap((isReleased, slot) => (isReleased === 1 ? keyOf(table, slot) : [])),
+        ),
+      );
+    return {
+      releasing: new Set(releasing),
+      kept: new Set(shares.flatMap(({ kept }) => [...kept])),
+      elsewhere: new Set(shares.flatMap(({ elsewhere }) => [...elsewhere])),
+    };
+  }
+
+  #flow(table: (typeof TABLES)[number], slot: number, count: number): SimulatedFlow {
+    const length = table.family === 4 ? 4 : 16;
+    const client = addressFromBytes(new Uint8Array(length).fill(10 + slot));
+    const ghost = addressFromBytes(new Uint8Array(length).fill(200));
+    const key = flowKey({ client, clientPort: 1000 + count, ghost, port: 53 });
+    const due = this.#chance.below(1000);
+    return { table, slot, place: keyOf(table, slot), key, due, server: undefined, at: -Infinity };
+  }
+
+  #flowSends(flow: SimulatedFlow): void {
+    const { place, key, server, at } = flow;
+    // Most are busy, and some silent for so long that they may have ended.
+    flow.due = this.now + (this.#chance.below(20) === 0 ? 2 * FLOW_TIMEOUT : 100) + this.#chance.below(1500);
+    const takers = this.#takersOf(place, key);
+    for (const taker of takers) this.#kernels.get(taker)?.open.set(key, this.now);
+    const [taker] = takers;
+    const isServed = server !== undefined && (this.#kernels.get(server)?.until ?? 0) > this.now;
+    const isOpen = isServed && this.now < at + FLOW_TIMEOUT;
+    if (isOpen && taker !== server)
+      this.faults.push(`${this.now} ms: open flow ${place} of ${server} taken by ${taker ?? 'nobody'}`);
+    if (taker === undefined) this.datagrams.lost++;
+    else this.datagrams.taken++;
+    // Who has gone on without a router may have to begin anew with the next one.
+    const isConfirmed = this.servers.get(taker ?? '')?.standing(this.now).lease !== undefined;
+    flow.server = isConfirmed ? taker : undefined;
+    flow.at = this.now;
+  }
+
+  /** Who would take a datagram now. */
+  #takersOf(place: string, key: FlowKey): string[] {
+    return SERVERS.filter((server) => {
+      const kernel = this.#kernels.get(server);
+      if (!kernel || kernel.until <= this.now) return false;
+      if (kernel.kept.has(key)) return true;
+      if (kernel.elsewhere.has(key)) return false;
+      const isOpen = this.now < (kernel.open.get(key) ?? -Infinity) + FLOW_TIMEOUT;
+      return kernel.slots.has(place) || (kernel.releasing.has(place) && isOpen);
+    });
+  }
+
+  #forgetFlows(open: Map<FlowKey, number>): void {
+    for (const [key, at] of open) if (this.now >= at + FLOW_TIMEOUT) open.delete(key);
+  }
+
+  /** What the daemons do now and then: tell which flows have ended. A server whose kernel has stopped for a moment may lose flows. */
+  #look(): void {
+    this.#lookAt = this.now + FLOW_LOOK;
+    for (const [server, kernel] of this.#kernels) {
+      this.#forgetFlows(kernel.open);
+      const end = this.servers.get(server);
+      if (!end || this.#pauses.has(server)) continue;
+      for (const table of TABLES) {
+        const ended = [...end.flowsOf(table).kept].filter((key) => !kernel.open.has(key));
+        if (ended.length > 0) this.#served(server, end.end(table, ended, this.now));
+      }
+    }
+  }
+
+  /** Of what this server had open nothing is demanded any more. */
+  #excuse(server: string): void {
+    for (const flow of this.#flows) if (flow.server === server) flow.server = undefined;
   }
 
   #took({ messages }: RouterOutcome): void {
@@ -283,7 +429,11 @@ export class ChannelWorld {
     const configured = () => TABLES.map((table) => ({ ...table, members: SERVERS, owners: this.#configured }));
     const options = { server, seal: this.#seal, session: this.#life(), configured, now: this.now };
     this.servers.set(server, new ServerEnd(options));
-    this.#kernels.set(server, { lease: new KernelLease(), until: -Infinity, slots: new Set() });
+    this.#excuse(server);
+    this.#kernels.set(server, {
+      ...{ lease: new KernelLease(), until: -Infinity, slots: new Set(), releasing: new Set() },
+      ...{ kept: new Set(), elsewhere: new Set(), open: this.#kernels.get(server)?.open ?? new Map() },
+    });
     this.#tellRouter();
   }
 
@@ -311,6 +461,10 @@ export class ChannelWorld {
         if (holders.length > 1)
           this.faults.push(`${this.now} ms: slot ${table.family}/${slot} of ${holders.join(' and ')}`);
       }
+    }
+    for (const { place, key } of this.#flows) {
+      const takers = this.#takersOf(place, key);
+      if (takers.length > 1) this.faults.push(`${this.now} ms: flow in slot ${place} of ${takers.join(' and ')}`);
     }
   }
 }

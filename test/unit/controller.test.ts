@@ -107,6 +107,10 @@ class FakeRouter implements Router {
     this.kernel.run(slotCommands(this.kernel, change));
   }
 
+  awaitPackets(): void {
+    this.calls.push('awaitPackets');
+  }
+
   holdsTables(): boolean {
     return this.kernel.tables.size > 0;
   }
@@ -424,6 +428,23 @@ test('a server that is ordered down: its slots move, and nothing else is looked 
   await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
   await settle({ controller, time });
   await assertHolds(router, web(3));
+});
+
+test('slots of a server that lives move when no packet is under way that knows nothing of it', async () => {
+  const { router, controller, time } = scene();
+  const calls = () => router.calls.filter((call) => ['load', 'awaitPackets', 'moveSlots'].includes(call));
+  await controller.configure(web(3), 'oneip');
+  router.calls.length = 0;
+  await controller.order((orders) => orderState(orders, drainOf('s2')));
+  assert.equal(calls(), ['load', 'awaitPackets', 'moveSlots'], 'the first has to make the maps');
+  assert.match(router.loads.at(-1) ?? '', /web\/unknown/);
+  router.calls.length = 0;
+  await controller.order((orders) => orderState(orders, drainOf('s3')));
+  assert.equal(calls(), ['moveSlots', 'awaitPackets', 'moveSlots']);
+  router.calls.length = 0;
+  await settle({ controller, time });
+  const ends = ['moveSlots', 'awaitPackets', 'load'];
+  assert.equal(calls().slice(-ends.length), ends, 'and records are forgotten when none is that may ask for them');
 });
 
 test('an order that the kernel refuses is none', async () => {

@@ -33,8 +33,9 @@ function routing(...more: Rule[]): RoutingRules[] {
   const rules = [
     rule({ table: 255 }),
     ...more,
-    rule({ priority: 900, mark: 0x6f690001, mask: 0xffffffff, table: 28417, protocol: 111 }),
+    rule({ priority: 900, mark: 0x6f690000, mask: 0xffff0000, table: 0, goto: 32768, protocol: 111 }),
     rule({ priority: 32766 }),
+    rule({ priority: 32768, mark: 0x6f690001, mask: 0xffffffff, table: 28417, protocol: 111 }),
   ];
   return [{ family: 4, rules, defaults: new Set([254, 77, 28417]) }];
 }
@@ -202,6 +203,7 @@ test('rules of others count where they stand before ours, take our packets, and 
   assert.equal(found({ mark: 0x100, mask: 0xff00 }), []);
   assert.equal(found({ table: 78 }), [], 'a table without a default route');
   assert.equal(found({ special: true }), [], 'conditions that we do not know');
+  assert.equal(found({ table: 0, goto: 800 }), [], 'leads on to others, which are looked at themselves');
   assert.equal(found({ priority: 901 }), []);
 });
 

@@ -5,7 +5,7 @@ import type { Finding } from '../../src/doctor/finding.ts';
 import { isFaulty, sortFindings } from '../../src/doctor/finding.ts';
 import type { FamilyListener, OwnAddress, ServerObservation } from '../../src/doctor/observation.ts';
 import { examineServer } from '../../src/doctor/server.ts';
-import { address, service } from './support/deployments.ts';
+import { address, GLOBALS, service } from './support/deployments.ts';
 import { closedTo } from './support/firewall.ts';
 
 const [ghost, ghost6] = ['198.51.100.1', '2001:db8:100::1'];
@@ -78,9 +78,7 @@ function examine(changes: Partial<ServerObservation>, serviceChanges: Partial<Se
 }
 
 function configured(web: Service, key?: string): Parameters<typeof examineServer>[2] {
-  const kernel = { markBase: 0x6f690000, tableBase: 28416, rulePriority: 900 };
-  const globals = { enabled: true, ...kernel, channelPort: 28521, bridgeBypass: true };
-  return { model: { globals: { ...globals, ...(key && { key }) }, services: [web], watchdogs: [] }, problems: [] };
+  return { model: { globals: { ...GLOBALS, ...(key && { key }) }, services: [web], watchdogs: [] }, problems: [] };
 }
 
 function findings(changes: Partial<ServerObservation>, serviceChanges: Partial<Service> = {}): readonly Finding[] {

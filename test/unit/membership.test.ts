@@ -10,23 +10,12 @@ import type { Squad } from '../../src/membership/fleet.ts';
 import * as orders from '../../src/membership/orders.ts';
 import type { Orders } from '../../src/membership/orders.ts';
 import { departures, rosters } from '../../src/membership/roster.ts';
-import { address, service } from './support/deployments.ts';
+import { address, GLOBALS, service } from './support/deployments.ts';
 
 const UP: Opinion = { up: true, reason: 'connected' };
 const DOWN: Opinion = { up: false, reason: 'timed out' };
 
-const model = (...services: Model['services']): Model => ({
-  globals: {
-    enabled: true,
-    markBase: 0x6f690000,
-    tableBase: 28416,
-    rulePriority: 900,
-    channelPort: 28521,
-    bridgeBypass: true,
-  },
-  services,
-  watchdogs: [],
-});
+const model = (...services: Model['services']): Model => ({ globals: GLOBALS, services, watchdogs: [] });
 
 const subject = (server: string, name = 'web') => ({ service: name, server });
 

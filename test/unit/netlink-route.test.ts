@@ -178,13 +178,17 @@ test('the kernel’s local rule is known, and encoded as it stands', () => {
 });
 
 test('rules come back as they were encoded', () => {
-  const rule = fc.record({
-    family,
-    priority: word,
-    mark: word,
-    mask: fc.integer({ min: 1, max: 0xffffffff }),
-    table: word,
-  });
+  const rule = fc.record(
+    {
+      family,
+      priority: word,
+      mark: word,
+      mask: fc.integer({ min: 1, max: 0xffffffff }),
+      table: word,
+      goto: word,
+    },
+    { requiredKeys: ['family', 'priority', 'mark', 'mask', 'table'] },
+  );
   fc.assert(
     fc.property(rule, fc.boolean(), (given, littleEndian) => {
       const decoded = decodeRule(messageOf(encodeRule({ ...given, protocol: 111 }, littleEndian)), littleEndian);

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Service } from '../../src/config/model.ts';
 import type { DeployedService, Deployment, SlotTables } from '../../src/deployment/deployment.ts';
+import { prepare } from '../../src/deployment/steps.ts';
 import { diffRulesets, replaceRuleset } from '../../src/plan/ruleset-diff.ts';
 import { slotChange } from '../../src/plan/slot-moves.ts';
 import { buildRuleset, differsInElements, withElements } from '../../src/ruleset/build.ts';
@@ -46,13 +47,14 @@ const settings: fc.Arbitrary<Partial<Service>> = fc.record({
 const turn: Turn = { from: 0, to: 1, every: 2, family: 'both', dead: [], wait: 1000 };
 const examples: [Partial<Service>, Turn[]][] = [[{ protocols: ['tcp'] }, [turn, { ...turn, every: 1 }]]];
 
-/** A service through its changes, the first time at rest. */
+/** A service through its changes and what prepares each, the first time at rest. */
 function deploymentsOf(changes: Partial<Service>, list: readonly Turn[], servers = SERVERS.length): Deployment[] {
   const start = deployment([service(servers, changes)]);
   const [first] = start.services;
   if (!first) throw new Error('no service');
   let deployed: DeployedService = first;
   const deployments = [start];
+  let latest = start;
   let state: TransitionState | undefined;
   let now = 0;
   for (const { from, to, every, family, dead, wait } of list) {
@@ -70,7 +72,10 @@ function deploymentsOf(changes: Partial<Service>, list: readonly Turn[], servers
     state = state && observe(state, { kept: new Map(), reset: 0n, silence: 0n }, now);
     state = step(state, { service: deployed.service, before: party(tables), after: party(after), alive, now });
     deployed = { ...first, tables: after, ...(state ? { transition: state.transition } : {}) };
-    deployments.push({ ...start, services: [deployed] });
+    const next = { ...start, services: [deployed] };
+    const prepared = prepare(latest, next);
+    deployments.push(...(prepared ? [prepared] : []), next);
+    latest = next;
   }
   return deployments;
 }
@@ -90,7 +95,7 @@ test('through any changes: the kernel accepts each step and holds what a full lo
         if (after.tables.some(({ slotMaps }) => slotMaps.some(({ verdict }) => verdict === 'jump'))) moving++;
       }
     }),
-    { numRuns: isNode ? 12 : 4, examples },
+    { numRuns: isNode ? 10 : 2, examples },
   );
   assert.ok(moving > 0);
 });
@@ -117,7 +122,7 @@ test('while the same servers are recorded only elements change, and moving these
         assert.is(kernel.state(), fresh.state());
       });
     }),
-    { numRuns: isNode ? 12 : 4, examples },
+    { numRuns: isNode ? 10 : 2, examples },
   );
   assert.ok(quick > 0);
 });

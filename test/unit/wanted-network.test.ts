@@ -29,8 +29,10 @@ test('a ghost routed to the router: its route, and for each server a neighbour, 
     'ip route add 198.51.100.1/32 dev br-lan table main',
     'ip route add default via 192.168.1.11 dev br-lan onlink table 28417',
     'ip route add default via 192.168.1.12 dev br-lan onlink table 28418',
-    'ip rule add pref 900 fwmark 0x6f690001 lookup 28417',
-    'ip rule add pref 900 fwmark 0x6f690002 lookup 28418',
+    'ip rule add pref 32768 fwmark 0x6f690001 lookup 28417',
+    'ip rule add pref 32768 fwmark 0x6f690002 lookup 28418',
+    'ip rule add pref 32769 lookup main',
+    'ip rule add pref 900 fwmark 0x6f690000/0xffff0000 goto 32768',
   ]);
 });
 
@@ -42,8 +44,10 @@ test('the same for IPv6, whose forwarding is left as it is', () => {
     'ip -6 route add 2001:db8:100::1/128 dev br-lan table main',
     'ip -6 route add default via fd00:1::11 dev br-lan onlink table 28417',
     'ip -6 route add default via fd00:1::12 dev br-lan onlink table 28418',
-    'ip -6 rule add pref 900 fwmark 0x6f690001 lookup 28417',
-    'ip -6 rule add pref 900 fwmark 0x6f690002 lookup 28418',
+    'ip -6 rule add pref 32768 fwmark 0x6f690001 lookup 28417',
+    'ip -6 rule add pref 32768 fwmark 0x6f690002 lookup 28418',
+    'ip -6 rule add pref 32769 lookup main',
+    'ip -6 rule add pref 900 fwmark 0x6f690000/0xffff0000 goto 32768',
   ]);
 });
 
@@ -66,14 +70,16 @@ test('a ghost in a connected subnet of IPv4 is answered for by the ruleset alone
   assert.not(commands(deployment([web(['192.168.1.80'])])).some((line) => /proxy/.test(line)));
 });
 
-test("the router's own address: no route, rules before local, replies let in", () => {
+test("the router's own address: no route, a rule before local that leads on, replies let in", () => {
   const made = commands(deployment([web(['203.0.113.1'])]));
   assert.equal(
     made.filter((line) => /rule|table main|accept_local|rp_filter/.test(line)),
     [
       'sysctl -w net/ipv4/conf/br-lan/accept_local=1',
-      'ip rule add pref 0 fwmark 0x6f690001 lookup 28417',
-      'ip rule add pref 0 fwmark 0x6f690002 lookup 28418',
+      'ip rule add pref 32768 fwmark 0x6f690001 lookup 28417',
+      'ip rule add pref 32768 fwmark 0x6f690002 lookup 28418',
+      'ip rule add pref 32769 lookup main',
+      'ip rule add pref 0 fwmark 0x6f690000/0xffff0000 goto 32768',
       'ip rule add pref 0 lookup local; ip rule del pref 0 lookup local',
     ],
   );
@@ -98,8 +104,10 @@ test('a server of two services is wanted once; a rule before local serves both',
   assert.equal(
     rules.map(({ priority, table }) => [priority, table]),
     [
-      [0, 28417],
-      [0, 28418],
+      [32768, 28417],
+      [32768, 28418],
+      [32769, 254],
+      [0, 0],
     ],
   );
   assert.is(new Set(routes.map(routeKey)).size, routes.length);
@@ -118,7 +126,10 @@ test('a server without an address of the family takes no part in it', () => {
     wanted.neighbours.map((entry) => entry.address.text),
     ['fd00:1::11'],
   );
-  assert.is(wanted.rules.length, 1);
+  assert.equal(
+    wanted.rules.map(({ table }) => table),
+    [28417, 254, 0],
+  );
 });
 
 test('without servers, devices or services nothing is left of it', () => {
@@ -148,7 +159,7 @@ test('to all servers: a route by a second ghost address, whose neighbour entry n
   ]);
   // The watchdog asks each server by itself all the same.
   assert.ok(made.includes('ip route add default via 192.168.1.12 dev br-lan onlink table 28418'));
-  assert.ok(made.includes('ip rule add pref 900 fwmark 0x6f690002 lookup 28418'));
+  assert.ok(made.includes('ip rule add pref 32768 fwmark 0x6f690002 lookup 28418'));
 });
 
 test('a ghost of services of both kinds leads to all servers, whichever comes first', () => {

@@ -42,21 +42,37 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 
 /** What happened to a server so far. */
 class Record {
-  /** By type of check, the oldest first. */
-  readonly results = new Map<string, boolean[]>();
+  /** By type of check, the oldest first; `undefined`: failures before do not count. */
+  readonly results = new Map<string, (boolean | undefined)[]>();
   readonly evidence = new Map<string, number>();
   statement: { readonly up: boolean; readonly until: number } | undefined;
+  isUp = true;
+  /** Failures of probes begun up to this step do not count. */
+  #excused = 0;
 
-  isUp(now: number): boolean {
-    if (this.evidence.size > 0) return false;
-    if (this.statement && now < this.statement.until && !this.statement.up) return false;
-    return [...this.results.values()].every(isWell);
+  note(type: string, passed: boolean, begun: number): void {
+    if (passed || begun > this.#excused) this.results.set(type, [...(this.results.get(type) ?? []), passed]);
+  }
+
+  /** Nothing but answers tells how a server is that could not be reached. */
+  acquit(source: string, step: number): void {
+    if (!this.evidence.delete(source) || source === 'icmp') return;
+    this.#excused = step;
+    for (const [type, results] of this.results) if (isWell(results)) this.results.set(type, [...results, undefined]);
+  }
+
+  /** To be called after everything that happens. */
+  judge(now: number): void {
+    const results = [...this.results.values()];
+    const isSaidDown = this.statement !== undefined && now < this.statement.until && !this.statement.up;
+    const isLost = this.evidence.size > 0 || isSaidDown || !results.every(isWell);
+    this.isUp = !isLost && (this.isUp || results.every((passed) => passed.at(-1) !== false));
   }
 }
 
 /** Down with the last `FALL` failures in a row that no `RISE` successes in a row followed. */
-function isWell(results: readonly boolean[]): boolean {
-  const text = results.map((passed) => (passed ? '+' : '-')).join('');
+function isWell(results: readonly (boolean | undefined)[]): boolean {
+  const text = results.map((passed) => (passed === undefined ? ' ' : passed ? '+' : '-')).join('');
   return text.lastIndexOf('+'.repeat(RISE)) >= text.lastIndexOf('-'.repeat(FALL));
 }
 
@@ -82,6 +98,7 @@ test('history: the verdict is what all that happened comes to, and every change 
       const wake = (): void => {
         const { start, changes } = monitor.advance(now);
         take(changes);
+        for (const seen of records.values()) seen.judge(now);
         for (const probe of start) {
           assert.not.ok(running.has(probe), 'started twice');
           running.set(probe, ++steps);
@@ -104,12 +121,12 @@ test('history: the verdict is what all that happened comes to, and every change 
           case 'results':
             [...running].slice(0, what.passed.length).forEach(([probe, order], index) => {
               const passed = what.passed[index] === true;
-              const { results, evidence } = record(probe.target.server);
-              const known = results.get(probe.check.type) ?? [];
-              results.set(probe.check.type, [...known, passed]);
-              if (passed) for (const [source, at] of evidence) if (at < order) evidence.delete(source);
+              const seen = record(probe.target.server);
+              seen.note(probe.check.type, passed, order);
+              if (passed) for (const [source, at] of seen.evidence) if (at < order) seen.evidence.delete(source);
               running.delete(probe);
               take(monitor.result(probe, { passed, reason: passed ? 'answered' : 'timed out' }, now));
+              seen.judge(now);
             });
             break;
           case 'accuse':
@@ -117,7 +134,7 @@ test('history: the verdict is what all that happened comes to, and every change 
             take(monitor.accuse(what.source, what.server, 'br-lan', what.source, now));
             break;
           case 'acquit':
-            record(what.server).evidence.delete(what.source);
+            record(what.server).acquit(what.source, steps);
             take(monitor.acquit(what.source, what.server, 'br-lan', now));
             break;
           case 'report':
@@ -129,8 +146,8 @@ test('history: the verdict is what all that happened comes to, and every change 
         }
         wake();
         for (const [name, seen] of records) {
-          assert.is(monitor.verdict('web', name)?.up, seen.isUp(now), `${name} at ${now}`);
-          assert.is(told.get(name), seen.isUp(now), `told of ${name} at ${now}`);
+          assert.is(monitor.verdict('web', name)?.up, seen.isUp, `${name} at ${now}`);
+          assert.is(told.get(name), seen.isUp, `told of ${name} at ${now}`);
         }
       }
     }),

@@ -89,6 +89,24 @@ test('judgement: up while it answers for all its ghost addresses, and the reason
   assert.is(drill.verdict(), 'down: w1: timed out (192.0.2.9)');
 });
 
+test('judgement: back only when it answers for all of them, though some have not failed often enough to take it down', () => {
+  const uci = web(`${steady}\noption fall '2'\noption rise '2'`).replace(
+    "list port '80'",
+    "list ghost '192.0.2.9'\n\tlist port '80'",
+  );
+  const drill = new Drill(uci);
+  // The second one fails once before the first has come back, and would fail again afterwards.
+  const first = script([0, well], [2000, unwell], [2300, well]);
+  const second = script([0, well], [2300, unwell], [2500, well]);
+  drill.answer = (probe, at) => (probe.target.ghost.text === '192.0.2.1' ? first : second)(probe, at);
+  drill.run(4000);
+  assert.equal(
+    drill.changes.map(({ text }) => text.slice(0, 13)),
+    ['web/anna down', 'web/anna up: '],
+  );
+  assert.ok((drill.changes[1]?.at ?? 0) > 2500);
+});
+
 test('judgement: services share a probe and its verdict, but not those of others', () => {
   const uci = `${web("option type 'ping'\noption fall '1'", "option type 'tcp'\noption fall '1'")}
 config service 'tls'

@@ -37,6 +37,6 @@ for target; do
 	pack oneip PACKAGES=oneip-runtime ARCH="$target" ARCH_PACKAGES="$architecture" \
 		TARGET_CC="$build/target/$target/cc" STRIP_PROGRAM="$build/target/$target/strip"
 done
-pack oneip PACKAGES=oneip ARCH=all ARCH_PACKAGES=all
+pack oneip PACKAGES='oneip oneip-channel oneip-tools oneip-server' ARCH=all ARCH_PACKAGES=all
 [ ! -e "$root/openwrt-feed/luci-app-oneip" ] || pack luci-app-oneip ARCH=all ARCH_PACKAGES=all
 pack prometheus-node-exporter-oneip ARCH=all ARCH_PACKAGES=all

@@ -1,10 +1,20 @@
 import type { Environment } from '../../../src/config/environment.ts';
-import type { Model, PortRange, Service } from '../../../src/config/model.ts';
+import type { Globals, Model, PortRange, Service } from '../../../src/config/model.ts';
 import { deploy, numberServers } from '../../../src/deployment/deployment.ts';
 import type { Deployment, Observation } from '../../../src/deployment/deployment.ts';
 import type { Egresses } from '../../../src/egress/egress.ts';
 import { parseAddress } from '../../../src/net/address.ts';
 import type { Address } from '../../../src/net/address.ts';
+
+/** Globals of which a configuration says nothing. */
+export const GLOBALS: Globals = {
+  enabled: true,
+  markBase: 0x6f690000,
+  tableBase: 28416,
+  rulePriority: 900,
+  channelPort: 28521,
+  bridgeBypass: true,
+};
 
 /** An address that is known to be one. */
 export function address(text: string): Address {
@@ -82,14 +92,7 @@ export function deployment(
   around: Environment = environment(),
   egresses?: Egresses,
 ): Deployment {
-  const model: Model = {
-    globals: {
-      ...{ enabled: true, markBase: 0x6f690000, tableBase: 28416, rulePriority: 900, channelPort: 28521 },
-      bridgeBypass: true,
-    },
-    services,
-    watchdogs: [],
-  };
+  const model: Model = { globals: GLOBALS, services, watchdogs: [] };
   const observation: Observation = {
     environment: around,
     hardware: new Map([['192.168.1.11', '02:00:00:00:01:01']]),

@@ -1,3 +1,4 @@
+import { NOBODY } from '../../../src/allocation/table.ts';
 import type { KeptCounters } from '../../../src/transition/tally.ts';
 import type { RecordedServer, SlotHistory, Transition } from '../../../src/transition/transition.ts';
 
@@ -10,6 +11,15 @@ export interface Packet {
 
 /** Where a packet ends: at a server, or nowhere. */
 export type Fate = { readonly server: string } | 'reset' | 'drop' | 'nobody';
+
+/** Maps that a packet asks at most: who has its slot, who had it, two about what nobody knows, and the slot table. */
+export const MAPS = 5;
+
+/** What the maps say. */
+interface View {
+  readonly owners: readonly (string | undefined)[];
+  readonly transition: Transition | undefined;
+}
 
 /** Milliseconds that a flow is remembered once it closes. */
 const CLOSING = 120_000;
@@ -24,6 +34,8 @@ export class TransitionKernel {
   readonly #drainTimeout: number;
   readonly #idleTimeout: number;
   #transition: Transition | undefined;
+  /** What was loaded before that. */
+  #before: View = { owners: [], transition: undefined };
   /** Flow → when it is forgotten, by server. */
   #recorded = new Map<string, Map<string, number>>();
   #closing = new Map<string, number>();
@@ -38,6 +50,7 @@ export class TransitionKernel {
 
   /** One transaction: sets of servers that are recorded no more are gone with their counters, those of no worth are emptied. */
   load(owners: readonly (string | undefined)[], transition: Transition | undefined): void {
+    this.#before = { owners: this.owners, transition: this.#transition };
     this.owners = owners;
     const emptied = new Map(this.#transition?.recorded.map((record) => [record.server, record.emptied]));
     this.#transition = transition;
@@ -62,12 +75,51 @@ export class TransitionKernel {
 
   send(packet: Packet, now: number): Fate {
     const owner = this.owners[packet.slot];
-    const table = this.#transition?.tables[4];
-    const history = table?.histories[table.slots[packet.slot] ?? 0xffff];
+    const history = historyOf({ owners: this.owners, transition: this.#transition }, packet.slot);
     if (!history) return owner === undefined ? 'nobody' : { server: owner };
     if (history.current !== owner)
       throw new Error(`the history names ${history.current}, the slot map ${owner ?? '–'}`);
     return this.#moved(packet, history, now);
+  }
+
+  /**
+   * The same for a packet that is under way while the last transaction takes effect: the first `lookups` maps that it asks are
+   * those of before.
+   */
+  sendTorn(packet: Packet, lookups: number, now: number): Fate {
+    const after = { owners: this.owners, transition: this.#transition };
+    const view = (place: number): View => (place < lookups ? this.#before : after);
+    const history = (place: number) => historyOf(view(place), packet.slot);
+    const known = (servers: readonly string[]) => servers.find((server) => this.#knows(server, packet.flow, now));
+    const [moved, visited] = [history(0), history(1)];
+    const first = known(moved ? [moved.current] : []);
+    const others = visited && (visited.visited.length > 1 ? [...this.#recorded.keys()] : visited.visited);
+    const found = first ?? known(others ?? []);
+    if (found !== undefined) {
+      this.#refresh(found, packet, now);
+      return { server: found };
+    }
+    if (packet.protocol === 'udp') {
+      const learning = history(2)?.learning;
+      if (learning !== undefined && this.#recorded.has(learning)) {
+        this.#record(learning, packet.flow, now + this.#idleTimeout);
+        return this.#keep(learning);
+      }
+    } else if (packet.flag === 'syn') {
+      const current = history(2)?.current;
+      if (current !== undefined && this.#recorded.has(current)) {
+        this.#record(current, packet.flow, now + this.#openTimeout);
+        return { server: current };
+      }
+    } else {
+      const past = history(3);
+      if (past && typeof past.unknown === 'string') return past.unknown;
+      if (past && typeof past.unknown === 'object' && (past.isHeld || past.unknown.server !== past.current)) {
+        return this.#keep(past.unknown.server);
+      }
+    }
+    const owner = view(MAPS - 1).owners[packet.slot];
+    return owner === undefined ? 'nobody' : { server: owner };
   }
 
   #moved(packet: Packet, { current, unknown, visited, learning }: SlotHistory, now: number): Fate {
@@ -120,4 +172,9 @@ export class TransitionKernel {
     if (!set) throw new Error(`no set for the flows of ${server}`);
     set.set(flow, until);
   }
+}
+
+function historyOf({ transition }: View, slot: number): SlotHistory | undefined {
+  const table = transition?.tables[4];
+  return table?.histories[table.slots[slot] ?? NOBODY];
 }

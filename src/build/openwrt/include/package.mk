@@ -37,6 +37,7 @@ define Pack
 SECTION := net
 TITLE :=
 DEPENDS :=
+EXTRA_DEPENDS :=
 PKGARCH := $$(ARCH_PACKAGES)
 $$(eval $$(Package/$(1)))
 
@@ -45,7 +46,7 @@ CONTROL_$(1) := $$(BUILD_DIR)/$(1)/control
 ARCH_$(1) := $$(PKGARCH)
 SECTION_$(1) := $$(SECTION)
 TITLE_$(1) := $$(TITLE)
-DEPENDS_$(1) := $$(call listed,libc $$(call dependencies,$$(DEPENDS)))
+DEPENDS_$(1) := $$(if $$(EXTRA_DEPENDS),$$(EXTRA_DEPENDS)$$(comma) )$$(call listed,libc $$(call dependencies,$$(DEPENDS)))
 define FIELDS_$(1)
 Package: $(1)
 Version: $$(PKG_VERSION)-r$$(PKG_RELEASE)

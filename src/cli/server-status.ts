@@ -1,6 +1,5 @@
-import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
-import { print, printError } from '../host/console.ts';
+import { print } from '../host/console.ts';
 import { readText, readTextIfThere } from '../host/files.ts';
 import { serverStatusFile } from '../host/cleanup.ts';
 import { askStatus, statusSocket } from '../host/status-socket.ts';
@@ -12,10 +11,9 @@ import { TABLE } from '../ruleset/ruleset.ts';
 import { LEFT_COUNTER, takenCounter } from '../server/filter.ts';
 import { identify } from '../server/identity.ts';
 import { attach } from '../server/machine.ts';
-import { serverScript } from '../server/script.ts';
 import { describeServer } from '../server/status.ts';
 import type { ServerStatus } from '../server/status.ts';
-import { ghostsOf, wantedServer } from '../server/wanted.ts';
+import { wantedServer } from '../server/wanted.ts';
 import { optionValue } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
 import { complain, DONE, FAILED, NO_DAEMON } from './ask.ts';
@@ -53,17 +51,4 @@ export async function runServerStatus(invocation: Invocation): Promise<number> {
       : describeServer({ ...status, services }, commands),
   );
   return commands.length === 0 ? DONE : FAILED;
-}
-
-/** `oneip server-script SERVER`: prints the script. Slots are those that the server has while all are up. */
-export function runServerScript(invocation: Invocation): number {
-  const file = optionValue(invocation, 'config');
-  const { model, problems } = loadConfiguration(readText(file), file);
-  for (const problem of problems) printError(`${formatProblem(problem)}\n`);
-  if (hasErrors(problems)) return complain(`${file} has errors: no script is made of it`, FAILED);
-  const identity = identify(model, invocation.operands[0] ?? '', []);
-  if (typeof identity === 'string') return complain(identity, FAILED);
-  if (ghostsOf(identity).length === 0) return complain(`${identity.server.name} has no ghost to carry`, FAILED);
-  print(serverScript(identity));
-  return DONE;
 }
