@@ -1,4 +1,5 @@
 import { checkEnvironment } from '../config/check-environment.ts';
+import { followInterfaces } from '../config/ghost-interface.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Problem } from '../config/problem.ts';
 import { formatProblem, hasErrors, summarizeProblems } from '../config/report.ts';
@@ -19,7 +20,9 @@ export function check(text: string, file: string, environment: Environment, json
   const { model, problems, positions } = loadConfiguration(text, file);
   const identity = identify(model, undefined, environment.addresses);
   const isServer = typeof identity !== 'string';
-  const ofRouter = isServer ? [] : checkEnvironment(model, environment, positions).problems;
+  const ofRouter = isServer
+    ? []
+    : checkEnvironment(followInterfaces(model, environment), environment, positions).problems;
   const all: Problem[] = [...problems, ...ofRouter];
   all.sort((a, b) => a.line - b.line);
   const status = hasErrors(all) ? 1 : 0;

@@ -4,6 +4,7 @@ import { NO_ORDERS } from '../membership/orders.ts';
 import { recall } from '../membership/recall.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import type { Snapshot } from '../membership/snapshot.ts';
+import { isFollowing } from '../config/ghost-interface.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { cleanUp } from '../host/cleanup.ts';
@@ -42,7 +43,11 @@ export async function runPlan(invocation: Invocation): Promise<number> {
   const snapshot = readSnapshot(invocation);
   const observation = await observe(invocation, snapshot?.observation);
   const configuration = loadConfiguration(readText(file), file);
-  const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? NOTHING_ORDERED);
+  const { configuration: meant, tablesOf } = recall(
+    configuration,
+    snapshot ?? NOTHING_ORDERED,
+    observation.environment,
+  );
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
   const all = [...configuration.problems, ...problems];
   for (const problem of all) printError(`${formatProblem(problem)}\n`);
@@ -72,7 +77,7 @@ export async function runSimulate(invocation: Invocation): Promise<number> {
 
   const told = invocation.options.has('config') ? undefined : await askForSimulation(invocation, text, port);
   if (typeof told === 'number') return told;
-  const results = told ?? simulateAlone(invocation, client, port);
+  const results = told ?? (await simulateAlone(invocation, client, port));
   if (typeof results === 'string') return complain(results, FAILED);
   print(invocation.flags.has('json') ? `${JSON.stringify(results, null, 2)}\n` : formatSimulations(text, results));
   return DONE;
@@ -103,15 +108,16 @@ async function askForSimulation(
 }
 
 /** Computed here. A text says why not. */
-function simulateAlone(
+async function simulateAlone(
   invocation: Invocation,
   client: Client,
   port: number | undefined,
-): readonly Simulation[] | string {
+): Promise<readonly Simulation[] | string> {
   const file = optionValue(invocation, 'config');
   const snapshot = invocation.options.has('config') ? undefined : readSnapshot(invocation);
   const read = loadConfiguration(snapshot?.configuration ?? readText(file), file);
-  const { configuration, tablesOf } = recall(read, snapshot ?? NOTHING_ORDERED);
+  const seen = snapshot?.observation ?? (isFollowing(read.model) ? await observe(invocation) : undefined);
+  const { configuration, tablesOf } = recall(read, snapshot ?? NOTHING_ORDERED, seen?.environment);
   const { model } = configuration;
   const wanted = invocation.options.get('service');
   const services = model.services.filter(({ name }) => wanted === undefined || name === wanted);
@@ -134,7 +140,8 @@ export async function runCleanup(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-function observe(invocation: Invocation, found?: Findings): Promise<Observation> {
+/** The router as it is. */
+export function observe(invocation: Invocation, found?: Findings): Promise<Observation> {
   return observeOnce(optionValue(invocation, 'ubus'), optionValue(invocation, 'state'), found);
 }
 
@@ -143,12 +150,22 @@ function readPort(text: string | undefined): number | null | undefined {
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535 ? Number(text) : null;
 }
 
+/** What the daemon has put into force, where it has. */
+export function deploymentInForce(invocation: Invocation): Deployment | undefined {
+  const snapshot = readSnapshot(invocation);
+  return snapshot && deploymentOf(snapshot);
+}
+
 function readSnapshot(invocation: Invocation): Snapshot | undefined {
   const text = readTextIfThere(`${optionValue(invocation, 'state')}/applied.json`);
   return text === undefined ? undefined : parseSnapshot(text);
 }
 
 function deploymentOf(snapshot: Snapshot): Deployment {
-  const { configuration, tablesOf } = recall(loadConfiguration(snapshot.configuration, 'in force'), snapshot);
+  const { configuration, tablesOf } = recall(
+    loadConfiguration(snapshot.configuration, 'in force'),
+    snapshot,
+    snapshot.observation.environment,
+  );
   return activate(configuration, snapshot.observation, snapshot.numbers, tablesOf).deployment;
 }

@@ -38,8 +38,13 @@ export function formatExamination({ subject, findings, unknown, repairs }: Exami
 }
 
 /** The same for scripts; `command` is what a shell takes. */
-export function examinationJson({ subject, findings, unknown, repairs }: Examination): string {
-  const shown = {
+export function examinationJson(examination: Examination): string {
+  return `${JSON.stringify(examinationObject(examination), null, 2)}\n`;
+}
+
+/** As an object of JSON. */
+export function examinationObject({ subject, findings, unknown, repairs }: Examination): object {
+  return {
     subject,
     ok: findings.every(({ severity }) => severity === 'information'),
     findings: findings.map(findingObject),
@@ -49,7 +54,6 @@ export function examinationJson({ subject, findings, unknown, repairs }: Examina
     })),
     unknown,
   };
-  return `${JSON.stringify(shown, null, 2)}\n`;
 }
 
 /** The commands of a mend as one line for a shell: each only if the one before it has worked. */

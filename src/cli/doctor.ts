@@ -18,7 +18,7 @@ import { optionValue } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
 import type { DaemonStatus } from '../service/control.ts';
 import { askStatus, complain, DONE, FAILED, withDaemon, WRONG_USAGE } from './ask.ts';
-import { type Repair, examinationJson, formatExamination } from './doctor-text.ts';
+import { type Examination, type Repair, examinationJson, formatExamination } from './doctor-text.ts';
 import { coloured, plain } from './style.ts';
 
 /** Rounds of mending: what one mend brings to light is mended by the next. */
@@ -29,20 +29,29 @@ const DAEMON_PATIENCE = 3000;
 
 /** `oneip doctor [--name NAME] [--fix]`: on a server or on the router, whichever this machine is. */
 export async function runDoctor(invocation: Invocation): Promise<number> {
-  if (!mayAsk()) return complain('only root may ask the network; nothing was looked at', WRONG_USAGE);
+  const examination = await examine(invocation);
+  if (typeof examination === 'string') return complain(examination, WRONG_USAGE);
+  if (invocation.flags.has('json')) print(examinationJson(examination));
+  else print(formatExamination(examination, terminalState().colour ? coloured : plain));
+  return isFaulty(examination.findings) ? FAILED : DONE;
+}
+
+/** Looks, and mends where it is to. A text says why nothing was looked at. */
+export async function examine(invocation: Invocation): Promise<Examination | string> {
+  if (!mayAsk()) return 'only root may ask the network; nothing was looked at';
   const file = optionValue(invocation, 'config');
   let text: string;
   try {
     text = readText(file);
   } catch (error) {
-    return complain(error instanceof Error ? error.message : String(error), WRONG_USAGE);
+    return error instanceof Error ? error.message : String(error);
   }
   const configuration = loadConfiguration(text, file);
   const channel = new NetlinkChannel(NETLINK_ROUTE);
   try {
     const name = invocation.options.get('name');
     const identity = identify(configuration.model, name, readOwnAddresses(channel, readLinks(channel)));
-    if (name !== undefined && typeof identity === 'string') return complain(identity, WRONG_USAGE);
+    if (name !== undefined && typeof identity === 'string') return identity;
     const here = typeof identity === 'string' ? undefined : identity;
     const subject = here ? `server '${here.server.name}'` : 'router';
     const look = () => diagnose(invocation, channel, text, configuration, here);
@@ -55,10 +64,7 @@ export async function runDoctor(invocation: Invocation): Promise<number> {
       if (done.length === 0) break;
       diagnosis = await look();
     }
-    const examination = { subject, repairs, ...diagnosis };
-    if (invocation.flags.has('json')) print(examinationJson(examination));
-    else print(formatExamination(examination, terminalState().colour ? coloured : plain));
-    return isFaulty(diagnosis.findings) ? FAILED : DONE;
+    return { subject, repairs, ...diagnosis };
   } finally {
     channel.close();
   }

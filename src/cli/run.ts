@@ -17,6 +17,7 @@ export async function runCommand(invocation: Invocation): Promise<number> {
     case 'doctor':
     case 'metrics':
     case 'server-script':
+    case 'setup':
       return (await partOf('oneip-tools', `'${invocation.command}'`, () => import('./tools.ts'))).runTool(invocation);
     case 'plan':
       return runPlan(invocation);

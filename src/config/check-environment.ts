@@ -7,6 +7,7 @@ import {
   resolveDevice,
 } from './environment.ts';
 import { Findings } from './findings.ts';
+import { followedGhosts, interfaceOf, namesOfInterfaces } from './ghost-interface.ts';
 import {
   type Model,
   type Server,
@@ -31,11 +32,12 @@ export interface EnvironmentCheck {
 
 /**
  * Checks a configuration against the router as it is at this moment. What may change by itself (a device that is absent or
- * down, an address that is not there) is a warning. `positions` come with the model from `loadConfiguration`. Pure.
+ * down, an address that is not there) is a warning. `positions` come with the model from `loadConfiguration`; services that
+ * follow an interface have its addresses already (`followInterfaces`). Pure.
  */
 export function checkEnvironment(model: Model, environment: Environment, positions: Positions): EnvironmentCheck {
   const checker = new EnvironmentChecker(environment, positions);
-  for (const service of model.services) checker.check(service);
+  for (const service of model.services) checker.check(service, model.services);
   for (const watchdog of model.watchdogs) checker.checkWatchdog(watchdog, model.services);
   return checker.result();
 }
@@ -59,8 +61,9 @@ class EnvironmentChecker {
     return { problems, refused: this.#refused };
   }
 
-  check(service: Service): void {
+  check(service: Service, services: readonly Service[]): void {
     const section = sectionLabel({ type: 'service', name: service.name });
+    if (service.ghostInterfaces) this.#checkInterfaces(service, section, services);
     for (const ghost of service.ghosts) this.#checkGhost(service, section, ghost);
     for (const second of service.ghost2) this.#checkSecondGhost(service, section, second);
     for (const source of service.sources) this.#checkDevice(section, 'source', source);
@@ -95,8 +98,33 @@ class EnvironmentChecker {
     }
   }
 
+  #checkInterfaces(service: Service, section: string, services: readonly Service[]): void {
+    const names = service.ghostInterfaces ?? [];
+    const links = names.map((name) => this.#checkDevice(section, 'ghost_interface', name));
+    const others = services.filter((other) => other !== service);
+    const { withheld } = followedGhosts(service, others, this.#environment);
+    const placeOf = (address: Address) =>
+      this.#positions.place(section, 'ghost_interface', interfaceOf(service, address, this.#environment));
+    for (const { address, owner } of withheld) {
+      this.#findings.warning(
+        placeOf(address),
+        `'${address.text}' is a ghost address of service '${owner.name}' already, and stays with that`,
+        'other ports or another protocol here, or another dispatch there',
+      );
+    }
+    if (service.ghosts.length > 0 || withheld.length > 0 || links.every((link) => !link)) return;
+    this.#findings.warning(
+      this.#positions.place(section, 'ghost_interface', names[0]),
+      `${namesOfInterfaces(service)} has no address at the moment of a family in which a server has one, so that the service waits for it`,
+    );
+  }
+
   #checkGhost(service: Service, section: string, ghost: Address): void {
-    const place = this.#positions.place(section, 'ghost', ghost.text);
+    const followed = interfaceOf(service, ghost, this.#environment);
+    const place =
+      followed === undefined
+        ? this.#positions.place(section, 'ghost', ghost.text)
+        : this.#positions.place(section, 'ghost_interface', followed);
     const reserved = this.#whyReserved(ghost);
     if (reserved !== undefined) {
       this.#refused.add(service.name);

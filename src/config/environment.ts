@@ -48,6 +48,8 @@ export interface Environment {
   readonly addresses: readonly InterfaceAddress[];
   /** Logical interface (`wan`) to layer-3 device (`pppoe-wan`), as netifd tells it; empty where there is no netifd. */
   readonly interfaces: ReadonlyMap<string, string>;
+  /** Text of the addresses that netifd has given to a logical interface, which may be one of several on a device. */
+  readonly interfaceAddresses?: ReadonlyMap<string, readonly string[]>;
   /** Empty where nobody looked. */
   readonly listeners: readonly Listener[];
   /** Names of the devices that are radios (Wi-Fi); absent where nobody looked. */

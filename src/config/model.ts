@@ -73,7 +73,12 @@ export interface Placement {
 export interface Service {
   /** `[a-z0-9_]+`, the section's name. */
   readonly name: string;
+  /** As configured, and, once `followInterfaces` has looked at the router, the addresses of `ghostInterfaces`. */
   readonly ghosts: readonly Address[];
+  /** With `nat`: logical interfaces or devices whose addresses are ghosts, whichever they have; absent: none. */
+  readonly ghostInterfaces?: readonly string[];
+  /** Addresses that those had before, and of which connections may still be tracked; absent: none. */
+  readonly formerGhosts?: readonly Address[];
   /** Either `['all']`, or `tcp` and `udp` in this order. */
   readonly protocols: readonly ServiceProtocol[];
   /** Sorted, disjoint; empty = all ports. */

@@ -64,6 +64,8 @@ export interface ListOption<T> extends Scope {
   readonly absent: string;
   /** True where a section without values is an error. */
   readonly required?: boolean;
+  /** Another option that does in the place of a required one. */
+  readonly unless?: string;
   readonly summary: string;
 }
 
@@ -144,9 +146,15 @@ export const serviceOptions = {
   enabled: single(boolean, '1', '`0` switches this service off. Its values are checked all the same.'),
   ghost: list(address, {
     required: true,
-    absent: 'required',
+    unless: 'ghost_interface',
+    absent: 'required, but for `ghost_interface`',
     summary:
       'Ghost address: what clients connect to, and what every server carries as a second address on `lo`. Several, of both families, belong to one service.',
+  }),
+  ghost_interface: list(device, {
+    absent: 'ghost addresses are those of `ghost`',
+    summary:
+      'With `nat`: logical interface (or device) of the router whose own addresses are ghost addresses, too, whichever it has at the moment, of the families in which a server has an address. Without one the service waits. Name the interface of IPv6, such as wan6, besides wan.',
   }),
   proto: list(protocols, {
     default: ['tcp'],

@@ -4,14 +4,17 @@ import { commonPorts, formatPortRange } from './ports.ts';
 
 /** Traffic that two services claim both. */
 export interface Overlap {
-  readonly ghost: Address;
+  readonly ghost: Pick<Address, 'text'>;
   /** `tcp port 443`, `udp ports 53, 8000-8010`, `every tcp+udp port`, `every protocol`. */
   readonly traffic: string;
 }
 
-/** The first ghost address for which two services take the same protocol and port; `undefined` where there is none. */
+/** The first ghost address, or interface that has them, for which two services take the same protocol and port; `undefined` where there is none. */
 export function findOverlap(some: Service, other: Service): Overlap | undefined {
-  const ghost = some.ghosts.find(({ text }) => other.ghosts.some((address) => address.text === text));
+  const shared = some.ghosts.find(({ text }) => other.ghosts.some((address) => address.text === text));
+  // Whatever addresses an interface has, both would have them.
+  const followed = some.ghostInterfaces?.find((name) => other.ghostInterfaces?.includes(name));
+  const ghost = shared ?? (followed === undefined ? undefined : { text: followed });
   if (!ghost) return undefined;
   const traffic = commonTraffic(some, other);
   return traffic === undefined ? undefined : { ghost, traffic };

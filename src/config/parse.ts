@@ -119,7 +119,7 @@ class SectionReader {
     const { type } = option;
     const texts = given ? listed(given) : [];
     if (texts.length === 0) {
-      if (option.required) this.#missing(key, option);
+      if (option.required && !this.#section.options.has(option.unless ?? '')) this.#missing(key, option);
       return option.default.flatMap((text) => this.#default(type, text) ?? []);
     }
     const entries = new Map<string, Entry<unknown>>();

@@ -26,6 +26,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
 
   positions.note(section.line, label);
   for (const { value, line } of values.ghost) positions.note(line, label, 'ghost', value.text);
+  for (const { value, line } of values.ghost_interface) positions.note(line, label, 'ghost_interface', value);
   for (const { value, line } of values.ghost2) positions.note(line, label, 'ghost2', value.text);
   for (const { value, line } of values.source) positions.note(line, label, 'source', value);
   positions.note(values.device.line, label, 'device');
@@ -34,6 +35,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
   return {
     name,
     ghosts: plain(values.ghost),
+    ...(values.ghost_interface.length > 0 ? { ghostInterfaces: plain(values.ghost_interface) } : {}),
     protocols: given.has('all') ? ['all'] : (['tcp', 'udp'] as const).filter((protocol) => given.has(protocol)),
     ports: mergePorts(plain(values.port)),
     sources: plain(values.source),

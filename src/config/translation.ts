@@ -15,8 +15,8 @@ const ofUntracked = [
   'learn_time',
 ] as const;
 
-/** Says what means nothing to a service whose connections are translated. True: nothing of it stands in the way. */
-export function checkTranslation({ values, given, label }: ServiceSection, findings: Findings): true {
+/** Says what means nothing to a service whose connections are translated. False where something stands in the way. */
+export function checkTranslation({ values, given, label }: ServiceSection, findings: Findings): boolean {
   for (const option of ofUntracked) {
     const line = given.get(option);
     if (line === undefined) continue;
@@ -33,12 +33,27 @@ export function checkTranslation({ values, given, label }: ServiceSection, findi
       `does not go with scheduler '${scheduler}' and is ignored`,
     );
   }
-  return true;
+  const [followed] = values.ghost_interface;
+  if (!followed || values.port.length > 0) return true;
+  findings.error(
+    { line: followed.line, section: label, option: 'ghost_interface' },
+    `'${followed.value}' has addresses of the router itself, of which a service cannot take every port`,
+    "option 'port' with the ports of the service",
+  );
+  return false;
 }
 
 /** False where a service that is not translated wants what only those can have (and that is reported). */
 export function refuseTranslation({ values, given, label }: ServiceSection, findings: Findings): boolean {
-  const { scheduler, masquerade, dispatch } = values;
+  const { scheduler, masquerade, dispatch, ghost_interface } = values;
+  const [followed] = ghost_interface;
+  if (followed) {
+    findings.error(
+      { line: followed.line, section: label, option: 'ghost_interface' },
+      `'${followed.value}' does not go with dispatch '${dispatch.value}', in which servers carry the ghost address and would not hear that it has become another one`,
+      "dispatch 'nat', or the address itself in option 'ghost'",
+    );
+  }
   if (masquerade.value) {
     findings.warning(
       { line: masquerade.line, section: label, option: 'masquerade' },
@@ -46,7 +61,7 @@ export function refuseTranslation({ values, given, label }: ServiceSection, find
       "dispatch 'nat'",
     );
   }
-  if (scheduler.value === 'hash' || dispatch.value === 'route') return true;
+  if (scheduler.value === 'hash' || dispatch.value === 'route') return !followed;
   findings.error(
     { line: given.get('scheduler') ?? scheduler.line, section: label, option: 'scheduler' },
     `'${scheduler.value}' does not go with dispatch '${dispatch.value}', in which nobody remembers who has a connection`,

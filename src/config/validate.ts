@@ -145,8 +145,9 @@ function withoutOverlaps(services: readonly Service[], findings: Findings, posit
     if (clash?.overlap) {
       const { ghost, traffic } = clash.overlap;
       const owner = label(clash.owner.name);
+      const option = service.ghostInterfaces?.includes(ghost.text) === true ? 'ghost_interface' : 'ghost';
       findings.error(
-        positions.place(label(service.name), 'ghost', ghost.text),
+        positions.place(label(service.name), option, ghost.text),
         `'${ghost.text}' with ${traffic} belongs to ${owner} (line ${positions.place(owner).line})`,
         'another ghost address, other ports or another protocol',
       );
@@ -203,7 +204,7 @@ function withServers(
   }
   const families = ([4, 6] as const).filter((family) => checkFamily(service, servers, family, findings, positions));
   const ghosts = service.ghosts.filter(({ family }) => families.includes(family));
-  return ghosts.length === 0 ? undefined : { ...service, ghosts, servers, disabled };
+  return ghosts.length === 0 && !service.ghostInterfaces ? undefined : { ...service, ghosts, servers, disabled };
 }
 
 /** Leaves out servers whose address an earlier server of the same service has. */

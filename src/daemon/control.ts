@@ -1,3 +1,4 @@
+import { namesOfInterfaces } from '../config/ghost-interface.ts';
 import { isFlooded, isRouted } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import { formatPortRange } from '../config/ports.ts';
@@ -187,13 +188,18 @@ export class DaemonControl implements Control {
     const { service } = roster;
     const { controller, clock } = this.#options;
     const isRunning = controller.deployment?.services.some((deployed) => deployed.service.name === service.name);
+    const isWaiting = service.ghostInterfaces && service.ghosts.length === 0;
     return {
       service: service.name,
       ghosts: service.ghosts.map(({ text }) => text),
       protocols: service.protocols,
       ports: service.ports.map(formatPortRange),
       slots: service.slots,
-      ...(isRunning ? {} : { inactive: 'its device is absent, or the router is against it' }),
+      ...(isWaiting
+        ? { inactive: `${namesOfInterfaces(service)} has no address at the moment, for which it waits` }
+        : isRunning
+          ? {}
+          : { inactive: 'its device is absent, or the router is against it' }),
       ...(transition ? { transition: progress(transition, clock()) } : {}),
       ...(service.placement
         ? {

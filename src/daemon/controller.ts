@@ -1,3 +1,4 @@
+import { followInterfaces, isFollowing } from '../config/ghost-interface.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
@@ -6,6 +7,7 @@ import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
 import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
 import { prepare } from '../deployment/steps.ts';
@@ -82,6 +84,7 @@ export class Controller {
   #fleet: Fleet = new Map();
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
+  readonly #ghosts = new FollowedGhosts();
   readonly #members = new RosterMemory();
   readonly #rosters = new RosterMemory();
   #shape: Shape | undefined;
@@ -188,7 +191,8 @@ export class Controller {
 
   /** What a configuration would be on this router now, with the orders in force. Changes nothing. */
   async prospect(configuration: Configuration, allocate: Allocate): Promise<Activation> {
-    const { model } = configuration;
+    const observation = await this.#router.observe();
+    const model = followInterfaces(configuration.model, observation.environment);
     const orders = retainOrders(this.#orders, model);
     const tables = new Map<string, SlotTables>();
     const services: Service[] = [];
@@ -198,7 +202,6 @@ export class Controller {
       tables.set(service.name, await allocate(service, standing(roster, decisions)));
       services.push(service);
     }
-    const observation = await this.#router.observe();
     const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
     return activate({ ...configuration, model: { ...model, services } }, observation, this.#numbers, tablesOf);
   }
@@ -263,8 +266,9 @@ export class Controller {
 
   async #reconcile(): Promise<void> {
     this.goOn();
-    const configuration = this.#configuration;
-    if (!configuration) return;
+    if (!this.#configuration) return;
+    const configuration = await this.#follow(this.#configuration);
+    this.goOn();
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
     const fleet = await this.#advance(configuration.model, now);
@@ -376,6 +380,12 @@ export class Controller {
       if (!contested) return { ...activation, observation };
       this.lookAgain();
     }
+  }
+
+  /** The configuration with the addresses that interfaces have now, where a service follows one. */
+  async #follow(configuration: Configuration): Promise<Configuration> {
+    if (!isFollowing(configuration.model)) return configuration;
+    return this.#ghosts.follow(configuration, (await this.#look()).environment);
   }
 
   #rememberSoon(fleet: Fleet): void {

@@ -13,10 +13,10 @@ export interface TranslatedConnections {
   readonly address: Address;
 }
 
-/** Those of a service that is translated; none of any other. */
+/** Those of a service that is translated, by ghosts that it had before, too; none of any other. */
 export function connectionsTo(service: Service, server: Server): TranslatedConnections[] {
   if (!isTranslated(service)) return [];
-  return service.ghosts.flatMap((ghost) => {
+  return [...service.ghosts, ...(service.formerGhosts ?? [])].flatMap((ghost) => {
     const address = serverAddress(server, ghost.family);
     return address ? [{ service, server, ghost, address }] : [];
   });

@@ -1,4 +1,4 @@
-import { args, exit, writeOutput } from 'oneip:runtime';
+import { args, exit, isTerminal, readLine, writeOutput } from 'oneip:runtime';
 
 /** Words behind the program's name. */
 export function commandLine(): readonly string[] {
@@ -27,6 +27,17 @@ export function printIfPossible(text: string): void {
 /** Writes to standard error. */
 export function printError(text: string): void {
   writeOutput(2, text);
+}
+
+/**
+ * Asks for a line of standard input, behind a text on standard error where nothing is to stand in the output; `undefined` at
+ * its end. Where nobody types, the answer is written behind the question, as a terminal would show it.
+ */
+export function ask(text: string, write: (text: string) => void): string | undefined {
+  write(text);
+  const line = readLine();
+  if (line === null || !isTerminal(0)) write(`${line ?? ''}\n`);
+  return line ?? undefined;
 }
 
 export function endProcess(status: number): never {

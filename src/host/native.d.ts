@@ -158,6 +158,8 @@ declare module 'oneip:runtime' {
   export function writeOutput(fd: 1 | 2, text: string): void;
   /** Standard input to its end. */
   export function readInput(): Uint8Array;
+  /** The next line of standard input, without its end, at most 4096 bytes of it; `null` at the end. Nothing else runs meanwhile. */
+  export function readLine(): string | null;
   export function isTerminal(fd: 0 | 1 | 2): boolean;
   /** Columns of the terminal; `null` where it is none. */
   export function terminalWidth(fd: 1 | 2): number | null;

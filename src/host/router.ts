@@ -44,6 +44,8 @@ const REFRESH_INTERVAL = 5_000;
 const NEIGHBOUR_PATIENCE = 250;
 /** Milliseconds that netifd may take to tell its interfaces before we start without. */
 const NETIFD_PATIENCE = 1000;
+/** Milliseconds that it may take later, before we go on with what it has told last. */
+const NETIFD_DELAY = 500;
 
 export interface RouterListener {
   /** One line for the log. */
@@ -103,7 +105,10 @@ export class HostRouter implements Router {
     const network = new NetworkWatch(
       {
         link: (link, gone) => void (this.#isNewLink(link, gone) && changed()),
-        address: changed,
+        address: () => {
+          this.#interfaces.refresh();
+          changed();
+        },
         neighbour: (neighbour, gone) => {
           this.#egress.neighbour(neighbour, gone);
           if (!this.#isAnswer(neighbour) && this.#isNewNeighbour(neighbour, gone)) changed();
@@ -128,10 +133,11 @@ export class HostRouter implements Router {
     if (fileStatus(this.#ubusPath) !== null) await netifdHasTold(this.#ubus);
   }
 
-  observe(): Promise<Observation> {
+  async observe(): Promise<Observation> {
+    await this.#interfaces.told(NETIFD_DELAY);
     const { occupied } = this.#claims;
-    this.#observed = observeBy(this.#network, this.#interfaces.devices, occupied, this.#egress.egresses);
-    return Promise.resolve(this.#observed);
+    this.#observed = observeBy(this.#network, this.#interfaces, occupied, this.#egress.egresses);
+    return this.#observed;
   }
 
   egresses(): Egresses {
@@ -361,7 +367,7 @@ export async function observeOnce(ubus: string, state: string, found?: Findings)
       await netifdHasTold(client);
     }
     const egresses = found?.egresses ?? readEgresses(network.channel);
-    return observeBy(network, interfaces.devices, found?.occupied ?? new Set(), egresses);
+    return observeBy(network, interfaces, found?.occupied ?? new Set(), egresses);
   } finally {
     interfaces.close();
     client.close();
@@ -378,11 +384,12 @@ export function readSysctls(keys: readonly string[]): SysctlEntry[] {
 
 function observeBy(
   network: Network,
-  interfaces: ReadonlyMap<string, string>,
+  interfaces: LogicalInterfaces,
   occupied: Observation['occupied'],
   egresses: Egresses,
 ): Observation {
-  const environment = network.readEnvironment(interfaces, readListeners());
+  const { devices, addresses } = interfaces;
+  const environment = { ...network.readEnvironment(devices, readListeners()), interfaceAddresses: addresses };
   return {
     environment,
     hardware: network.readHardware(),

@@ -1,3 +1,5 @@
+import type { Environment } from '../config/environment.ts';
+import { followInterfaces } from '../config/ghost-interface.ts';
 import type { Configuration } from '../config/validate.ts';
 import type { Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
@@ -15,16 +17,19 @@ export interface Recollection {
 
 /**
  * What a configuration is under the orders and failures of a snapshot: the snapshot's own, or the one that is to follow it.
- * Servers that have left are not in it: what is kept for their old connections is no part of any plan.
+ * Servers that have left are not in it: what is kept for their old connections is no part of any plan. `environment`: the
+ * router as it is, whose interfaces services may follow.
  */
 export function recall(
   configuration: Configuration,
   { orders, standings }: Pick<Snapshot, 'orders' | 'standings'>,
+  environment?: Environment,
 ): Recollection {
-  const services = rosters(configuration.model, orders, new Map()).map(({ service }) => service);
+  const model = environment ? followInterfaces(configuration.model, environment) : configuration.model;
+  const services = rosters(model, orders, new Map()).map(({ service }) => service);
   const down = new Map(standings.map((entry) => [entry.service, new Set(entry.down)]));
   return {
-    configuration: { ...configuration, model: { ...configuration.model, services } },
+    configuration: { ...configuration, model: { ...model, services } },
     tablesOf: (service) => slotTables(service, { down: down.get(service.name) ?? new Set(), leaving: new Set() }),
   };
 }

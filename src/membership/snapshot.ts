@@ -49,6 +49,7 @@ interface Stored {
   readonly links: LinkState[];
   readonly addresses: StoredAddress[];
   readonly interfaces: [string, string][];
+  readonly interfaceAddresses?: [string, readonly string[]][];
   readonly hardware: [string, string][];
   readonly strictReversePath: string[];
   readonly occupied?: string[];
@@ -79,6 +80,7 @@ export function formatSnapshot({ configuration, orders, standings, numbers, obse
       ...(peer ? { peer: peer.text } : {}),
     })),
     interfaces: [...environment.interfaces],
+    interfaceAddresses: [...(environment.interfaceAddresses ?? [])],
     hardware: [...hardware],
     strictReversePath: [...strictReversePath],
     occupied: [...occupied],
@@ -106,6 +108,7 @@ export function parseSnapshot(text: string): Snapshot | undefined {
           links: new Map(stored.links.map((link) => [link.name, link])),
           addresses: stored.addresses.flatMap(readAddress),
           interfaces: new Map(stored.interfaces),
+          interfaceAddresses: new Map(stored.interfaceAddresses),
           listeners: [],
           wireless: new Set(stored.wireless),
         },

@@ -8,7 +8,11 @@
 
 #include "error.h"
 #include "file.h"
+#include "text.h"
 #include "value.h"
+
+/* Longest line of standard input that is kept; the rest of a longer one is read and dropped. */
+#define LINE_LIMIT 4096
 
 int output_write(int fd, const char *text, size_t length)
 {
@@ -55,6 +59,38 @@ static JSValue read_input(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 	return file_read_descriptor(ctx, STDIN_FILENO, SIZE_MAX / 2, "standard input");
 }
 
+/* Byte by byte: what stands behind the line is left to who reads next, be it another program. */
+static JSValue read_line(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+	uint8_t line[LINE_LIMIT];
+	size_t length = 0;
+	bool is_empty = true;
+
+	(void)this_val, (void)argc, (void)argv;
+	for (;;) {
+		uint8_t byte;
+		ssize_t count = read(STDIN_FILENO, &byte, 1);
+
+		if (count < 0 && errno == EAGAIN) {
+			struct pollfd pollfd = { .fd = STDIN_FILENO, .events = POLLIN };
+
+			if (poll(&pollfd, 1, -1) < 0 && errno != EINTR)
+				return throw_errno(ctx, errno, "poll", NULL);
+		} else if (count < 0 && errno != EINTR) {
+			return throw_errno(ctx, errno, "read", NULL);
+		}
+		if (count < 0)
+			continue;
+		if (count == 0 && is_empty)
+			return JS_NULL;
+		if (count == 0 || byte == '\n')
+			return text_decode(ctx, line, length);
+		is_empty = false;
+		if (length < LINE_LIMIT)
+			line[length++] = byte;
+	}
+}
+
 static JSValue is_terminal(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
 	int64_t fd;
@@ -81,6 +117,7 @@ static JSValue terminal_width(JSContext *ctx, JSValueConst this_val, int argc, J
 static const JSCFunctionListEntry output_functions[] = {
 	JS_CFUNC_DEF("writeOutput", 2, write_output),
 	JS_CFUNC_DEF("readInput", 0, read_input),
+	JS_CFUNC_DEF("readLine", 0, read_line),
 	JS_CFUNC_DEF("isTerminal", 1, is_terminal),
 	JS_CFUNC_DEF("terminalWidth", 1, terminal_width),
 };

@@ -151,6 +151,7 @@ function pickSlot(deployed: DeployedService, family: Family, traffic: Traffic): 
  * A segment that is none of a connection's first belongs to one that nobody knows any more, as those of a server that has
  * died: told so, the client connects anew at once. Conntrack calls it new where it is to pick up connections that it has not
  * seen beginning (`nf_conntrack_tcp_loose`, the default); what it calls invalid may belong to a living one, and is let alone.
+ * Connections to an address that was the ghost before go on as long as they are tracked; afterwards they are nobody's, too.
  */
 function refuseStrays(deployed: DeployedService): Rule[] {
   const { service, sources } = deployed;
@@ -159,10 +160,14 @@ function refuseStrays(deployed: DeployedService): Rule[] {
     match({ ct: { key: 'state' } }, 'new', 'in'),
     match({ '&': [payload('tcp', 'flags'), ['syn', 'rst']] }, 0),
   ];
+  const aimedAt = (of: Family) => [
+    ...ghostsOf(deployed, of).map(({ address }) => address.text),
+    ...(service.formerGhosts ?? []).filter(({ family }) => family === of).map(({ text }) => text),
+  ];
   return familiesOf(deployed).map((family) =>
     rule(
       `lost connections of ${service.name}`,
-      match(payload(ipProtocol(family), 'daddr'), among(ghostsOf(deployed, family).map(({ address }) => address.text))),
+      match(payload(ipProtocol(family), 'daddr'), among(aimedAt(family))),
       ...isStray,
       match(meta('iifname'), among(sources.map(({ name }) => name))),
       ...(service.ports.length === 0 ? [] : [match(payload('tcp', 'dport'), among(portsOf(deployed)))]),

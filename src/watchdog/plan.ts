@@ -109,7 +109,7 @@ function subjectOf({ service, device }: WatchedService, server: DeployedServer, 
     server: server.name,
     device: device.name,
     addresses: able.flatMap((family) => serverAddress(server, family)?.text ?? []),
-    families: able.filter((family) => service.ghosts.some((ghost) => ghost.family === family)),
+    families: able.filter((family) => isServed(service, family)),
     halfLife: own.length === 0 ? DEFAULT_HALF_LIFE : Math.max(...own.map(({ halfLife }) => halfLife)),
     reportTtl: ttl ?? DEFAULT_REPORT_TTL,
   };
@@ -139,12 +139,18 @@ function targetsOf(
     if (!address) return [];
     // Where the ghost is none of the servers' business, they are asked as themselves.
     if (isTranslated(service)) {
-      return ghosts.slice(0, 1).map((ghost) => targetOf(check.type === 'script' ? ghost : address, address));
+      const [ghost = address] = ghosts;
+      return isServed(service, family) ? [targetOf(check.type === 'script' ? ghost : address, address)] : [];
     }
     return (check.type === 'arp' ? ghosts.slice(0, 1) : ghosts).map((ghost) => targetOf(ghost, address));
   });
   // What a server tells of a service is of all its ghosts.
   return check.type === 'report' ? targets.slice(0, 1) : targets;
+}
+
+/** Who waits for a ghost of an interface's knows its servers already when there is one. */
+function isServed({ ghosts, ghostInterfaces }: Service, of: Family): boolean {
+  return ghostInterfaces !== undefined || ghosts.some(({ family }) => family === of);
 }
 
 function portOf(check: Check, service: Service, server: DeployedServer): number | undefined {

@@ -127,6 +127,19 @@ async function startDaemon(lab: BenchLab, configuration = oneipConfig(lab)): Pro
   return async () => void (await daemon.stop());
 }
 
+const oneipNat: Contestant = {
+  name: 'oneip-nat',
+  description: "oneip daemon, dispatch 'nat' in turns",
+  tracked: true,
+  async setUp(lab) {
+    const daemon = new Daemon(lab.router, lab.folder);
+    const options = "\toption dispatch 'nat'\n\toption scheduler 'round_robin'\n\tlist source";
+    await daemon.start(oneipConfig(lab).replace('\tlist source', options));
+    await lab.router.sysctl(keepFlows);
+    return async () => void (await daemon.stop());
+  },
+};
+
 const dnat: Contestant = {
   name: 'dnat',
   description: 'DNAT by nftables, one conntrack entry for each client',
@@ -213,6 +226,7 @@ export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
 export const contestants: readonly Contestant[] = [
   ...usualContestants,
   ...peers,
+  oneipNat,
   oneipByBridge,
   oneipFlows,
   drop,

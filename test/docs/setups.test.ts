@@ -51,6 +51,7 @@ function router(addresses: Readonly<Record<string, readonly string[]>>): Environ
 
 const ROUTERS: Readonly<Record<string, Environment>> = {
   'One public address': router({ 'pppoe-wan': ['203.0.113.5/32'], 'br-lan': ['192.168.1.1/24'] }),
+  'Servers left as they are': router({ 'pppoe-wan': ['203.0.113.5/32'], 'br-lan': ['192.168.1.1/24'] }),
   'A block of addresses': router({
     eth0wan: ['203.0.113.5/24'],
     'br-lan': ['192.168.1.1/24', '2001:db8:81::1/64'],

@@ -15,6 +15,8 @@ export class LabBus {
   readonly #netifd: UbusClient;
   readonly #object: PublishedObject;
   readonly #devices = new Map<string, string>();
+  /** Addresses that it has given to an interface. */
+  readonly #addresses = new Map<string, readonly string[]>();
 
   private constructor(path: string) {
     this.#path = path;
@@ -26,7 +28,11 @@ export class LabBus {
     this.#netifd = this.client();
     this.#object = this.#netifd.publish('network.interface', {
       dump: method({}, () => ({
-        interface: [...this.#devices].map(([name, device]) => ({ interface: name, up: true, l3_device: device })),
+        interface: [...this.#devices].map(([name, device]) => ({
+          ...{ interface: name, up: true, l3_device: device },
+          'ipv4-address': this.#addressesOf(name, (address) => !address.includes(':')),
+          'ipv6-address': this.#addressesOf(name, (address) => address.includes(':')),
+        })),
       })),
     });
   }
@@ -46,6 +52,17 @@ export class LabBus {
     this.#object.notify('interface.update', { interface: name });
   }
 
+  /** Addresses that netifd has given to a logical interface, as it says when it is asked; `setDevice` tells of it. */
+  setAddresses(name: string, addresses: readonly string[]): void {
+    this.#addresses.set(name, addresses);
+  }
+
+  /** A logical interface goes down. */
+  removeInterface(name: string): void {
+    this.#devices.delete(name);
+    this.#object.notify('interface.down', { interface: name });
+  }
+
   /** A client in this process, which is to be closed by whoever asked for it. */
   client(): UbusClient {
     const client = new UbusClient({ open: this.#bus.open, setTimer });
@@ -58,6 +75,10 @@ export class LabBus {
     for (const stream of this.#streams) stream.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
     rmSync(this.#path, { force: true });
+  }
+
+  #addressesOf(name: string, isWanted: (address: string) => boolean) {
+    return (this.#addresses.get(name) ?? []).filter(isWanted).map((address) => ({ address, mask: 32 }));
   }
 
   #serve(broker: Broker, stream: Socket): void {

@@ -30,6 +30,11 @@ interface Field {
 
 const values = loadModule<Values & Record<string, Check>>('oneip.values');
 
+/** Whether a section without it is an error, whatever else it has. */
+function isRequired(option: Option<unknown>): boolean {
+  return option.kind !== 'single' && option.required === true && !('unless' in option);
+}
+
 /** The page's options, by type of section, as it declares them to LuCI's `form`. */
 function declaredFields(): Record<string, Field[]> {
   const fields: Record<string, Field[]> = {};
@@ -98,7 +103,7 @@ test('what holds without an option is what the field shows', () => {
     if (option.kind === 'single') assert.is(shown, option.default, title);
     else if (option.kind === 'list' && field?.kind === 'choice') assert.is(shown, option.default[0], title);
     else assert.is(shown, undefined, title);
-    assert.is(field?.rmempty === false, option.kind !== 'single' && option.required === true, title);
+    assert.is(field?.rmempty === false, isRequired(option), title);
   }
 });
 

@@ -119,6 +119,8 @@ test('what goes to all servers is forwarded by the stack, so that the firewall l
 test('what is translated is known by its mark, and nothing else is opened', () => {
   const options = `option dispatch 'nat'\noption port '80'\noption device 'eth0.3'`;
   assert.equal(rulesFor(service(options)), [slowPath]);
+  const following = `${options}\noption ghost_interface 'wan'`;
+  assert.equal(rulesFor(service(following).replace(/.*list ghost .*\n/, '')), [slowPath]);
 });
 
 test('a zone is found by interface, by the device of one, and by a device of its own, and named once', () => {

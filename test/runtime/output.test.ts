@@ -52,6 +52,23 @@ test('standard input is read to its end', async () => {
   assert.is(outcome.stdout, `${input.length} 0\n`);
 });
 
+test('standard input is read line by line, and no further', async () => {
+  const script = `const line = r.readLine(); console.log(JSON.stringify([line, r.readLine(), r.readLine()]));
+    r.spawn(['cat'], { inherit: true }, () => console.log(JSON.stringify([r.readLine(), r.readLine()])));`;
+  const { stdout } = await runScript(script, { input: 'first\n\nérr\xff\nrest\nunended' });
+  assert.is(stdout, '["first","","érrÿ"]\nrest\nunended[null,null]\n');
+  const unended = await runScript(`console.log(JSON.stringify([r.readLine(), r.readLine()]));`, { input: 'unended' });
+  assert.is(unended.stdout, '["unended",null]\n');
+  const long = await runScript(`console.log(r.readLine().length, r.readLine());`, {
+    input: `${'x'.repeat(9000)}\nnext`,
+  });
+  assert.is(long.stdout, '4096 next\n');
+  const slow = await runScript(`console.log(r.readLine());`, {
+    wrapper: ['sh', '-c', '(sleep 0.1; printf "late\\n") | "$@"', 'sh'],
+  });
+  assert.is(slow.stdout, 'late\n');
+});
+
 test('a terminal is one, and has a width', async () => {
   assert.is(isTerminal(0) && isTerminal(1) && isTerminal(2), false);
   assert.is(terminalWidth(1), null);

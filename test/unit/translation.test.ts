@@ -188,13 +188,16 @@ test('servers are asked as themselves, at their own port', () => {
   const watchdog = (check: Parameters<typeof planProbes>[1][number]['check']) => ({
     ...{ name: 'dog', check, interval: 1000, timeout: 1000, rise: 1, fall: 1, services: [], servers: [], halfLife: 0 },
   });
-  const asked = (check: Parameters<typeof watchdog>[0]) =>
-    planProbes(services, [watchdog(check)], 1).probes.map(({ target }) => `${target.ghost.text} ${target.port ?? ''}`);
+  const asked = (check: Parameters<typeof watchdog>[0], of = services) =>
+    planProbes(of, [watchdog(check)], 1).probes.map(({ target }) => `${target.ghost.text} ${target.port ?? ''}`);
   assert.equal(asked({ type: 'tcp' }), ['192.168.1.11 8080', 'fd00:1::11 8080']);
   assert.equal(asked({ type: 'tcp', port: 22 }), ['192.168.1.11 22', 'fd00:1::11 22']);
   assert.equal(asked({ type: 'ping' }), ['192.168.1.11 ', 'fd00:1::11 ']);
   assert.equal(asked({ type: 'script', path: '/bin/true' }), ['198.51.100.1 8080', '2001:db8:100::1 8080']);
   assert.equal(asked({ type: 'report' }), []);
+  const waiting = deployment([{ ...web, servers, ghosts: [], ghostInterfaces: ['wan'] }], environment()).services;
+  assert.equal(asked({ type: 'tcp' }, waiting), asked({ type: 'tcp' }), 'also while the service waits for an address');
+  assert.equal(asked({ type: 'script', path: '/bin/true' }, waiting), ['192.168.1.11 8080', 'fd00:1::11 8080']);
 });
 
 test('a simulation says what turns and chance make of anybody, and which connection is known', () => {

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LogicalInterfaces, devicesIn } from '../../src/host/logical-interfaces.ts';
+import { LogicalInterfaces, interfacesIn } from '../../src/host/logical-interfaces.ts';
+import type { Table } from '../../src/ubus/blobmsg.ts';
 import type { UbusClient } from '../../src/ubus/client.ts';
 import type { PublishedObject } from '../../src/ubus/published-object.ts';
 import { method } from '../../src/ubus/object.ts';
@@ -12,6 +13,8 @@ import { scene } from '../ubus/scene.ts';
 /** netifd, as far as it matters here: `dump`, and notifications of `network.interface`. */
 class Netifd {
   readonly state = new Map<string, string | undefined>();
+  /** Members of `dump` that tell addresses, as netifd writes them (`netifd_dump_status`), by interface. */
+  readonly addresses = new Map<string, Table>();
   readonly client: UbusClient;
   dumps = 0;
   failing = false;
@@ -29,6 +32,7 @@ class Netifd {
           up: device !== undefined,
           l3_device: device,
           device: 'eth0',
+          ...this.addresses.get(name),
         }));
         return { interface: list };
       }),
@@ -88,6 +92,51 @@ scene('says the devices of what is up, and follows changes', async (set) => {
   assert.equal([...interfaces.devices], [['guest', 'br-guest']]);
 });
 
+scene('says the addresses of an interface, those of a delegated prefix too, and follows them', async (set) => {
+  const netifd = new Netifd(await set.client());
+  const update = async (addresses: Table) => {
+    netifd.addresses.set('wan', addresses);
+    netifd.set('wan', 'eth1');
+    await set.bus.settle();
+  };
+  await update({
+    'ipv4-address': [{ address: '203.0.113.5', mask: 24 }],
+    'ipv6-address': [{ address: '2001:DB8::0005', mask: 64, preferred: 600, valid: 1200 }],
+    'ipv6-prefix-assignment': [
+      { address: '2001:db8:1::', mask: 60, 'local-address': { address: '2001:db8:1::1', mask: 60 } },
+      { address: '2001:db8:2::', mask: 60, 'local-address': {} },
+    ],
+    inactive: { 'ipv4-address': [{ address: '203.0.113.77', mask: 24 }] },
+  });
+  const { interfaces, changes } = await follow(set);
+  assert.equal([...interfaces.addresses], [['wan', ['2001:db8:1::1', '2001:db8::5', '203.0.113.5']]]);
+  await update({ 'ipv4-address': [{ address: '203.0.113.6', mask: 24 }] });
+  assert.equal([...interfaces.addresses], [['wan', ['203.0.113.6']]]);
+  assert.is(changes.length, 2, 'told although the device is the same');
+  await update({ 'ipv4-address': [{ address: '203.0.113.6', mask: 24 }], metric: 5 });
+  assert.is(changes.length, 2, 'and not when nothing of it has changed');
+  interfaces.close();
+});
+
+scene('who has asked anew is told when netifd has answered, or after a time', async (set) => {
+  const netifd = new Netifd(await set.client());
+  netifd.set('wan', 'eth1');
+  const { interfaces } = await follow(set);
+  await interfaces.told(100);
+  netifd.state.set('wan', 'eth2');
+  interfaces.refresh();
+  const told = interfaces.told(100).then(() => [...interfaces.devices]);
+  await set.bus.settle();
+  assert.equal(await told, [['wan', 'eth2']]);
+  netifd.client.close();
+  interfaces.refresh();
+  let isTold = false;
+  void interfaces.told(100).then(() => (isTold = true));
+  await set.wait(150);
+  assert.ok(isTold, 'nobody waits for who does not answer');
+  interfaces.close();
+});
+
 scene('a burst of changes is not asked about one by one', async (set) => {
   const netifd = new Netifd(await set.client());
   const { changes } = await follow(set);
@@ -145,17 +194,17 @@ scene('asks again where netifd fails to answer', async (set) => {
 });
 
 test('passes over what is not of the form of netifd', () => {
-  assert.equal([...devicesIn({})], []);
-  assert.equal([...devicesIn({ interface: 'x' })], []);
+  assert.equal([...interfacesIn({})], []);
+  assert.equal([...interfacesIn({ interface: 'x' })], []);
   assert.equal(
     [
-      ...devicesIn({
+      ...interfacesIn({
         interface: [null, 1, [], { interface: 1, l3_device: 'a', up: true }, { interface: 'b', up: true }],
       }),
     ],
     [],
   );
-  assert.equal([...devicesIn({ interface: [{ interface: 'down', l3_device: 'a', up: false }] })], []);
+  assert.equal([...interfacesIn({ interface: [{ interface: 'down', l3_device: 'a', up: false }] })], []);
 });
 
 test.run();

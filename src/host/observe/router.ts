@@ -93,7 +93,11 @@ async function observeBeside(
 ): Promise<RouterObservation> {
   const snapshot = stored === undefined ? undefined : parseSnapshot(stored);
   const observation = await observeOnce(ubus, state, snapshot?.observation);
-  const { configuration: meant, tablesOf } = recall(configuration, snapshot ?? { orders: NO_ORDERS, standings: [] });
+  const { configuration: meant, tablesOf } = recall(
+    configuration,
+    snapshot ?? { orders: NO_ORDERS, standings: [] },
+    observation.environment,
+  );
   const { deployment, problems } = activate(meant, observation, snapshot?.numbers ?? new Map(), tablesOf);
   const running = status !== undefined || isLocked(`${state}/daemon.lock`);
   const ruleset = listRuleset();

@@ -182,4 +182,72 @@ config server 'one'
       "oneip:15: error: service 'ntp': option 'ghost': '192.0.2.2' has dispatch 'route' for service 'dns' (line 10), and an address is tracked or it is not; accepted: dispatch 'route', or another ghost address",
     ],
   },
+  {
+    title: 'an interface whose addresses are the ghosts',
+    uci: `config service 'web'
+	list ghost_interface 'wan'
+	list ghost_interface 'wan6'
+	option port '80'
+	option dispatch 'nat'
+
+config server 'one'
+	option service 'web'
+	option address '192.168.1.11'
+`,
+    problems: [],
+  },
+  {
+    title: 'an interface where it cannot be followed',
+    uci: `config service 'web'
+	option ghost_interface 'wan'
+	option port '80'
+
+config service 'all'
+	option ghost_interface 'wan'
+	option dispatch 'nat'
+
+config service 'flooded'
+	option ghost_interface 'wan'
+	option port '81'
+	option dispatch 'broadcast'
+
+config service 'none'
+	option dispatch 'nat'
+
+config server 'one'
+	option service 'web all flooded none'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:2: error: service 'web': option 'ghost_interface': 'wan' does not go with dispatch 'route', in which servers carry the ghost address and would not hear that it has become another one; accepted: dispatch 'nat', or the address itself in option 'ghost'",
+      "oneip:6: error: service 'all': option 'ghost_interface': 'wan' has addresses of the router itself, of which a service cannot take every port; accepted: option 'port' with the ports of the service",
+      "oneip:10: error: service 'flooded': option 'ghost_interface': 'wan' does not go with dispatch 'broadcast', in which servers carry the ghost address and would not hear that it has become another one; accepted: dispatch 'nat', or the address itself in option 'ghost'",
+      "oneip:14: error: service 'none': option 'ghost' is missing; accepted: an IPv4 or IPv6 address",
+    ],
+  },
+  {
+    title: 'two services that follow an interface',
+    uci: `config service 'web'
+	option ghost_interface 'wan'
+	option port '80'
+	option dispatch 'nat'
+
+config service 'tls'
+	option ghost_interface 'wan'
+	option port '443'
+	option dispatch 'nat'
+
+config service 'again'
+	option ghost_interface 'wan'
+	option port '80-90'
+	option dispatch 'nat'
+
+config server 'one'
+	option service 'web tls again'
+	option address '192.168.1.11'
+`,
+    problems: [
+      "oneip:12: error: service 'again': option 'ghost_interface': 'wan' with tcp port 80 belongs to service 'web' (line 1); accepted: another ghost address, other ports or another protocol",
+    ],
+  },
 ];

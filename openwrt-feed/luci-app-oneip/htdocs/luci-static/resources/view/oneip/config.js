@@ -216,7 +216,7 @@ return view.extend({
 
 		this.add(section, 'general', Switch, 'enabled', _('Enabled'), null, { default: '1', editable: true, modalonly: null });
 		this.add(section, 'general', form.DynamicList, 'ghost', _('Ghost addresses'), _('What clients connect to, and what every server carries as a second address on its loopback device.'),
-			{ check: values.address, rmempty: false, modalonly: null });
+			{ check: values.address, modalonly: null });
 		this.add(section, 'general', Protocols, 'proto', _('Protocol'), null,
 			{ default: 'tcp', modalonly: null, choices: [ [ 'tcp', 'TCP' ], [ 'udp', 'UDP' ], [ 'tcp+udp', 'TCP+UDP' ], [ 'all', _('everything') ] ] });
 		this.add(section, 'general', form.DynamicList, 'port', _('Ports'), _('Ports or ranges; none: all. A service on the router\'s own address must name some.'),
@@ -258,6 +258,8 @@ return view.extend({
 			{ placeholder: '2h', check: values.duration('1m', '30d'), depends: PLACED });
 		this.add(section, 'advanced', Switch, 'masquerade', _('Masquerade'), _('Servers see the router in the place of clients: for servers whose way back does not lead through it.'),
 			{ default: '0', depends: [ { dispatch: 'nat' } ] });
+		this.add(section, 'advanced', form.DynamicList, 'ghost_interface', _('Interfaces of the ghost address'), _('Logical interfaces or devices of the router whose addresses are ghost addresses, whichever they have.'),
+			{ check: values.device, choices: places, depends: [ { dispatch: 'nat' } ] });
 		this.add(section, 'advanced', form.DynamicList, 'ghost2', _('Second ghost addresses'), _('To which the router sends what is for all servers, one a family. None: chosen.'),
 			{ check: values.address, depends: [ { dispatch: 'broadcast' }, { dispatch: 'multicast' } ] });
 		this.add(section, 'advanced', Switch, 'second_chance', _('Second chance'), _('A server asks the others about connections that it does not know. Needs oneip on the servers.'),

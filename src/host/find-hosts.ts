@@ -1,0 +1,80 @@
+import { type Environment, type LinkState } from '../config/environment.ts';
+import type { Check } from '../config/model.ts';
+import type { Address } from '../net/address.ts';
+import { hostsToAsk, readLeases } from '../setup/propose.ts';
+import type { Host } from '../setup/questions.ts';
+import type { ProbeTarget } from '../watchdog/prober.ts';
+import { readTextIfThere } from './files.ts';
+import { NETLINK_ROUTE, NetlinkChannel } from './netlink-channel.ts';
+import { HostProber } from './probe/prober.ts';
+import { readNeighbours } from './rtnetlink.ts';
+
+/** Where dnsmasq writes down whom it has given addresses. */
+const LEASES = '/tmp/dhcp.leases';
+/** Hosts that are asked at the same time, and milliseconds that they have: a host on the link answers in one, unless it sleeps. */
+const AT_ONCE = 128;
+const ARP_PATIENCE = 400;
+const TCP_PATIENCE = 1000;
+
+/**
+ * Hosts with IPv4 on a device, in the order of their addresses: those that the router knows as neighbours, those that answer
+ * ARP, and whether they accept connections on a port. Leaves nothing behind in the router's neighbour table but of these.
+ */
+export async function findHosts(environment: Environment, device: LinkState, port: number): Promise<Host[]> {
+  const names = hostNames();
+  const prober = new HostProber();
+  const passes = (check: Check, address: Address, patience: number): Promise<boolean> => {
+    const target: ProbeTarget = { service: '', server: '', ghost: address, address, device, mark: 0 };
+    return new Promise((resolve) => prober.start(check, target, patience, ({ passed }) => resolve(passed)));
+  };
+  try {
+    const here = await inGroups(hostsToAsk(environment, device), (address) =>
+      passes({ type: 'arp' }, address, ARP_PATIENCE),
+    );
+    const found = new Map([...neighboursOn(device), ...here].map((address) => [address.text, address]));
+    for (const own of environment.addresses) found.delete(own.address.text);
+    const hosts = [...found.values()].sort(byBytes);
+    const serving = new Set(await inGroups(hosts, (address) => passes({ type: 'tcp', port }, address, TCP_PATIENCE)));
+    return hosts.map((address) => {
+      const name = names.get(address.text);
+      return { address, answers: serving.has(address), ...(name === undefined ? {} : { name }) };
+    });
+  } finally {
+    prober.close();
+  }
+}
+
+/** What hosts are called, by address, as far as they have told. */
+export function hostNames(): Map<string, string> {
+  return readLeases(readTextIfThere(LEASES) ?? '');
+}
+
+/** Those whose MAC address the kernel knows. */
+function neighboursOn({ ifindex }: LinkState): Address[] {
+  const channel = new NetlinkChannel(NETLINK_ROUTE);
+  try {
+    return readNeighbours(channel, 'hosts')
+      .filter((host) => host.ifindex === ifindex && host.address.family === 4 && host.hardware !== undefined)
+      .map(({ address }) => address);
+  } finally {
+    channel.close();
+  }
+}
+
+async function inGroups(
+  addresses: readonly Address[],
+  isThere: (address: Address) => Promise<boolean>,
+): Promise<Address[]> {
+  const found: Address[] = [];
+  for (let first = 0; first < addresses.length; first += AT_ONCE) {
+    const group = addresses.slice(first, first + AT_ONCE);
+    const answers = await Promise.all(group.map(isThere));
+    found.push(...group.filter((_, index) => answers[index]));
+  }
+  return found;
+}
+
+function byBytes(one: Address, other: Address): number {
+  const index = one.bytes.findIndex((byte, at) => byte !== other.bytes[at]);
+  return index < 0 ? 0 : (one.bytes[index] ?? 0) - (other.bytes[index] ?? 0);
+}
