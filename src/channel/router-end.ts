@@ -74,6 +74,8 @@ interface AnnouncedTable extends TableName {
   sentAt: number;
   /** Clock when it was announced as it is. */
   changedAt: number;
+  /** Its parts were sent in this order last. */
+  isBackward: boolean;
   /** As it was sent last. */
   packed?: { readonly version: number; readonly parts: readonly Uint8Array[] };
 }
@@ -279,7 +281,7 @@ export class RouterEnd {
     const known = this.#tables.get(key) ?? this.#retired.get(key);
     const table = known ?? {
       ...{ service, family, handover: new Handover(owners.length), meaning },
-      ...{ sentAt: -Infinity, changedAt: -Infinity },
+      ...{ sentAt: -Infinity, changedAt: -Infinity, isBackward: true },
     };
     if (this.#retired.delete(key) || table.meaning !== meaning) table.handover.reset(owners.length);
     table.meaning = meaning;
@@ -380,7 +382,11 @@ export class RouterEnd {
       table.packed = { version, parts: splitContent(packTable({ ...handover.announced(), lists }), table) };
     }
     const { parts } = table.packed;
-    return parts.map((content, part) =>
+    // Once from the front and once from the back: a network that loses every second message must not lose the same ones each time.
+    const order = parts.map((content, part) => ({ content, part }));
+    table.isBackward = !table.isBackward;
+    if (table.isBackward) order.reverse();
+    return order.map(({ content, part }) =>
       this.#close({
         kind: 'table',
         ...this.#envelope(now),

@@ -2,12 +2,12 @@ import { packFlows } from './flow.ts';
 import type { FlowKey } from './flow.ts';
 import { Correspondent, noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
-import { KeptFlows } from './kept-flows.ts';
+import { HeldTables } from './held-tables.ts';
+import type { ReleasedSlots } from './held-tables.ts';
 import type { FlowShare } from './kept-flows.ts';
 import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek, splitContent } from './message.ts';
-import type { Beat, HeldTable, Message, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
+import type { Beat, Message, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
-import { Assembly, unpackTable } from './table-content.ts';
 import { DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
 import { Witnesses } from './witnesses.ts';
 
@@ -58,12 +58,6 @@ export interface Standing {
   readonly refusals: Refusals;
 }
 
-interface Own {
-  /** Of the epoch taken; 0: from before it. */
-  readonly version: number;
-  readonly table: SlotOwners;
-}
-
 /**
  * The server's end of the channel: takes tables, and reports. Does nothing by itself: its owner brings datagrams and, at the
  * time that `next` tells, calls `advance`; both say what to send. All times are milliseconds of one clock that never goes back.
@@ -85,13 +79,7 @@ export class ServerEnd {
   #sequence = 0;
   #hold: Hold = 'waiting';
   #epoch = 0n;
-  readonly #own = new Map<string, Own>();
-  /** Newest versions that are known to be announced, by table, of the epoch taken. */
-  readonly #floors = new Map<string, number>();
-  /** Tables of which parts have come, by table, of the epoch taken. */
-  readonly #assemblies = new Map<string, Assembly>();
-  /** By table; their numbers go on for as long as the session does. */
-  readonly #flows = new Map<string, KeptFlows>();
+  readonly #held: HeldTables;
   /** Newest message of each router heard lately, the newest first; not all of them need be of now. */
   #heard: { life: bigint; sequence: number }[] = [];
   /** Epochs that were taken once and are over. */
@@ -116,10 +104,12 @@ export class ServerEnd {
   #reportedAt = -Infinity;
   #health: readonly ServiceHealth[] = [];
   #load: ServerLoad | undefined;
-  #changed = false;
+  /** `hold` has changed. */
+  #hasMoved = false;
 
   constructor({ server, seal, session, configured, now }: ServerEndOptions) {
     this.#server = server;
+    this.#held = new HeldTables(server);
     this.#seal = seal;
     this.#session = session;
     this.#configured = configured;
@@ -148,55 +138,39 @@ export class ServerEnd {
       ...(this.#epoch === 0n ? {} : { epoch: this.#epoch }),
       ...(this.#heardAt === -Infinity ? {} : { heard: now - this.#heardAt }),
       ...(lease > 0 ? { lease } : {}),
-      tables: [...this.#own.values()].map(({ version, table }) => ({
-        ...{ service: table.service, family: table.family, version },
-        announced: Math.max(version, this.#floors.get(keyOf(table)) ?? 0),
-      })),
+      tables: this.#held.versions(),
       refusals: this.#refusals,
     };
   }
 
   /** Tables that are in force here; a service of which there is none has no slot here. */
   tables(): SlotOwners[] {
-    return this.#hold === 'holding' ? [...this.#own.values()].map(({ table }) => table) : [];
+    return this.#hold === 'holding' ? this.#held.tables() : [];
   }
 
   /** True where the slot is this server's, as it believes. */
   owns({ service, family }: TableName, slot: number): boolean {
-    const own = this.#hold === 'holding' ? this.#own.get(keyOf({ service, family })) : undefined;
-    return own !== undefined && own.table.members[own.table.owners[slot] ?? NOBODY] === this.#server;
+    const table = this.#hold === 'holding' ? this.#held.tableOf({ service, family }) : undefined;
+    return table !== undefined && table.members[table.owners[slot] ?? NOBODY] === this.#server;
   }
 
   /** Flows of a table that are with others than the owners of their slots. */
   flowsOf(table: TableName): FlowShare {
-    const isHeld = this.#hold === 'holding' && this.#own.has(keyOf(table));
-    return isHeld ? this.#flowsOf(keyOf(table)) : NO_FLOWS;
+    const isHeld = this.#hold === 'holding' && this.#held.tableOf(table) !== undefined;
+    return isHeld ? this.#held.flowsOf(table) : NO_FLOWS;
   }
 
   /**
    * Slots that this server has let go of, by table, 1 for each. Until `keep` has been told what is open in them nothing is
    * reported, and what is open there goes on.
    */
-  releasing(): (TableName & { readonly slots: Uint8Array })[] {
-    return this.#hold === 'holding'
-      ? [...this.#own].flatMap(
-          ([
-            key,
-            {
-              table: { service, family },
-            },
-          ]) => {
-            const slots = this.#flowsOf(key).releasing;
-            return slots ? { service, family, slots } : [];
-          },
-        )
-      : [];
+  releasing(): ReleasedSlots[] {
+    return this.#hold === 'holding' ? this.#held.releasing() : [];
   }
 
   /** Takes the flows that are open in the slots that `releasing` tells of. From now on no others are this server's there. */
   keep(table: TableName, flows: Iterable<FlowKey>, now: number): ServerOutcome {
-    this.#flowsOf(keyOf(table)).keep(flows);
-    this.#changed = true;
+    this.#held.keep(table, flows);
     this.#reportSoon(now);
     return this.#outcome(now);
   }
@@ -206,13 +180,7 @@ export class ServerEnd {
    * router is heard they stay all the same, for nobody else would have them.
    */
   end(table: TableName, flows: Iterable<FlowKey>, now: number): ServerOutcome {
-    const known = this.#flowsOf(keyOf(table));
-    const { generation } = known;
-    if (!this.wantsReports(now)) known.end(flows);
-    if (known.generation !== generation) {
-      this.#changed = true;
-      this.#reportSoon(now);
-    }
+    if (!this.wantsReports(now) && this.#held.end(table, flows)) this.#reportSoon(now);
     return this.#outcome(now);
   }
 
@@ -331,11 +299,7 @@ export class ServerEnd {
     if (former !== 0n) this.#formerEpochs = [former, ...this.#formerEpochs].slice(0, 2 * MOST_PROOFS);
     this.#heard = this.#heard.filter(({ life }) => life !== former);
     this.#epoch = epoch;
-    this.#floors.clear();
-    if (this.#hold === 'fenced') this.#own.clear();
-    this.#assemblies.clear();
-    for (const flows of this.#flows.values()) flows.forget();
-    for (const [key, { table }] of this.#own) this.#own.set(key, { version: 0, table });
+    this.#held.begin(this.#hold !== 'fenced');
     this.#reportDue = -Infinity;
   }
 
@@ -344,72 +308,29 @@ export class ServerEnd {
     this.#confirm(proof);
     for (const { server } of heard) if (server !== this.#server) this.#named.set(server, now);
     let lacks = false;
-    for (const { service, family, version } of tables) {
-      const key = keyOf({ service, family });
-      this.#floors.set(key, Math.max(this.#floors.get(key) ?? 0, version));
-      if ((this.#own.get(key)?.version ?? 0) >= version) continue;
-      lacks = true;
-      // While it was not heard the router may have given away what an outdated table says.
-      if (wasOver) this.#give(key);
-    }
-    if (isNewest) this.#forgetAllBut(new Set(tables.map(keyOf)));
+    // While it was not heard the router may have given away what an outdated table says.
+    for (const table of tables) if (this.#held.announce(table, !wasOver)) lacks = true;
+    if (isNewest) this.#held.keepOnly(tables);
     if (lacks) this.#reportSoon(now);
     // The router has heard it in time after all, and has given away nothing of what is left.
-    if (this.#hold === 'fenced' && this.#own.size > 0 && now < this.#confirmed + LEASE) this.#stand('holding');
+    if (this.#hold === 'fenced' && this.#held.size > 0 && now < this.#confirmed + LEASE) this.#stand('holding');
   }
 
   #takeTable(part: TablePart, now: number): Refusal | undefined {
-    const { service, family, version } = part;
-    const key = keyOf({ service, family });
     // Without a lease nobody knows whether it is still true.
-    if (version < (this.#floors.get(key) ?? 0) || now >= this.#confirmed + LEASE) return undefined;
-    if (this.#own.get(key)?.version === version) return undefined;
-    const assembly = this.#assemblies.get(key) ?? new Assembly();
-    this.#assemblies.set(key, assembly);
-    const content = assembly.take(part);
-    if (!content) return undefined;
-    this.#assemblies.delete(key);
-    try {
-      const { members, owners, lists } = unpackTable(content);
-      const table = { service, family, members, owners };
-      const before = this.#hold === 'holding' ? this.#own.get(key)?.table : undefined;
-      this.#flowsOf(key).take(lists, before, table, this.#server);
-      // What was acknowledged once is not gone back behind, given up or not.
-      this.#floors.set(key, version);
-      this.#own.set(key, { version, table });
-    } catch (error) {
-      if (error instanceof RangeError) return 'unknown';
-      throw error;
-    }
-    this.#changed = true;
+    if (now >= this.#confirmed + LEASE) return undefined;
+    const taken = this.#held.take(part, this.#hold === 'holding');
+    if (taken === 'unknown') return taken;
+    if (!taken) return undefined;
     this.#stand('holding');
     this.#reportSoon(now);
     return undefined;
-  }
-
-  #flowsOf(key: string): KeptFlows {
-    const known = this.#flows.get(key) ?? new KeptFlows();
-    this.#flows.set(key, known);
-    return known;
-  }
-
-  /** Gives up a table, and what goes on of it. */
-  #give(key: string): void {
-    if (!this.#own.delete(key)) return;
-    this.#flowsOf(key).drop();
-    this.#changed = true;
   }
 
   #confirm(proof: number): void {
     const acknowledged = this.#sent.find(({ sequence }) => sequence === proof);
     if (!acknowledged || acknowledged.at <= this.#confirmed) return;
     this.#confirmed = acknowledged.at;
-  }
-
-  #forgetAllBut(announced: ReadonlySet<string>): void {
-    for (const key of this.#own.keys()) {
-      if (!announced.has(key)) this.#give(key);
-    }
   }
 
   /** Sees whether what is held may still be acted on, and whether there is something to be had without a router. */
@@ -436,10 +357,7 @@ export class ServerEnd {
   }
 
   #fence(now: number): void {
-    // Whether a later epoch has a version of a table that is of none, cannot be told by its number.
-    for (const [key, { version }] of this.#own) if (version === 0) this.#own.delete(key);
-    // Others may have got the flows, too, and would not be asked for them.
-    for (const flows of this.#flows.values()) flows.drop();
+    this.#held.fence();
     this.#stand('fenced');
     this.#reportSoon(now);
   }
@@ -450,7 +368,7 @@ export class ServerEnd {
    */
   #recover(now: number): void {
     if (!this.wantsReports(now)) return;
-    const former = [...this.#own.values()].map(({ table }) => table);
+    const former = this.#held.tables();
     const tables = former.length > 0 ? former : (this.#fallback ??= this.#configured());
     const servers = former.length > 0 ? this.#others() : tables.flatMap(({ members }) => members);
     const others = [...new Set(servers)].filter((server) => server !== this.#server);
@@ -461,23 +379,14 @@ export class ServerEnd {
   }
 
   #takeWhatIsLeft(tables: readonly SlotOwners[]): void {
-    this.#own.clear();
-    for (const table of tables) {
-      const own = table.members.indexOf(this.#server);
-      const owners = table.owners.map((owner, slot) =>
-        owner === own && this.#witnesses.isHeld(table, slot) ? NOBODY : owner,
-      );
-      this.#own.set(keyOf(table), { version: 0, table: { ...table, owners } });
-      this.#flowsOf(keyOf(table)).forget(this.#witnesses.flowsOf(table));
-    }
-    this.#changed = true;
+    this.#held.takeWhatIsLeft(tables, this.#witnesses);
     this.#stand('holding');
   }
 
   #stand(hold: Hold): void {
     if (this.#hold === hold) return;
     this.#hold = hold;
-    this.#changed = true;
+    this.#hasMoved = true;
   }
 
   #reportSoon(now: number): void {
@@ -488,15 +397,15 @@ export class ServerEnd {
     // What has been let go of is told together with what goes on of it.
     if (this.releasing().length > 0) this.#reportDue = Math.max(this.#reportDue, now + SHORTEST_GAP);
     const messages = now >= this.#reportDue ? [...this.#lists(now), this.#report(now)] : [];
-    const changed = this.#changed;
-    this.#changed = false;
+    const changed = this.#held.hasChanged() || this.#hasMoved;
+    this.#hasMoved = false;
     return { messages, changed };
   }
 
   /** Lists of flows that the router has yet to announce; where there is none, others ask for all of them. */
   #lists(now: number): Uint8Array[] {
-    return [...this.#own].flatMap(([key, { table }]) => {
-      const { generation, kept, isAnnounced } = this.#flowsOf(key);
+    return this.#held.tables().flatMap((table) => {
+      const { generation, kept, isAnnounced } = this.#held.flowsOf(table);
       if (generation === 0 || (isAnnounced && !this.wantsReports(now))) return [];
       const { service, family } = table;
       const parts = splitContent(packFlows(kept), table, this.#server);
@@ -518,7 +427,7 @@ export class ServerEnd {
     return this.#close({
       kind: 'report',
       ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },
-      tables: [...this.#own.values()].map((own) => this.#heldTable(own, now)),
+      tables: this.#held.reported(this.wantsReports(now)),
       health: this.#health,
       ...(this.#load ? { load: this.#load } : {}),
     });
@@ -527,20 +436,6 @@ export class ServerEnd {
   #close(message: Message): Uint8Array {
     return this.#seal.close(encodeMessage(message));
   }
-
-  #heldTable({ version, table }: Own, now: number): HeldTable {
-    const { service, family, members, owners } = table;
-    const { generation } = this.#flowsOf(keyOf(table));
-    // Others ask for it who hear no router.
-    if (version > 0 && !this.wantsReports(now)) return { service, family, version, generation };
-    const own = members.indexOf(this.#server);
-    const held = owners.map((owner) => (owner === own && own >= 0 ? 1 : 0));
-    return { service, family, version, generation, held };
-  }
 }
 
 const NO_FLOWS: FlowShare = { kept: new Set(), elsewhere: new Set() };
-
-function keyOf({ service, family }: TableName): string {
-  return `${service}/${family}`;
-}
