@@ -30,6 +30,7 @@ const LONG = [
   'lab/broadcast',
   'lab/broadcast-changes',
   'lab/doctor-router',
+  'lab/flows',
   'lab/hitless',
   'lab/hitless-changes',
   'lab/path-mtu',

@@ -13,11 +13,14 @@ import { minify } from 'terser';
 const [entry, output, version] = process.argv.slice(2);
 const banner = '#!/usr/bin/oneip-runtime';
 const folder = dirname(output);
-/** Packages that may be left out, by the modules with which their parts begin. The feed's Makefile says which needs which. */
+/** Packages that may be left out: the modules with which their parts begin, and the others that each depends on. */
 const packages = {
-  'oneip-channel': ['src/daemon/channel-part.ts'],
-  'oneip-tools': ['src/cli/tools.ts'],
-  'oneip-server': ['src/daemon/server.ts', 'src/cli/server-status.ts'],
+  'oneip-channel': { beginnings: ['src/daemon/channel-part.ts'], needs: [] },
+  'oneip-tools': { beginnings: ['src/cli/tools.ts'], needs: ['oneip-channel'] },
+  'oneip-server': {
+    beginnings: ['src/daemon/server.ts', 'src/cli/server-status.ts'],
+    needs: ['oneip-channel', 'oneip-tools'],
+  },
 };
 const isPart = (name) => /^oneip-.*\.js(\.map)?$/.test(name);
 
@@ -45,23 +48,30 @@ const { outputFiles, metafile } = await build({
   logLevel: 'warning',
 });
 
-const beginnings = new Set(Object.values(packages).flat());
-const packageOf = new Map();
-/** What is imported with a part is in its package, unless an earlier one has it. */
-function assign(path, name) {
-  const { imports } = metafile.outputs[path];
-  if (packageOf.has(path)) return;
-  packageOf.set(path, name);
-  for (const { path: other } of imports) {
-    const part = metafile.outputs[other];
-    if (part && !beginnings.has(part.entryPoint)) assign(other, name);
-  }
+const parts = Object.keys(metafile.outputs);
+const beginsWith = (modules) => parts.filter((path) => modules.includes(metafile.outputs[path].entryPoint));
+const beginnings = new Set(beginsWith(Object.values(packages).flatMap((each) => each.beginnings)));
+
+/** Parts that are imported with one, and with those in turn, but for what another package begins with. */
+function importedWith(path, found = new Set()) {
+  if (found.has(path) || !parts.includes(path)) return found;
+  found.add(path);
+  for (const other of metafile.outputs[path].imports) if (!beginnings.has(other.path)) importedWith(other.path, found);
+  return found;
 }
-const partsThatBegin = (entryPoint) =>
-  Object.keys(metafile.outputs).filter((path) => metafile.outputs[path].entryPoint === entryPoint);
-assign(relative('.', output), 'oneip');
-for (const [name, modules] of Object.entries(packages)) {
-  for (const path of modules.flatMap(partsThatBegin)) assign(path, name);
+
+/** A part that several packages want is in the one that all others depend on, if there is one, and else in the first package. */
+function ownerOf(path) {
+  const users = Object.keys(packages).filter((name) => wanted.get(name).has(path));
+  if (wanted.get('oneip').has(path)) return 'oneip';
+  return (
+    users.find((name) => users.every((other) => other === name || packages[other].needs.includes(name))) ?? 'oneip'
+  );
+}
+
+const wanted = new Map([['oneip', importedWith(relative('.', output))]]);
+for (const [name, each] of Object.entries(packages)) {
+  wanted.set(name, new Set(beginsWith(each.beginnings).flatMap((path) => [...importedWith(path)])));
 }
 
 const texts = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
@@ -84,5 +94,5 @@ for (const [name, text] of texts) {
   writeFileSync(join(folder, `${name}.map`), map);
   if (isFirst) chmodSync(join(folder, name), 0o755);
 }
-const lines = [...packageOf].map(([path, name]) => `${name} ${basename(path)}\n`);
+const lines = parts.filter((path) => path.endsWith('.js')).map((path) => `${ownerOf(path)} ${basename(path)}\n`);
 writeFileSync(join(folder, 'packages'), lines.sort().join(''));

@@ -128,6 +128,7 @@ export class Handover {
     this.#told = told;
     // What was announced before a reset holds until another version is.
     let changed = this.#version === 0 || this.#version === this.#barrier || (this.#isRevised && !isIncomplete);
+    if (!isIncomplete) this.#findTaken(gone);
     for (const slot of this.#moving) {
       const wanted = this.#wanted[slot] ?? NOBODY;
       const owner = this.#announced[slot] ?? NOBODY;
@@ -173,6 +174,17 @@ export class Handover {
     let count = 0;
     for (const slot of this.#moving) if (this.#announced[slot] === NOBODY) count++;
     return count;
+  }
+
+  /** While no router was heard somebody may have taken what is announced as another's, and had not been taken by that one yet. */
+  #findTaken(gone: readonly boolean[]): void {
+    this.#holders.forEach(({ inherited }, place) => {
+      if (gone[place] || inherited?.length !== this.slots) return;
+      inherited.forEach((isHeld, slot) => {
+        const owner = this.#announced[slot] ?? NOBODY;
+        if (isHeld === 1 && owner !== NOBODY && owner !== place) this.#moving.add(slot);
+      });
+    });
   }
 
   #release(slot: number, owner: number): void {

@@ -122,7 +122,10 @@ export class RouterEnd {
       if (at > silence && reached <= this.#mark.at + SILENCE_OF_ALL) next = Math.min(next, reached);
     };
     awaited(FIRST_SILENCE);
-    for (const table of this.#lacking) next = Math.min(next, table.sentAt + REPEAT_AFTER);
+    for (const { sentAt } of this.#lacking) {
+      // Later where somebody has to be heard before.
+      if (sentAt + REPEAT_AFTER > now) next = Math.min(next, sentAt + REPEAT_AFTER);
+    }
     for (const { handover, changedAt } of this.#tables.values()) {
       const gathered = changedAt + GATHERING;
       if (gathered > now && !handover.isSettled) next = Math.min(next, gathered);
@@ -344,14 +347,16 @@ export class RouterEnd {
       peers.some((peer) => (peer.isAsked || this.#owesLists(peer)) && !this.#isGone(peer, now));
     const changed = [...this.#tables.values()].filter((table) => {
       const { handover, changedAt } = table;
+      // What is announced may have been taken by somebody else meanwhile, and whoever has not heard of it yet must not.
+      if (isIncomplete) return false;
       const isGathering = now < changedAt + GATHERING && !handover.isAcknowledged(isGone);
-      if (!handover.advance({ isGone, isIncomplete: isIncomplete || isGathering })) return false;
+      if (!handover.advance({ isGone, isIncomplete: isGathering })) return false;
       table.changedAt = now;
       return true;
     });
     const due = new Set(changed);
     for (const table of this.#lacking) {
-      if (now < table.sentAt + REPEAT_AFTER) continue;
+      if (isIncomplete || now < table.sentAt + REPEAT_AFTER) continue;
       // Who has reported before it came may have it by now.
       if ([...this.#peers.values()].some((peer) => this.#lacks(peer, table))) due.add(table);
       else this.#lacking.delete(table);

@@ -179,10 +179,17 @@ export class ServerEnd {
    */
   releasing(): (TableName & { readonly slots: Uint8Array })[] {
     return this.#hold === 'holding'
-      ? [...this.#own].flatMap(([key, { table: { service, family } }]) => {
-          const slots = this.#flowsOf(key).releasing;
-          return slots ? { service, family, slots } : [];
-        })
+      ? [...this.#own].flatMap(
+          ([
+            key,
+            {
+              table: { service, family },
+            },
+          ]) => {
+            const slots = this.#flowsOf(key).releasing;
+            return slots ? { service, family, slots } : [];
+          },
+        )
       : [];
   }
 

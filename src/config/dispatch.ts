@@ -2,6 +2,7 @@ import type { Family } from '../net/address.ts';
 import type { Findings } from './findings.ts';
 import { type Service, isFlooded, isTranslated } from './model.ts';
 import type { ServiceSection } from './service-section.ts';
+import { checkPlacement } from './placement.ts';
 import { checkTranslation, findTrackingClash, refuseTranslation } from './translation.ts';
 import { whyUnusable } from './unusable.ts';
 import { quote } from './wording.ts';
@@ -15,6 +16,7 @@ export function checkDispatch(section: ServiceSection, findings: Findings): bool
   const dispatch = values.dispatch.value;
   const [second] = values.ghost2;
   const fits = isTranslated({ dispatch }) ? checkTranslation(section, findings) : refuseTranslation(section, findings);
+  checkPlacement(section, findings);
   if (!isFlooded({ dispatch })) {
     if (!second) return fits;
     findings.warning(

@@ -61,6 +61,15 @@ export interface Translation {
   readonly masquerade: boolean;
 }
 
+/** How connections are placed one by one, with `dispatch` `route` and another scheduler than the hash (D2). */
+export interface Placement {
+  readonly scheduler: Exclude<Scheduler, 'hash'>;
+  /** Connections of a family that are remembered at most, 256–1048576. */
+  readonly limit: number;
+  /** Milliseconds from its last packet on that an open TCP connection is remembered. */
+  readonly timeout: number;
+}
+
 export interface Service {
   /** `[a-z0-9_]+`, the section's name. */
   readonly name: string;
@@ -92,6 +101,8 @@ export interface Service {
   readonly dispatch: Dispatch;
   /** With `nat`, and only then. */
   readonly translation?: Translation;
+  /** With `route`, where it is not the hash that picks servers. */
+  readonly placement?: Placement;
   /** Second ghost addresses as configured, at most one of a family; what is missing is chosen. Empty with `dispatch` `route`. */
   readonly ghost2: readonly Address[];
   /** With `route`: a server passes segments of connections that it does not know to the other servers, once. */
@@ -187,6 +198,11 @@ export function isFlooded({ dispatch }: Pick<Service, 'dispatch'>): boolean {
 /** True where connections are tracked, and the server's address takes the ghost's place in their packets. */
 export function isTranslated({ dispatch }: Pick<Service, 'dispatch'>): boolean {
   return dispatch === 'nat';
+}
+
+/** True where the kernel remembers of each connection which server has it. */
+export function isRemembered(service: Pick<Service, 'dispatch' | 'placement'>): boolean {
+  return isTranslated(service) || service.placement !== undefined;
 }
 
 /** True where each packet goes to one server, as it is. */

@@ -202,7 +202,17 @@ export const serviceOptions = {
   scheduler: single(
     choice(['hash', 'round_robin', 'random']),
     'hash',
-    'With `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. With the last two a client has connections to several servers.',
+    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. With the last two a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
+  ),
+  flow_limit: single(
+    integer(256, 1048576),
+    '65535',
+    'With `route` and another `scheduler` than `hash`: how many connections of each family the router remembers. Further ones go by the hash until there is room again. A table of 65535 takes 10 to 20 MB when it is full. Another value makes a new table, so that open connections are lost.',
+  ),
+  flow_timeout: single(
+    duration('1m', '30d'),
+    '2h',
+    'With `route` and another `scheduler` than `hash`: how long a TCP connection is remembered after its last packet. One that has ended is forgotten after two minutes, one that never got beyond its SYN after one, and a UDP flow after `idle_timeout`.',
   ),
   masquerade: single(
     boolean,
@@ -242,7 +252,7 @@ export const serviceOptions = {
   idle_timeout: single(
     duration('1s', '1d'),
     '5m',
-    'A server that got no packet of an old connection for that long is taken to have none left: a change ends, a drained server may be unplugged.',
+    'A server that got no packet of an old connection for that long is taken to have none left: a change ends, a drained server may be unplugged. With `route` and another `scheduler` than `hash`: how long a UDP flow is remembered after its last packet.',
   ),
   learn_time: single(
     duration('0s', '1h'),

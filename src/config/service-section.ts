@@ -1,6 +1,7 @@
 import { checkDispatch } from './dispatch.ts';
 import type { Findings } from './findings.ts';
 import { type Service, isFlooded, isTranslated } from './model.ts';
+import { readPlacement } from './placement.ts';
 import type { serviceOptions } from './options.ts';
 import type { Entry, TypedSection } from './parse.ts';
 import { commonPorts, formatPortRange, mergePorts } from './ports.ts';
@@ -48,7 +49,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
     dispatch: values.dispatch.value,
     ...(isTranslated({ dispatch: values.dispatch.value })
       ? { translation: { scheduler: values.scheduler.value, masquerade: values.masquerade.value } }
-      : {}),
+      : readPlacement(values)),
     ghost2: isFlooded({ dispatch: values.dispatch.value }) ? plain(values.ghost2) : [],
     secondChance: values.dispatch.value === 'route' && values.second_chance.value,
     onChange: values.on_change.value,

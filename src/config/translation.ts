@@ -61,11 +61,11 @@ export function refuseTranslation({ values, given, label }: ServiceSection, find
       "dispatch 'nat'",
     );
   }
-  if (scheduler.value === 'hash') return !followed;
+  if (scheduler.value === 'hash' || dispatch.value === 'route') return !followed;
   findings.error(
     { line: given.get('scheduler') ?? scheduler.line, section: label, option: 'scheduler' },
     `'${scheduler.value}' does not go with dispatch '${dispatch.value}', in which nobody remembers who has a connection`,
-    "scheduler 'hash', or dispatch 'nat'",
+    "scheduler 'hash'; or dispatch 'route' or 'nat'",
   );
   return false;
 }

@@ -1,18 +1,23 @@
 import { namesOfInterfaces } from '../config/ghost-interface.ts';
 import { isFlooded, isRouted } from '../config/model.ts';
+import type { Service } from '../config/model.ts';
 import { formatPortRange } from '../config/ports.ts';
 import type { Problem } from '../config/problem.ts';
 import { withoutSecrets } from '../config/redact.ts';
 import { loadConfiguration } from '../config/validate.ts';
+import { flowsTo } from '../deployment/placement.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
 import { egressKey } from '../egress/egress.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
 import type { Address } from '../net/address.ts';
+import type { Tuple } from '../netlink/conntrack.ts';
+import { flowElementKey } from '../netlink/flow-elements.ts';
 import type { NetworkState } from '../network/state.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { planChange } from '../plan/plan.ts';
 import type { Plan } from '../plan/plan.ts';
+import { flowMap, noRoomCounter } from '../ruleset/placed.ts';
 import { serverCounter } from '../ruleset/slot-map.ts';
 import { ControlError } from '../service/control.ts';
 import type {
@@ -28,6 +33,7 @@ import type {
 } from '../service/control.ts';
 import { parseClient, simulate } from '../simulate/simulate.ts';
 import type { Simulation } from '../simulate/simulate.ts';
+import { placedSentences } from '../simulate/placement.ts';
 import { trackedSentences } from '../simulate/translation.ts';
 import { progress } from '../transition/state.ts';
 import { createAllocator } from './allocator.ts';
@@ -118,7 +124,10 @@ export class DaemonControl implements Control {
       const options = { littleEndian, ...(port === undefined ? {} : { port }) };
       return squads.map(({ roster, tables }) => {
         const simulation = simulate(roster.service, tables, client, options);
-        const known = trackedSentences(roster.service, client, port, (original) => router.connection(original));
+        const { service: model } = roster;
+        const known = model.placement
+          ? placedSentences(model, client, port, (original) => this.#holder(model, original))
+          : trackedSentences(model, client, port, (original) => router.connection(original));
         return known.length === 0 ? simulation : { ...simulation, why: [...simulation.why, ...known] };
       });
     });
@@ -192,6 +201,14 @@ export class DaemonControl implements Control {
           ? {}
           : { inactive: 'its device is absent, or the router is against it' }),
       ...(transition ? { transition: progress(transition, clock()) } : {}),
+      ...(service.placement
+        ? {
+            flows: {
+              limit: service.placement.limit,
+              overflow: counters.get(noRoomCounter(service.name))?.packets ?? 0n,
+            },
+          }
+        : {}),
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);
         const slots = Math.max(...([4, 6] as const).map((family) => countOf(tables[family], index)));
@@ -236,6 +253,14 @@ export class DaemonControl implements Control {
     const deployed = services.find((entry) => entry.service.name === service);
     if (!deployed || !address || !isRouted(deployed.service)) return {};
     return { [member]: (egresses?.get(egressKey(deployed.device, address))?.port ?? deployed.device).name };
+  }
+
+  /** Name of the server that has a flow of a service whose connections are placed one by one. */
+  #holder({ name, servers }: Service, packet: Required<Tuple>): string | undefined {
+    const { controller, router } = this.#options;
+    const { family } = packet.source;
+    const mark = router.flow(flowMap(name, family), flowElementKey(family, packet));
+    return servers.find((server) => flowsTo(controller.deployment, name, server.name)?.mark === mark)?.name;
   }
 
   #report(service: string, server: string, now: number): Pick<ServerStatus, 'report'> {

@@ -13,7 +13,8 @@ import { onlyServers } from '../deployment/observation.ts';
 import { prepare } from '../deployment/steps.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
-import { lostConnections } from '../membership/lost.ts';
+import { flowsTo } from '../deployment/placement.ts';
+import { lostServers } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
 import type { Member, MemberChange, Opinion } from '../membership/members.ts';
@@ -98,7 +99,7 @@ export class Controller {
     this.#router = options.router;
     this.#loaded = new LoadedRuleset(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
-    this.#tracked = new TrackedConnections(options.router, options.log);
+    this.#tracked = new TrackedConnections(options.router, options.log, options.clock);
     this.#records = new Records(options.router);
     this.#numbers = heritage.numbers;
     this.#orders = heritage.orders;
@@ -429,7 +430,9 @@ export class Controller {
       const tables = await this.#options.allocate(roster.service, stand);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
-      const isBusy = this.#tracked.isBusy(roster.service, decisions, now);
+      const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>
+        flowsTo(this.#deployment, name, server),
+      );
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
@@ -449,9 +452,12 @@ export class Controller {
     const begins = [...fleet].some(([name, { transition }]) => transition && !this.#fleet.get(name)?.transition);
     if (begins) this.#samples.begin(now);
     const ended = [...this.#fleet].filter(([name, { transition }]) => transition && !fleet.get(name)?.transition);
-    const lost = lostConnections(this.#fleet, fleet);
+    const lost = lostServers(this.#fleet, fleet);
     this.#fleet = fleet;
-    this.#tracked.forget(lost);
+    // A server that is out of the service has left its flows behind.
+    const flowsOf = (service: string, server: string) =>
+      flowsTo(this.#deployment, service, server) ?? flowsTo(deployment, service, server);
+    this.#tracked.forget(lost, flowsOf);
     this.#records.failures(fleet);
     this.#deployment = deployment;
     this.#options.committed?.();

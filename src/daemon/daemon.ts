@@ -28,6 +28,7 @@ import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
+import { OverflowWatch } from './overflow-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
 const SETTLE = 20;
@@ -78,6 +79,7 @@ class Daemon {
   readonly #prober: HostProber;
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: AnnouncerOnDemand;
+  readonly #overflow: OverflowWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -135,6 +137,13 @@ class Daemon {
       const reported = this.#reports.heard.bind(this.#reports);
       return createAnnouncer({ clock: steadyTime, startTimer, log, reported });
     }, log);
+    this.#overflow = new OverflowWatch({
+      counters: () => this.#router.counters(),
+      startTimer,
+      full: (service, packets) =>
+        this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
+      relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
+    });
     this.#controller = new Controller(
       {
         router: this.#router,
@@ -205,6 +214,7 @@ class Daemon {
     this.#servers.close();
     this.#prober.close();
     this.#announcer.close();
+    this.#overflow.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -283,6 +293,7 @@ class Daemon {
   }
 
   #watch(deployment: Deployment): void {
+    this.#overflow.follow(deployment.services.map(({ service }) => service));
     const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
     const watched = JSON.stringify([
       watchdogs,
@@ -329,6 +340,11 @@ class Daemon {
       log(`${service ?? ''}: ${server ?? ''} ${action}${reason ? ` (${reason})` : ''}`);
       this.#announce(event);
     }
+  }
+
+  #tellOverflow(action: string, service: string, reason: string): void {
+    log(`${service}: ${reason}`);
+    this.#announce({ action, service, reason });
   }
 
   #announce(event: ServiceEvent): void {

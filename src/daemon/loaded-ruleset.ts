@@ -11,7 +11,8 @@ const FEW_ELEMENTS = 1024;
 const MANY_ELEMENTS = 8192;
 
 /** The part of a host that holds a ruleset. */
-type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'>;
+type Kernel = Pick<Router, 'load' | 'moveSlots' | 'holdsTables'> &
+  Partial<Pick<Router, 'loadRecords' | 'saveFlows' | 'restoreFlows'>>;
 
 /** What the kernel holds of ours, and how it comes to hold something else. */
 export class LoadedRuleset {
@@ -36,7 +37,15 @@ export class LoadedRuleset {
   load(ruleset: Ruleset): void {
     if (this.#ruleset) this.#loadDifference(this.#ruleset, ruleset);
     else this.#loadAll(ruleset);
+    this.#ruleset = undefined;
+    this.#loadRecords(ruleset);
     this.#ruleset = ruleset;
+  }
+
+  /** Until these rules are there, and where they are not taken, new connections go by the hash. */
+  #loadRecords({ tables }: Ruleset): void {
+    const chains = tables.flatMap((table) => table.chains).filter(({ records }) => records !== undefined);
+    if (chains.length > 0) this.#router.loadRecords?.(chains);
   }
 
   #loadDifference(known: Ruleset, wanted: Ruleset): void {
@@ -63,15 +72,25 @@ export class LoadedRuleset {
    */
   #loadAll(ruleset: Ruleset): void {
     const elements = slotElements(ruleset);
+    const maps = ruleset.tables.flatMap(({ sets }) => sets.filter(({ marks }) => marks).map(({ name }) => name));
+    const flows = maps.length > 0 ? (this.#router.saveFlows?.(maps) ?? []) : [];
+    // Segments that are not dispatched for a moment come again; those that go to another server are answered with a RST.
+    if (flows.length > 0) return this.#loadInStages(ruleset, flows);
     if (elements <= FEW_ELEMENTS || (elements <= MANY_ELEMENTS && this.#router.holdsTables())) {
       this.#run(textOf(replaceRuleset(ruleset)));
       return;
     }
+    this.#loadInStages(ruleset, []);
+  }
+
+  #loadInStages(ruleset: Ruleset, flows: readonly Uint8Array[]): void {
     // From here on the kernel may hold a part of it.
     this.#ruleset = undefined;
     const { frame, fills, filled } = stageLoad(ruleset);
     this.#run(textOf(replaceRuleset(frame)));
     for (const fill of fills) this.#router.moveSlots(fill);
+    this.#loadRecords(ruleset);
+    if (flows.length > 0) this.#router.restoreFlows?.(flows);
     this.#run(textOf(diffRulesets(filled, ruleset)));
   }
 

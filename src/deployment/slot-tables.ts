@@ -45,7 +45,7 @@ export function* slotTablesInSlices(
       used.set(key, base);
       const owners = yield* refillInSlices(base, down);
       table = owners.map((owner) => places[owner] ?? NOBODY);
-      if (service.translation?.scheduler === 'round_robin') table = interleave(table);
+      if ((service.translation ?? service.placement)?.scheduler === 'round_robin') table = interleave(table);
       known.set(key, table);
     }
     tables[family] = table;

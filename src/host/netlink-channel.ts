@@ -117,6 +117,11 @@ export class NetlinkChannel {
     }
   }
 
+  /** Every message of a dump, once: what changes meanwhile may be among them or not. Throws `NetlinkError`. */
+  each(type: number, payload: Uint8Array, take: (message: NetlinkMessage) => void): void {
+    this.#exchange(type, NLM_F_DUMP, payload, take);
+  }
+
   /**
    * Has the kernel do all of a batch or nothing of it (`nfnetlink_rcv_batch`); throws `NetlinkError` with what it refuses. The
    * socket stays open: to close one right after a transaction takes 15 ms (`nft_rcv_nl_event` waits for all CPUs).

@@ -12,6 +12,8 @@ import {
   nftablesType,
 } from '../netlink/nftables.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
+import { encodeRecordChains } from '../netlink/record-rules.ts';
+import type { Chain } from '../ruleset/ruleset.ts';
 import { encodeSlotChange, encodeTimedBytes } from '../netlink/slot-elements.ts';
 import type { Batch, Place, SlotChange } from '../netlink/slot-elements.ts';
 import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
@@ -91,15 +93,21 @@ export class TableWatch {
 
   /** Moves slots, all or nothing; throws with the kernel's reason. */
   moveSlots(change: SlotChange): void {
-    this.#batch(encodeSlotChange(change, littleEndian));
+    this.batch(encodeSlotChange(change, littleEndian));
+  }
+
+  /** Fills chains with their records, all or nothing; throws with the kernel's reason. */
+  loadRecords(chains: readonly Chain[]): void {
+    this.batch(encodeRecordChains(chains, littleEndian));
   }
 
   /** See `encodeTimedBytes`; throws with the kernel's reason. */
   setTimed(place: Place, bytes: readonly number[], time: number): void {
-    this.#batch(encodeTimedBytes(place, bytes, time, littleEndian));
+    this.batch(encodeTimedBytes(place, bytes, time, littleEndian));
   }
 
-  #batch(batch: Batch): void {
+  /** Runs any other batch, all or nothing; throws with the kernel's reason. */
+  batch(batch: Batch): void {
     this.transaction(() => {
       this.#channel.transaction(batch);
       return { status: 0 };

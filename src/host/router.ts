@@ -6,6 +6,7 @@ import { Contest } from '../network/contest.ts';
 import { describeNetworkChange } from '../network/describe.ts';
 import { EMPTY_NETWORK, ROUTE_PROTOCOL, routeKey, routeTarget } from '../network/state.ts';
 import type { Egresses } from '../egress/egress.ts';
+import type { PlacedFlows } from '../deployment/placement.ts';
 import type { TranslatedConnections } from '../deployment/translation.ts';
 import type { NetworkState, SysctlEntry } from '../network/state.ts';
 import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
@@ -14,6 +15,7 @@ import type { Route } from '../netlink/route.ts';
 import type { SlotChange } from '../netlink/slot-elements.ts';
 import type { NftablesEvent } from '../netlink/nftables.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
+import type { Chain } from '../ruleset/ruleset.ts';
 import type { LinkState } from '../config/environment.ts';
 import { UbusClient } from '../ubus/client.ts';
 import { AddressClaims } from './address-claims.ts';
@@ -26,6 +28,7 @@ import { writeText } from './files.ts';
 import { Journal } from './journal.ts';
 import { LogicalInterfaces } from './logical-interfaces.ts';
 import { Network } from './network.ts';
+import { countFlows, findFlow, forgetFlows, restoreFlows, saveFlows } from './placed-flows.ts';
 import { outcomeLines } from './network-outcome.ts';
 import { routeEntry } from './network-state.ts';
 import { NetworkWatch } from './network-watch.ts';
@@ -178,6 +181,10 @@ export class HostRouter implements Router {
     else throwIfRefused(nftRun(commands));
   }
 
+  loadRecords(chains: readonly Chain[]): void {
+    this.#tables?.loadRecords(chains);
+  }
+
   moveSlots(change: SlotChange): void {
     if (!this.#tables) throw new Error('the router is not open');
     this.#tables.moveSlots(change);
@@ -197,6 +204,32 @@ export class HostRouter implements Router {
 
   tracked(connections: readonly TranslatedConnections[]): number {
     return this.#tables ? readConnections(this.#tables.channel, connections).length : 0;
+  }
+
+  countFlows(flows: PlacedFlows): number {
+    return this.#tables ? countFlows(this.#tables.channel, flows) : 0;
+  }
+
+  forgetFlows(flows: PlacedFlows): number {
+    const tables = this.#tables;
+    return tables ? forgetFlows(tables.channel, flows, (batch) => tables.batch(batch)) : 0;
+  }
+
+  saveFlows(maps: readonly string[]): readonly Uint8Array[] {
+    return this.#tables ? saveFlows(this.#tables.channel, maps) : [];
+  }
+
+  restoreFlows(kept: readonly Uint8Array[]): void {
+    const tables = this.#tables;
+    try {
+      restoreFlows(kept, (batch) => tables?.batch(batch));
+    } catch (error) {
+      this.#listener.log(`connections are forgotten: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  flow(map: string, key: Uint8Array): number | undefined {
+    return this.#tables && findFlow(this.#tables.channel, map, key);
   }
 
   connection(original: Required<Tuple>): TrackedConnection | undefined {

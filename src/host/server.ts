@@ -13,7 +13,7 @@ import type { Machine } from '../server/machine.ts';
 import { leave, removeTables, serverStatusFile } from './cleanup.ts';
 import { readCounters } from './counters.ts';
 import { writeText } from './files.ts';
-import { endedFlows, openFlows } from './flows.ts';
+import { endedFlows, openFlows } from './open-flows.ts';
 import { Journal } from './journal.ts';
 import { NETLINK_NETFILTER, NetlinkChannel } from './netlink-channel.ts';
 import { Network } from './network.ts';

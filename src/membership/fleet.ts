@@ -56,8 +56,10 @@ export function advance(before: Squad | undefined, canKeep: boolean, next: Advan
   const { roster, decisions, standing, tables, isBusy = () => false, now } = next;
   const { service } = roster;
   const isSamePlace = before !== undefined && samePlaces(before.roster.service, service);
-  // Where all servers get everything, they themselves keep the connections that they have; where it is tracked, conntrack does.
-  const transition = isSamePlace && canKeep && isRouted(service) ? digest(before, next) : undefined;
+  // Where all servers get everything, they themselves keep the connections that they have; where it is tracked, conntrack
+  // does, and where connections are placed one by one, the table in which that is remembered.
+  const isKept = isRouted(service) && !service.placement;
+  const transition = isSamePlace && canKeep && isKept ? digest(before, next) : undefined;
   const after: Party = { tables, servers: service.servers };
   const drained = (server: string) =>
     !hasSlots(after, server) && (!transition || isDrained(transition, server)) && !isBusy(server);

@@ -1,23 +1,35 @@
-import { isTranslated } from '../config/model.ts';
+import { isRemembered } from '../config/model.ts';
 import { connectionsTo } from '../deployment/translation.ts';
 import type { TranslatedConnections } from '../deployment/translation.ts';
+import type { Server, Service } from '../config/model.ts';
 import type { Fleet, Squad } from './fleet.ts';
 import type { Member } from './members.ts';
 
+/** A server whose connections are lost. */
+export interface Lost {
+  readonly service: Service;
+  readonly server: Server;
+}
+
 /**
- * Connections that are lost with the present change: to servers that no longer live, or whose time to drain is over, and that
- * get no others for want of better ones. The kernel would go on sending them there.
+ * Those that lose them with the present change: who no longer lives, or whose time to drain is over, and who gets no others for
+ * want of better ones. The kernel would go on sending them there.
  */
-export function lostConnections(before: Fleet, after: Fleet): TranslatedConnections[] {
+export function lostServers(before: Fleet, after: Fleet): Lost[] {
   return [...after].flatMap(([name, squad]) => {
     const { service } = squad.roster;
-    if (!isTranslated(service)) return [];
+    if (!isRemembered(service)) return [];
     const was = before.get(name);
     const lost = squad.members.filter(
       (member) => isLost(squad, member) && !was?.members.some((old) => isSame(old, member) && isLost(was, old)),
     );
-    return lost.flatMap(({ server }) => connectionsTo(service, server));
+    return lost.map(({ server }) => ({ service, server }));
   });
+}
+
+/** The connections of services that are translated among them. */
+export function lostConnections(lost: readonly Lost[]): TranslatedConnections[] {
+  return lost.flatMap(({ service, server }) => connectionsTo(service, server));
 }
 
 function isLost({ roster, tables }: Squad, { alive, server, state, order }: Member): boolean {

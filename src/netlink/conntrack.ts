@@ -76,9 +76,7 @@ export function encodeTrackedDump({ destination, answering }: Ends, littleEndian
 /** Payload of a dump of connections of one protocol. Kernels before 5.8 know no such filter, and give all. */
 export function encodeProtocolDump(family: Family, protocol: number, littleEndian: boolean): Uint8Array {
   return header(family, littleEndian)
-    .nest(CTA_TUPLE_ORIG, (tuple) =>
-      tuple.nest(CTA_TUPLE_PROTO, (proto) => proto.attributeU8(CTA_PROTO_NUM, protocol)),
-    )
+    .nest(CTA_TUPLE_ORIG, (tuple) => tuple.nest(CTA_TUPLE_PROTO, (proto) => proto.attributeU8(CTA_PROTO_NUM, protocol)))
     .nest(CTA_FILTER, (filter) => filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
     .finish();
 }

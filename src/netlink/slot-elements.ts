@@ -6,16 +6,16 @@ import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nftablesType } from './nftables.ts';
 
 const NFNL_MSG_BATCH_BEGIN = 16;
 const NFNL_MSG_BATCH_END = 17;
-const NFT_MSG_NEWSETELEM = 12;
-const NFT_MSG_DELSETELEM = 14;
+export const NFT_MSG_NEWSETELEM = 12;
+export const NFT_MSG_DELSETELEM = 14;
 const NFTA_SET_ELEM_LIST_TABLE = 1;
 const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_SET_ELEM_DATA = 2;
+export const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+export const NFTA_LIST_ELEM = 1;
+export const NFTA_SET_ELEM_KEY = 1;
+export const NFTA_SET_ELEM_DATA = 2;
 const NFTA_SET_ELEM_TIMEOUT = 4;
-const NFTA_DATA_VALUE = 1;
+export const NFTA_DATA_VALUE = 1;
 const NFTA_DATA_VERDICT = 2;
 const NFTA_VERDICT_CODE = 1;
 const NFTA_VERDICT_CHAIN = 2;
@@ -23,7 +23,7 @@ const NFTA_VERDICT_CHAIN = 2;
 const VERDICT = { jump: [0xff, 0xff, 0xff, 0xfd], goto: [0xff, 0xff, 0xff, 0xfc] } as const;
 
 /** An attribute's length has 16 bits; this much of it is filled with elements. */
-const LARGEST_LIST = 60_000;
+export const LARGEST_LIST = 60_000;
 /** Where an element's slot stands: behind the headers of NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY and NFTA_DATA_VALUE. */
 const SLOT_OFFSET = 12;
 
@@ -97,7 +97,8 @@ export function encodeTimedBytes(place: Place, bytes: readonly number[], time: n
   return encodeBatch(requests, littleEndian);
 }
 
-function encodeBatch(requests: readonly Request[], littleEndian: boolean): Batch {
+/** Requests as one transaction. */
+export function encodeBatch(requests: readonly Request[], littleEndian: boolean): Batch {
   const frame = Uint8Array.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
   const batch = new PayloadWriter(littleEndian);
   const write = (sequence: number, type: number, flags: number, payload: Uint8Array) =>
@@ -109,7 +110,7 @@ function encodeBatch(requests: readonly Request[], littleEndian: boolean): Batch
   return { datagram: batch.finish(), acknowledgements: requests.length };
 }
 
-type Request = readonly [type: number, flags: number, payload: Uint8Array];
+export type Request = readonly [type: number, flags: number, payload: Uint8Array];
 type Element = readonly [slot: number, chain: string | undefined];
 
 /** Without elements it means all of them. */
@@ -146,7 +147,8 @@ function requestsOf(
   return requests;
 }
 
-function head({ family, table, set }: Place, littleEndian: boolean): PayloadWriter {
+/** What requests about a set's elements begin with. */
+export function head({ family, table, set }: Place, littleEndian: boolean): PayloadWriter {
   return new PayloadWriter(littleEndian)
     .u8(PROTOCOL_FAMILY[family])
     .bytes(new Uint8Array(NFGENMSG - 1))

@@ -86,7 +86,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (old === chain) continue;
     const fresh = !old || !sameHook(old, chain);
     if (!fresh && sameRules(old, chain)) continue;
-    note(old ? '~' : '+', `chain ${chain.name} (${rulesText(chain.rules.length)})`);
+    note(old ? '~' : '+', `chain ${chain.name} (${rulesText(chain.rules.length + (chain.records?.length ?? 0))})`);
     if (old) changed.push(command('flush', { chain: { ...at, name: chain.name } }));
     if (old && fresh) changed.push(command('delete', { chain: { ...at, name: chain.name } }));
     if (fresh) (old ? changed : added).push(command('add', { chain: { ...at, name: chain.name, ...hookOf(chain) } }));
@@ -159,12 +159,13 @@ function elementTexts(set: SetObject | undefined): Set<string> {
 }
 
 function kindOf(set: SetObject): 'map' | 'set' {
-  return set.verdicts ? 'map' : 'set';
+  return set.verdicts || set.marks ? 'map' : 'set';
 }
 
-function definitionOf({ key, verdicts, interval, timeout }: SetObject): { readonly [key: string]: Json } {
+function definitionOf({ key, verdicts, marks, size, interval, timeout }: SetObject): { readonly [key: string]: Json } {
   const flags = [...(interval ? ['interval'] : []), ...(timeout ? ['timeout'] : [])];
-  return { type: key, ...(verdicts ? { map: 'verdict' } : {}), ...(flags.length > 0 ? { flags } : {}) };
+  const data = verdicts ? { map: 'verdict' } : marks ? { map: 'mark' } : {};
+  return { type: key, ...data, ...(flags.length > 0 ? { flags } : {}), ...(size === undefined ? {} : { size }) };
 }
 
 function redefined(set: SetObject, wanted: Table): boolean {
@@ -190,7 +191,10 @@ function sameBinding(a: Chain, b: Chain): boolean {
 function sameRules(a: Chain, b: Chain): boolean {
   const same = (x: Rule, y: Rule | undefined) => JSON.stringify(x) === JSON.stringify(y);
   return (
-    sameBinding(a, b) && a.rules.length === b.rules.length && a.rules.every((rule, index) => same(rule, b.rules[index]))
+    sameBinding(a, b) &&
+    JSON.stringify(a.records) === JSON.stringify(b.records) &&
+    a.rules.length === b.rules.length &&
+    a.rules.every((rule, index) => same(rule, b.rules[index]))
   );
 }
 

@@ -33,6 +33,8 @@ type Slots = Pick<MovedSlots, 'less' | 'more'>;
 /** What became of a map's slots, and what they were compared to. */
 interface Compared extends Slots {
   readonly from: Uint16Array;
+  /** Where the first of its targets leads: maps of the same slots may lead to other chains of the same servers. */
+  readonly first: string | undefined;
 }
 
 function movedSlots(
@@ -43,9 +45,11 @@ function movedSlots(
 ): MovedSlots[] {
   if (!was || was.slots === map.slots) return [];
   // Both tables have the map of slot to server, with the same numbers and chains of the same names.
+  const [first] = map.targets;
   const same = known.get(map.slots);
-  const { less, more } = same?.from === was.slots ? same : compare(was.slots, map);
-  known.set(map.slots, { from: was.slots, less, more });
+  const isSame = same?.from === was.slots && same.first === first;
+  const { less, more } = isSame ? same : compare(was.slots, map);
+  if (!same) known.set(map.slots, { from: was.slots, first, less, more });
   if (less.length + more.length === 0) return [];
   return [{ family, table: TABLE, set: map.name, verdict: map.verdict ?? 'goto', less, more }];
 }

@@ -1,5 +1,6 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import { fastPath, serverChains } from './fast-path.ts';
+import { turnMaps } from './placed.ts';
 import type { Ruleset } from './ruleset.ts';
 import { slowPath } from './slow-path.ts';
 import { slotMaps } from './slot-map.ts';
@@ -32,7 +33,7 @@ export function withElements(ruleset: Ruleset, { services }: Deployment): Rulese
       table.family === 'netdev'
         ? {
             ...table,
-            slotMaps: [...slots, ...active.flatMap(historyMaps)],
+            slotMaps: [...slots, ...active.flatMap(historyMaps), ...active.flatMap(turnMaps)],
             sets: table.sets.map((set) => flows.get(set.name) ?? set),
           }
         : { ...table, slotMaps: [...slots, ...translated] },

@@ -75,6 +75,16 @@ export function update(setName: string, key: Json, timeout: number): Json {
   return { set: { op: 'update', elem: { elem: { val: key, timeout } }, set: `@${setName}` } };
 }
 
+/** Takes the key out of a set. Goes on with the rule where it was in it. */
+export function remove(setName: string, key: Json): Json {
+  return { set: { op: 'delete', elem: key, set: `@${setName}` } };
+}
+
+/** What the named map has for the key; ends the rule where it has nothing. */
+export function lookUp(key: Json, map: string): Json {
+  return { map: { key, data: `@${map}` } };
+}
+
 /** Counts in a named counter. */
 export function count(counter: string): Json {
   return { counter };

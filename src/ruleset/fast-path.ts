@@ -9,6 +9,7 @@ import { accept, count, goto, jump, match, meta, payload, range, verdictMap } fr
 import { admit, clampSegments, clientSets, leaveForeignFrames, leaveToStack, sourceSet } from './guard.ts';
 import { answerArp } from './arp-answer.ts';
 import { isSyn, transitionChains } from './moved-chain.ts';
+import { findFlow, flowErrorChain, flowMaps, isPlaced, noRoomCounter, placedChains, turnMaps } from './placed.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
@@ -61,6 +62,7 @@ export function fastPath(deployment: Deployment): Table {
       here.map((deployed) => ({
         deployed,
         chainOf: (family, traffic) => guardChain(place, deployed.service.name, traffic, family),
+        ...(deployed.service.placement ? { errorsOf: (family) => flowErrorChain(deployed.service.name, family) } : {}),
       })),
     );
     const answer = arp.find((entry) => entry.link === link);
@@ -83,7 +85,10 @@ export function fastPath(deployment: Deployment): Table {
     family: 'netdev',
     chains: [
       ...chains,
-      ...active.flatMap((deployed) => transitionChains(deployed, deployment)),
+      ...active.flatMap((deployed) => [
+        ...transitionChains(deployed, deployment),
+        ...placedChains(deployed, deployment),
+      ]),
       ...serverChains(deployment),
     ],
     sets: [
@@ -91,13 +96,15 @@ export function fastPath(deployment: Deployment): Table {
       ...active.flatMap((deployed) => [
         ...clientSets(deployed, familiesOf(deployed)),
         ...flowSets(deployed),
+        ...flowMaps(deployed),
         ...endMaps(deployed, deployment),
       ]),
     ],
-    slotMaps: [...active.flatMap(slotMaps), ...active.flatMap(historyMaps)],
+    slotMaps: [...active.flatMap(slotMaps), ...active.flatMap(historyMaps), ...active.flatMap(turnMaps)],
     counters: active.flatMap((deployed) => [
       ...deployed.servers.map(({ name }) => serverCounter(deployed.service.name, name)),
       ...transitionCounters(deployed),
+      ...(deployed.service.placement ? [noRoomCounter(deployed.service.name)] : []),
     ]),
   };
 }
@@ -110,7 +117,9 @@ function guardChains(
 ): Chain[] {
   return familiesOf(deployed).flatMap((family) =>
     trafficOf(deployed).map((traffic) => {
-      const moving = isMoving(deployed, family, traffic);
+      const placed = isPlaced(deployed.service, traffic);
+      const moving = placed || isMoving(deployed, family, traffic);
+      const find = placed ? findFlow : findHistory;
       const aside = moving ? goto(asideChain(deployed.service.name)) : accept;
       const left = leaveToStack(source, deployed.device, family, traffic, aside);
       const admitted = admit(place, deployed, family, impossible[family]);
@@ -119,12 +128,17 @@ function guardChains(
         rules: [
           ...leaveForeignFrames(source, family),
           // What is left to the stack goes the way of its flow there: it has to be found out before.
-          ...(moving ? [...admitted, ...findHistory(deployed, family, traffic), ...left] : [...left, ...admitted]),
+          ...(moving ? [...admitted, ...find(deployed, family, traffic), ...left] : [...left, ...admitted]),
           ...clampSegments(source, deployed.device, family, traffic),
           ...(moving
             ? [
-                rule('decided by its history', verdictMap(meta('mark'), endMap(deployed.service.name))),
-                rule('slot to server', lookUpSlot(deployed, family)),
+                rule(
+                  placed ? 'to the server of its flow' : 'decided by its history',
+                  verdictMap(meta('mark'), endMap(deployed.service.name)),
+                ),
+                placed
+                  ? rule('client to slot to server', ...dispatchByClient(deployed, family, traffic))
+                  : rule('slot to server', lookUpSlot(deployed, family)),
               ]
             : [rule('client to slot to server', ...dispatchByClient(deployed, family, traffic))]),
         ],

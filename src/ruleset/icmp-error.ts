@@ -1,11 +1,13 @@
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
-import { drop, goto, ipProtocol, match, payload, set } from './expression.ts';
+import { drop, goto, ipProtocol, match, meta, payload, set, verdictMap } from './expression.ts';
 import { aboutGhost, innerMatches } from './inner-packet.ts';
+import { isPlaced } from './placed.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule } from './ruleset.ts';
 import { dispatchByInnerClient } from './slot-map.ts';
 import { errorTypes, familiesOf, ghostsOf, icmpType } from './traffic.ts';
+import { endMap } from './transition.ts';
 
 /** Chain that takes an ICMP error to the server whose packet it is about. */
 export function icmpErrorChain(family: Family): string {
@@ -24,13 +26,16 @@ export function icmpErrorChains(active: readonly DeployedService[], families: re
       .filter((deployed) => familiesOf(deployed).includes(family))
       .flatMap((deployed) =>
         ghostsOf(deployed, family).flatMap((ghost) =>
-          innerMatches(deployed.service, ghost, family).map((inner) =>
-            rule(
-              `about packets of ${deployed.service.name}`,
-              ...inner.matches,
-              ...dispatchByInnerClient(deployed, family, inner),
-            ),
-          ),
+          innerMatches(deployed.service, ghost, family).flatMap((inner) => {
+            const purpose = `about packets of ${deployed.service.name}`;
+            return [
+              // The fast path has looked for the flow.
+              ...(isPlaced(deployed.service, inner.traffic)
+                ? [rule(purpose, ...inner.matches, verdictMap(meta('mark'), endMap(deployed.service.name)))]
+                : []),
+              rule(purpose, ...inner.matches, ...dispatchByInnerClient(deployed, family, inner)),
+            ];
+          }),
         ),
       ),
   }));

@@ -7,7 +7,7 @@ import { icmpProtocol, PROTOCOL_NUMBER, takesAll, transports } from './traffic.t
 import type { Traffic } from './traffic.ts';
 
 /** Fragment header of IPv6 (RFC 8200 §4.5), and its bits. */
-const FRAGMENT_HEADER = 44;
+export const FRAGMENT_HEADER = 44;
 const FRAGMENT_HEADER_BITS = 64;
 
 /** Type of an echo reply (RFC 792, RFC 4443 §4.2). */
@@ -30,7 +30,7 @@ export const PLAIN: Readonly<Record<Family, InnerLayout>> = {
 };
 
 /** The same of the first fragment of an IPv6 packet: a server sends large datagrams so, and routers cannot cut them smaller. */
-const FRAGMENT: InnerLayout = {
+export const FRAGMENT: InnerLayout = {
   ...PLAIN[6],
   protocol: PLAIN[6].transport,
   transport: PLAIN[6].transport + FRAGMENT_HEADER_BITS,

@@ -30,7 +30,7 @@ import {
 } from './transition.ts';
 
 /** Seconds that a flow is remembered once it closes: as long as conntrack remembers one, so that the last ACKs find it. */
-const CLOSING_SECONDS = 120;
+export const CLOSING_SECONDS = 120;
 
 /** Chain of a server's recorded flows. */
 function knownChain(service: string, server: string): string {
@@ -44,9 +44,9 @@ function keptChain(service: string, server: string): string {
 
 /** Begins a TCP connection. */
 export const isSyn = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn');
-const isClosing = match(payload('tcp', 'flags'), ['fin', 'rst'], 'in');
+export const isClosing = match(payload('tcp', 'flags'), ['fin', 'rst'], 'in');
 
-function isOf(transport: 'tcp' | 'udp'): Json {
+export function isOf(transport: 'tcp' | 'udp'): Json {
   return match(meta('l4proto'), PROTOCOL_NUMBER[transport]);
 }
 

@@ -1,4 +1,6 @@
+import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
+import type { InnerLayout } from './inner-packet.ts';
 
 /**
  * A whole ruleset as data: what the kernel shall hold. Names follow the way of a packet: `from/DEVICE` is where it arrives,
@@ -26,6 +28,8 @@ export interface Chain {
   /** Absent for chains that others jump to. */
   readonly hook?: Hook;
   readonly rules: readonly Rule[];
+  /** In their place: rules that not every nft can be told in JSON. They are loaded by netlink, behind the rest. */
+  readonly records?: readonly RecordRule[];
   /**
    * Interface numbers that the rules are bound to, by device name: the kernel keeps numbers, so a device that comes back
    * under another one needs its rules anew.
@@ -45,6 +49,10 @@ export interface SetObject {
   readonly name: string;
   readonly key: string | readonly string[];
   readonly verdicts: boolean;
+  /** True for a map to marks, which has none of the elements given here. */
+  readonly marks?: boolean;
+  /** Elements at most; absent = 65535, for which the kernel makes room as they come, and not beforehand. */
+  readonly size?: number;
   readonly interval: boolean;
   /** True where packets add elements, which are forgotten in time: those are the kernel's, and none are given here. */
   readonly timeout?: boolean;
@@ -75,6 +83,31 @@ export interface Rule {
   readonly purpose: string;
   readonly statements: readonly Json[];
 }
+
+/** A rule about a map from flows to marks, which packets fill. */
+export type RecordRule =
+  /** Remembers the packet's mark as its flow's, or has it stay there, and returns; goes on where there is no room. */
+  | {
+      readonly kind: 'remember';
+      readonly purpose: string;
+      readonly family: Family;
+      /** IP protocol number. */
+      readonly protocol: number;
+      readonly map: string;
+      readonly seconds: number;
+    }
+  /** Counts, and takes the mark away. */
+  | { readonly kind: 'full'; readonly purpose: string; readonly counter: string }
+  /** Gives an ICMP error the mark of the flow that it is about, and accepts it; goes on where that is not known. */
+  | {
+      readonly kind: 'error';
+      readonly purpose: string;
+      readonly family: Family;
+      readonly map: string;
+      readonly layout: InnerLayout;
+      /** What has to be the octet at so many bits behind the ICMP header's start. */
+      readonly nextHeader?: { readonly offset: number; readonly value: number };
+    };
 
 export function rule(purpose: string, ...statements: Json[]): Rule {
   return { purpose, statements };

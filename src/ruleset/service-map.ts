@@ -1,10 +1,23 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
 import type { Json } from './expression.ts';
-import { accept, anonymous, concat, goto, ipProtocol, match, meta, payload, range, verdictMap } from './expression.ts';
+import {
+  accept,
+  anonymous,
+  concat,
+  goto,
+  ipProtocol,
+  jump,
+  match,
+  meta,
+  payload,
+  range,
+  verdictMap,
+} from './expression.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, SetObject } from './ruleset.ts';
-import { PROTOCOL_NUMBER, familiesOf, ghostsOf, icmpProtocol, icmpType, takesAll, transports } from './traffic.ts';
+import { PROTOCOL_NUMBER, errorTypes, familiesOf, ghostsOf, icmpProtocol } from './traffic.ts';
+import { icmpType, takesAll, transports } from './traffic.ts';
 import type { Traffic } from './traffic.ts';
 
 /** What finds the service of a packet that arrives at one place: the rules to look it up, and what they look into. */
@@ -18,6 +31,8 @@ export interface ServiceMap {
 export interface Entrance {
   readonly deployed: Pick<DeployedService, 'service' | 'ghosts' | 'tables'>;
   readonly chainOf: (family: Family, traffic: Traffic) => string;
+  /** Chain of ICMP errors, which comes back from those that are not about the service's flows. */
+  readonly errorsOf?: (family: Family) => string;
 }
 
 /**
@@ -61,15 +76,22 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
       }
       if (takesAll(service)) byAddress.push([text, goto(chainOf(family, 'other'))]);
       // The router answers for its own address; any other ghost is answered for by the first service that has it.
-      if (ghost.ownedBy !== undefined || echoed.has(text)) continue;
+      if (echoed.has(text)) continue;
       echoed.add(text);
+      const errors = errorsAt(entrances, text, family);
+      if (ghost.ownedBy !== undefined && errors.length === 0) continue;
       const name = `${place}/echo/${identifier(ghost)}`;
       byProtocol.push({ ghost, protocol: PROTOCOL_NUMBER[icmpProtocol(family)], verdict: goto(name) });
       echoes.push({
         name,
         rules: [
-          rule('echo requests only', match(icmpType(family), 'echo-request', '!='), accept),
-          rule('answered by a server', goto(chainOf(family, 'echo'))),
+          ...errors,
+          ...(ghost.ownedBy === undefined
+            ? [
+                rule('echo requests only', match(icmpType(family), 'echo-request', '!='), accept),
+                rule('answered by a server', goto(chainOf(family, 'echo'))),
+              ]
+            : []),
         ],
       });
     }
@@ -153,6 +175,16 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
       ...echoes,
     ],
   };
+}
+
+/** The rules for ICMP errors to a ghost, of all services that look at them. */
+function errorsAt(entrances: readonly Entrance[], ghost: string, family: Family): Rule[] {
+  const isError = match(icmpType(family), errorTypes(family));
+  return entrances.flatMap(({ deployed, errorsOf }) =>
+    errorsOf && familiesOf(deployed).includes(family) && deployed.ghosts.some(({ address }) => address.text === ghost)
+      ? [rule('errors about flows', isError, jump(errorsOf(family)))]
+      : [],
+  );
 }
 
 /** An address as part of a chain's name, which takes no colon. */

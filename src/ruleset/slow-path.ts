@@ -9,6 +9,7 @@ import { ghostSets, isForeign, isGhost } from './ghost-set.ts';
 import { icmpErrorChain, icmpErrorChains, steerOwnErrors, suppressRedirects } from './icmp-error.ts';
 import { floodedSets, untrackFlooded } from './flooded.ts';
 import { guardOwnAddress, keepPortsFromMasquerading } from './own-address.ts';
+import { isPlaced } from './placed.ts';
 import { rule } from './ruleset.ts';
 import type { Chain, Rule, Table } from './ruleset.ts';
 import { serviceMap } from './service-map.ts';
@@ -89,7 +90,9 @@ export function slowPath(deployment: Deployment): Table {
         guardChains(place, deployed, (family, traffic) => [
           ...admit(place, deployed, family, impossible[family]),
           ...clampSegments(link, deployed.device, family, traffic),
-          ...(isMoving(deployed, family, traffic) ? heedHistory(deployed, deployment, traffic) : []),
+          ...(isMoving(deployed, family, traffic) || isPlaced(deployed.service, traffic)
+            ? heedHistory(deployed, deployment, traffic)
+            : []),
         ]),
       ),
     ]),
@@ -232,11 +235,13 @@ function guardChains(
 }
 
 /**
- * While a change is digested the fast path has decided by the packet's flow, and its mark says how. Reassembled packets
+ * While a change is digested, and where connections are placed one by one, the fast path has decided by the packet's flow, and
+ * its mark says how. Reassembled packets
  * carry the mark of their first fragment. The router's own connections, echo and ICMP errors go by the slot table at once.
  */
 function heedHistory(deployed: DeployedService, deployment: Deployment, traffic: Traffic): Rule[] {
   const { name } = deployed.service;
+  if (deployed.service.placement) return [rule('to the server of its flow', verdictMap(meta('mark'), endMap(name)))];
   const refuses = traffic === 'tcp' && refusalsOf(deployed).includes('reset');
   const isRefused = match(meta('mark'), resetMark(deployment));
   return [

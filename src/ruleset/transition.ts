@@ -228,7 +228,7 @@ export function flowSets(deployed: DeployedService): SetObject[] {
 
 /** The map from marks to servers' ends. */
 export function endMaps(deployed: DeployedService, deployment: Deployment): SetObject[] {
-  if (movingFamilies(deployed).length === 0) return [];
+  if (movingFamilies(deployed).length === 0 && !deployed.service.placement) return [];
   const { service, servers } = deployed;
   const elements = servers.map(
     ({ name }) => [markOf(deployed, deployment, name), goto(serverChain(service.name, name))] as const,

@@ -113,11 +113,7 @@ export function serverFilter(services: readonly FilteredService[], isLeased: boo
       ...(isLeased ? families.map(datagramChain) : []),
       {
         name: 'begin',
-        rules: [
-          ...(isLeased ? [leaseRule()] : []),
-          ...map.rules,
-          rule('of no service', count(LEFT_COUNTER), drop),
-        ],
+        rules: [...(isLeased ? [leaseRule()] : []), ...map.rules, rule('of no service', count(LEFT_COUNTER), drop)],
       },
       ...map.chains,
       ...active.flatMap((deployed) => [
@@ -306,6 +302,13 @@ function slotMapsOf({ service, tables, ghosts }: Filtered): SlotMap[] {
   return ([4, 6] as const).flatMap((family): SlotMap[] => {
     const slots = tables[family];
     if (!slots || !ghosts.some(({ address }) => address.family === family)) return [];
-    return [{ name: slotMapName(service.name, family), slots, targets: [takeChainName(service.name), keepChainName(service.name)], key: 'classid' }];
+    return [
+      {
+        name: slotMapName(service.name, family),
+        slots,
+        targets: [takeChainName(service.name), keepChainName(service.name)],
+        key: 'classid',
+      },
+    ];
   });
 }

@@ -75,6 +75,8 @@ export interface ServiceStatus {
   /** Why it does not run, where it does not: its device is absent, the router refuses it. */
   readonly inactive?: string;
   readonly transition?: TransitionStatus;
+  /** Where connections are placed one by one: how many of a family are remembered at most, and packets for which there was no room. */
+  readonly flows?: { readonly limit: number; readonly overflow: bigint };
   readonly servers: readonly ServerStatus[];
 }
 
@@ -91,7 +93,7 @@ export interface DaemonStatus {
 
 /** What subscribers, the event `oneip` and hotplug scripts are told. */
 export interface ServiceEvent {
-  /** ACTION of hotplug scripts: `up`, `down`, `draining`, `drained`, `disabled` (new state of a server), `added`, `removed`, `weight`, `reload`, `transition` (one ended). */
+  /** ACTION of hotplug scripts: `up`, `down`, `draining`, `drained`, `disabled` (new state of a server), `added`, `removed`, `weight`, `reload`, `transition` (one ended), `full`, `room` (of a table of connections). */
   readonly action: string;
   readonly service?: string;
   readonly server?: string;

@@ -46,6 +46,7 @@ function serviceTable(service: ServiceStatus): WritableTable {
     ports: service.ports,
     slots: service.slots,
     transition: service.transition && transitionTable(service.transition),
+    flows: service.flows && { limit: service.flows.limit, overflow: int64(service.flows.overflow) },
     servers: keyed(service.servers, ({ server }) => server, serverTable),
   };
 }

@@ -62,9 +62,8 @@ export function simulate(service: Service, tables: SlotTables, client: Client, o
   const table = tables[family];
   if (!table) return nobody(`no server has an IPv${family} address`);
 
-  if (service.translation && service.translation.scheduler !== 'hash') {
-    return simulateChances(service, table, service.translation);
-  }
+  const how = service.translation ?? service.placement;
+  if (how && how.scheduler !== 'hash') return simulateChances(service, table, how);
   const packet = packetOf(service, client, options);
   if (typeof packet === 'string') return nobody(packet);
   const slot = slotOf(packet, service, options.littleEndian);

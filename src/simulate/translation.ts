@@ -1,4 +1,4 @@
-import type { Service, Translation } from '../config/model.ts';
+import type { Scheduler, Service } from '../config/model.ts';
 import { isTranslated } from '../config/model.ts';
 import { connectionsTo } from '../deployment/translation.ts';
 import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
@@ -6,7 +6,11 @@ import { PROTOCOL_NUMBER, transports } from '../ruleset/traffic.ts';
 import type { Client, Simulation } from './simulate.ts';
 
 /** What turns or chance make of any client: shares of the table, and nothing that depends on who it is. */
-export function simulateChances(service: Service, table: Uint16Array, { scheduler }: Translation): Simulation {
+export function simulateChances(
+  service: Service,
+  table: Uint16Array,
+  { scheduler }: { readonly scheduler: Scheduler },
+): Simulation {
   const { name, slots } = service;
   const chances = service.servers.flatMap(({ name: server }, index): [string, number][] => {
     const count = table.filter((owner) => owner === index).length;

@@ -91,7 +91,7 @@ const drop: Contestant = {
 const oneip: Contestant = {
   name: 'oneip',
   description: 'oneip daemon, 4096 slots, counters on',
-  setUp: startDaemon,
+  setUp: (lab) => startDaemon(lab),
   faultOf: asSimulated,
 };
 
@@ -106,9 +106,20 @@ const oneipByBridge: Contestant = {
   faultOf: asSimulated,
 };
 
-async function startDaemon(lab: BenchLab): Promise<() => Promise<void>> {
+/** A flow is remembered for each client. */
+const oneipFlows: Contestant = {
+  name: 'oneip-flows',
+  description: "the same with scheduler 'random', one flow for each client",
+  setUp: (lab) =>
+    startDaemon(
+      lab,
+      oneipConfig(lab).replace(/option device .*/, "$&\n\toption scheduler 'random'\n\toption flow_limit '262144'"),
+    ),
+};
+
+async function startDaemon(lab: BenchLab, configuration = oneipConfig(lab)): Promise<() => Promise<void>> {
   const daemon = new Daemon(lab.router, lab.folder);
-  await daemon.start(oneipConfig(lab));
+  await daemon.start(configuration);
   await eventually('packets leave by ports', 10_000, async () => {
     const listing = await lab.router.run(['nft', 'list', 'table', 'netdev', 'oneip']);
     return !/fwd ip6? to \S+ device "br-lan"/.test(listing) || undefined;
@@ -217,6 +228,7 @@ export const contestants: readonly Contestant[] = [
   ...peers,
   oneipNat,
   oneipByBridge,
+  oneipFlows,
   drop,
   ...plainBesideRules,
   plainTracked,

@@ -6,18 +6,20 @@ import { stepThrough } from './bench-lab.ts';
 import { peerFiles, peersFolder } from './peer-programs.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { oneipConfig } from './service.ts';
-import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
+import { formatInterval, markdownTable, medianInterval, overSetups, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=guest [ARGS="…"]
 
 Packets by IPVS's direct routing, in turns and by Maglev's table, beside plain routing and oneip, all in one virtual machine with
 Debian's cloud kernel, since the machine's own may lack IPVS. The processor is emulated by software: ratios say how many
-instructions each takes, and nothing of caches or of a connection table's memory.
+instructions each takes, and nothing of caches or of a connection table's memory. And how long a web server is dead until the
+kernel's table is without it: oneip, and IPVS with keepalived, both asking by TCP every 200 ms and once more to be sure.
 
   --servers N    servers (default 4)
   --clients N    client addresses, each with one port (default 10000)
   --setups N     how often everything is built anew (default 7; fewer than 6 conclude nothing)
   --rounds N     rounds in each of them (default 4)
+  --deaths N     how often a server is killed (default 9)
   --burst MS     length of each turn, by the guest's clock (default 300)
   --json         machine-readable result on standard output
 `;
@@ -27,6 +29,7 @@ interface Options {
   readonly clients: number;
   readonly setups: number;
   readonly rounds: number;
+  readonly deaths: number;
   readonly burst: number;
 }
 
@@ -59,7 +62,7 @@ async function boot(): Promise<{ machine: Machine; shell: Shell }> {
     name: 'bench',
     script: '../bench/guest.sh',
     modules: [...network, ...netfilter, ...ipvs],
-    programs: [tool('bench-sender'), ...(await peerFiles('sbin/ipvsadm'))],
+    programs: [tool('bench-sender'), ...(await peerFiles('sbin/ipvsadm')), ...(await peerFiles('usr/sbin/keepalived'))],
   });
   const machine = new Machine(stockMachine(image));
   await machine.console.expect(/guest: a shell follows/, patience);
@@ -72,7 +75,7 @@ async function boot(): Promise<{ machine: Machine; shell: Shell }> {
 function guest(
   shell: Shell,
   command: string,
-  { name }: Contestant,
+  { name }: Pick<Contestant, 'name'>,
   ...more: readonly (string | number)[]
 ): Promise<string> {
   const words = more.map((word) => `'${word}'`).join(' ');
@@ -129,13 +132,57 @@ async function setUp(shell: Shell, options: Options, setup: number): Promise<num
   return contestants.map(({ name }) => rates.get(name) ?? []);
 }
 
+/** What the watching daemon has for the guest's web servers. */
+function watchedConfig(servers: number): string {
+  const section = (type: string, name: string, options: string) => `config ${type} '${name}'\n${options}\n`;
+  const numbers = Array.from({ length: servers }, (_, index) => index + 1);
+  return [
+    section(
+      'service',
+      'web',
+      "\tlist ghost '192.0.2.80'\n\tlist port '80'\n\tlist source 'wan'\n\toption idle_timeout '1s'",
+    ),
+    section(
+      'watchdog',
+      'alive',
+      "\toption type 'tcp'\n\toption interval '200ms'\n\toption timeout '200ms'\n\toption fall '2'",
+    ),
+    ...numbers.map((number) =>
+      section('server', `s${number}`, `\tlist service 'web'\n\toption address '192.168.1.${10 + number}'`),
+    ),
+  ].join('');
+}
+
+/** Milliseconds from a server's death until the kernel's table is without it, by who watches. */
+async function deaths(shell: Shell, { servers, deaths: count }: Options): Promise<Map<string, number[]>> {
+  const watchers = ['watched', 'keepalived'];
+  const times = new Map<string, number[]>(watchers.map((watcher) => [watcher, []]));
+  await shell.write('/etc/config/watched', watchedConfig(servers));
+  for (const watcher of watchers) {
+    await guest(shell, 'web', { name: watcher }, servers);
+    await guest(shell, watcher, { name: watcher });
+  }
+  for (let round = 1; round <= count; round++) {
+    for (const watcher of watchers) {
+      process.stderr.write(`death ${round} of ${count}: ${watcher}\n`);
+      const text = await guest(shell, 'death', { name: watcher });
+      const [, begin, end] = /(\d+\.\d+) (\d+\.\d+)/.exec(text) ?? [];
+      times.get(watcher)?.push((Number(end) - Number(begin)) * 1000);
+    }
+  }
+  for (const watcher of watchers) await guest(shell, 'close', { name: watcher });
+  return times;
+}
+
 interface Result {
   readonly contestant: string;
   readonly description: string;
   /** Thousands of packets per second. */
-  readonly rate: MedianInterval;
+  readonly rate?: MedianInterval;
   /** oneip's packets over this one's, within a round. */
-  readonly ratio: MedianInterval;
+  readonly ratio?: MedianInterval;
+  /** Milliseconds until a dead server is out. */
+  readonly death?: MedianInterval;
 }
 
 async function measure(options: Options): Promise<Result[]> {
@@ -145,16 +192,23 @@ async function measure(options: Options): Promise<Result[]> {
     await shell.write('/etc/config/oneip', oneipConfig(lab));
     const setups: number[][][] = [];
     for (let setup = 0; setup < options.setups; setup++) setups.push(await setUp(shell, options, setup));
-    const ours = contestants.findIndex(({ name }) => name === 'oneip');
+    const own = contestants.findIndex(({ name }) => name === 'oneip');
     const over = (place: number, valueOf: (rate: number, oneip: number) => number) =>
       overSetups(
-        setups.map((rates) => (rates[place] ?? []).map((rate, round) => valueOf(rate, rates[ours]?.[round] ?? NaN))),
+        setups.map((rates) => (rates[place] ?? []).map((rate, round) => valueOf(rate, rates[own]?.[round] ?? NaN))),
       );
-    return contestants.map(({ name, description }, place) => ({
+    const times = await deaths(shell, options);
+    const packets = contestants.map(({ name, description }, place) => ({
       ...{ contestant: name, description },
       rate: over(place, (rate) => rate / 1000),
       ratio: over(place, (rate, oneip) => oneip / rate),
     }));
+    const [ours, theirs] = [...times.values()].map((values) => medianInterval(values));
+    return [
+      ...packets,
+      { contestant: 'oneip', description: 'tcp, every 200 ms', ...(ours && { death: ours }) },
+      { contestant: 'keepalived', description: 'TCP_CHECK, every 200 ms', ...(theirs && { death: theirs }) },
+    ];
   } catch (error) {
     process.stderr.write(`The console's last words:\n${machine.console.tail(2_000)}\n`);
     throw error;
@@ -164,24 +218,34 @@ async function measure(options: Options): Promise<Result[]> {
 }
 
 function format(results: readonly Result[]): string {
-  const rows = results.map(({ contestant, description, rate, ratio }) => {
+  const rows = results.flatMap(({ contestant, description, rate, ratio }) => {
+    if (!rate || !ratio) return [];
     const isOpen = contestant !== 'oneip' && ratio.low <= 1 && ratio.high >= 1;
     const few = rate.confidence < 0.95 ? ', too few set-ups to conclude anything' : '';
     const remark = few === '' && isOpen ? ', the spread is wider than the difference' : few;
-    return [contestant, formatInterval(rate, 1), `${formatInterval(ratio, 3)}${remark}`, description];
+    return [[contestant, formatInterval(rate, 1), `${formatInterval(ratio, 3)}${remark}`, description]];
   });
-  return markdownTable([['in the guest', 'thousand packets a second', 'oneip over this', 'what'], ...rows]);
+  const times = results.flatMap(({ contestant, description, death }) =>
+    death ? [[contestant, formatInterval(death, 0), description]] : [],
+  );
+  return [
+    markdownTable([['in the guest', 'thousand packets a second', 'oneip over this', 'what'], ...rows]),
+    '\n',
+    markdownTable([['in the guest', 'ms until a dead server is out', 'asked by'], ...times]),
+  ].join('');
 }
 
 runBenchmark({
   usage,
-  defaults: { servers: '4', clients: '10000', setups: '7', rounds: '4', burst: '300' },
+  defaults: { servers: '4', clients: '10000', setups: '7', rounds: '4', deaths: '9', burst: '300' },
   read(valueOf) {
-    const names = ['servers', 'clients', 'setups', 'rounds', 'burst'] as const;
-    const [servers = 0, clients = 0, setups = 0, rounds = 0, burst = 0] = names.map((name) => Number(valueOf(name)));
+    const names = ['servers', 'clients', 'setups', 'rounds', 'deaths', 'burst'] as const;
+    const [servers = 0, clients = 0, setups = 0, rounds = 0, deaths = 0, burst = 0] = names.map((name) =>
+      Number(valueOf(name)),
+    );
     const areFit =
-      isCount(servers, 64) && isCount(clients, 100_000) && [setups, rounds, burst].every((one) => isCount(one));
-    return areFit ? { servers, clients, setups, rounds, burst } : undefined;
+      isCount(servers, 64) && isCount(clients, 100_000) && [setups, rounds, deaths, burst].every((one) => isCount(one));
+    return areFit ? { servers, clients, setups, rounds, deaths, burst } : undefined;
   },
   measure,
   format,

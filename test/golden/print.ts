@@ -8,18 +8,20 @@ export function printRuleset({ tables }: Ruleset): string {
 
 function printTable({ family, chains, sets, slotMaps, counters }: Table): string {
   const lines = [`table ${family} oneip`];
-  for (const { name, key, verdicts, interval, timeout, elements } of sets) {
-    const flags = `${interval ? ', interval' : ''}${timeout ? ', timeout' : ''}`;
-    lines.push(`  ${verdicts ? 'map' : 'set'} ${name} (${[key].flat().join(' . ')}${flags})`);
+  for (const { name, key, verdicts, marks, size, interval, timeout, elements } of sets) {
+    const flags = `${interval ? ', interval' : ''}${timeout ? ', timeout' : ''}${size ? `, at most ${size}` : ''}`;
+    const kind = verdicts ? 'map' : marks ? 'map to marks' : 'set';
+    lines.push(`  ${kind} ${name} (${[key].flat().join(' . ')}${flags})`);
     for (const element of elements) lines.push(`    ${short(element)}`);
   }
   for (const map of slotMaps) lines.push(`  map ${map.name}${map.verdict ? ` (${map.verdict})` : ''}: ${shares(map)}`);
   lines.push(`  counters ${counters.join(' ')}`);
-  for (const { name, hook, rules } of chains) {
+  for (const { name, hook, rules, records = [] } of chains) {
     const where = hook ? ` (${hook.type} ${hook.hook} ${hook.device ?? ''} ${hook.priority})` : '';
     lines.push(`  chain ${name}${where.replace('  ', ' ')}`);
     for (const { purpose, statements } of rules)
       lines.push(`    # ${purpose}`, ...statements.map((s) => `      ${short(s)}`));
+    for (const { purpose, ...record } of records) lines.push(`    # ${purpose}`, `      ${JSON.stringify(record)}`);
   }
   return `${lines.join('\n')}\n`;
 }

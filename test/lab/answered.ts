@@ -1,9 +1,18 @@
 import type { Lab } from './lab.ts';
+import { echoPort } from './servers.ts';
 
-// Which server has accepted which connection: each writes down, in a table of the test's own, to whom it has sent a SYN-ACK.
+// Which server has accepted which connection: each writes down, in a table of the test's own, to whom it has sent a SYN-ACK, or a
+// datagram.
+
+/** What shows that a server has taken something of a client, by protocol. */
+const ANSWERS = { tcp: 'tcp flags & (syn | ack) == syn | ack', udp: `udp sport ${echoPort}` } as const;
 
 /** Begins to write down. */
-export async function recordAnswered({ servers }: Pick<Lab, 'servers'>): Promise<void> {
+export async function recordAnswered(
+  { servers }: Pick<Lab, 'servers'>,
+  protocol: keyof typeof ANSWERS = 'tcp',
+): Promise<void> {
+  const answer = ANSWERS[protocol];
   await Promise.all(
     servers.map(({ namespace }) =>
       namespace.nft(`table inet answered {
@@ -11,9 +20,8 @@ export async function recordAnswered({ servers }: Pick<Lab, 'servers'>): Promise
   set to6 { type ipv6_addr . inet_service; flags dynamic; size 65535; }
   chain output {
     type filter hook output priority 0
-    tcp flags & (syn | ack) != syn | ack return
-    add @to4 { ip daddr . tcp dport }
-    add @to6 { ip6 daddr . tcp dport }
+    ${answer} add @to4 { ip daddr . ${protocol} dport }
+    ${answer} add @to6 { ip6 daddr . ${protocol} dport }
   }
 }
 `),

@@ -27,6 +27,7 @@ export interface ServiceReply {
     readonly until: number;
     readonly kept: Readonly<Record<string, { readonly packets: number | bigint; readonly idle: number }>>;
   };
+  readonly flows?: { readonly limit: number; readonly overflow: number | bigint };
   readonly servers: Readonly<Record<string, ServerReply>>;
 }
 

@@ -2,6 +2,9 @@ import type { Namespace } from './namespace.ts';
 import { tool } from './paths.ts';
 import type { LineProcess } from './process.ts';
 
+/** Packets of a flood that are under way at once. */
+const FLOOD_PIECE = 500;
+
 /** Puts packets on a device as they are; see `inject.c`. */
 export class Injector {
   readonly #process: LineProcess;
@@ -26,6 +29,39 @@ export class Injector {
       (line) => /^sent|^failed .*/.exec(line)?.[0],
     );
     if (outcome !== 'sent') throw new Error(`not sent: ${outcome}`);
+  }
+
+  /** Sends many, as fast as it goes. */
+  async flood(packets: Iterable<Buffer>): Promise<void> {
+    /** Frames under way, in their order, and those for which the device had no room. */
+    let under: string[] = [];
+    let again: string[] = [];
+    let settle: (failure?: string) => void = () => undefined;
+    this.#process.onLine((line) => {
+      const frame = under.shift();
+      if (line === 'failed ENOBUFS' && frame !== undefined) again.push(frame);
+      else if (line !== 'sent') settle(line);
+      if (under.length === 0) settle();
+    });
+    const deliver = async (frames: string[]) => {
+      under = frames;
+      again = [];
+      const outcome = new Promise<string | undefined>((resolve) => (settle = resolve));
+      this.#process.send(frames.join('\n'));
+      const failure = await outcome;
+      if (failure !== undefined) throw new Error(failure);
+    };
+    let next: string[] = [];
+    for (const packet of packets) {
+      next.push(this.#frame(packet, undefined, undefined).toString('hex'));
+      if (next.length < FLOOD_PIECE) continue;
+      await deliver(next);
+      next = again;
+    }
+    while (next.length > 0) {
+      await deliver(next);
+      next = again;
+    }
   }
 
   #frame(packet: Buffer, destinationMac: string | undefined, vlan: number | undefined): Buffer {

@@ -221,6 +221,34 @@ test("a router that was stopped asks those, too, that were gone before: they may
   }
 });
 
+test('a router that was stopped does not announce again what somebody has taken since, as nobody had it', () => {
+  // Found among random histories: Cora had been given a slot and had not heard of it, and Bert came back without a router.
+  const world = new ChannelWorld(380_701_127, [1, 2, 3, 1, 2, 0, 2, 2, 1, 2, 1, 3, 0, 1, 3, 4]);
+  world.run(978);
+  world.want([1, 4, 0, 4, 4, 4, 0, 0, 2, 1, 3, 0, 4, 1, 1, 4]);
+  world.want([1, 4, 1, 1, 1, 4, 0, 0, 1, 3, 3, 3, 2, 0, 3, 1]);
+  world.want([2, 1, 3, 1, 3, 4, 1, 2, 2, 3, 1, 3, 3, 0, 2, 1]);
+  world.kill('bert', 10_101);
+  world.kill('dora', 11_594);
+  world.pause('cora', 10_180);
+  world.want([2, 0, 3, 3, 4, 2, 1, 4, 2, 3, 3, 2, 3, 3, 2, 3]);
+  world.run(4166);
+  world.run(10_606);
+  world.pause(ROUTER, 11_803);
+  world.want([2, 3, 1, 1, 3, 4, 1, 0, 0, 0, 4, 4, 4, 0, 1, 4]);
+  world.run(10_717);
+  world.weather = { loss: 0.67, doubled: 0.3, delayed: 0.85 };
+  world.run(16_010);
+  world.run(20_824);
+  world.run(22_175);
+  world.run(24_517);
+  assert.equal(world.faults, []);
+  world.weather = CALM;
+  world.run(world.now + 8000);
+  assert.equal(world.faults, []);
+  assert.equal(world.wrong(), []);
+});
+
 test('the kernel is told no more often than needed, and at once where it may take less', () => {
   const lease = new KernelLease();
   assert.is(lease.renew(-Infinity, 0), undefined);

@@ -4,6 +4,7 @@ import { formatProblem, hasErrors, summarizeProblems } from '../../src/config/re
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { sectionCases } from '../golden/check/sections.ts';
 import { dispatchCases } from '../golden/check/dispatch.ts';
+import { placementCases } from '../golden/check/placement.ts';
 import { serviceCases } from '../golden/check/services.ts';
 import { syntaxCases } from '../golden/check/syntax.ts';
 import { translationCases } from '../golden/check/translation.ts';
@@ -18,6 +19,7 @@ for (const { title, uci, problems } of [
   ...serviceCases,
   ...dispatchCases,
   ...translationCases,
+  ...placementCases,
   ...watchdogCases,
 ]) {
   test(`check: ${title}`, () => {

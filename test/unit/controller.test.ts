@@ -15,6 +15,7 @@ import { diffNetworkState } from '../../src/network/diff.ts';
 import type { NetworkChange } from '../../src/network/diff.ts';
 import { isRemoval } from '../../src/network/diff.ts';
 import { EMPTY_NETWORK } from '../../src/network/state.ts';
+import type { PlacedFlows } from '../../src/deployment/placement.ts';
 import type { TranslatedConnections } from '../../src/deployment/translation.ts';
 import type { SlotChange } from '../../src/netlink/slot-elements.ts';
 import type { NetworkState } from '../../src/network/state.ts';
@@ -98,6 +99,33 @@ class FakeRouter implements Router {
     this.loads.push(transaction);
     const { nftables } = JSON.parse(transaction) as { nftables: unknown[] };
     this.kernel.run(nftables.map((command) => JSON.stringify(command)));
+  }
+
+  readonly flows = new Map<number, number>();
+
+  countFlows({ mark }: PlacedFlows): number {
+    return this.flows.get(mark) ?? 0;
+  }
+
+  forgetFlows({ mark }: PlacedFlows): number {
+    this.calls.push(`forgetFlows ${mark}`);
+    return this.flows.get(mark) ?? 0;
+  }
+
+  saveFlows(): readonly Uint8Array[] {
+    return [];
+  }
+
+  restoreFlows(): void {
+    this.calls.push('restoreFlows');
+  }
+
+  flow(): undefined {
+    return undefined;
+  }
+
+  loadRecords(): void {
+    this.calls.push('loadRecords');
   }
 
   moveSlots(change: SlotChange): void {

@@ -7,7 +7,7 @@ import type { Service } from '../../src/config/model.ts';
 import { connectionsTo, isAmong } from '../../src/deployment/translation.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
 import type { Fleet, Squad } from '../../src/membership/fleet.ts';
-import { lostConnections } from '../../src/membership/lost.ts';
+import { lostServers } from '../../src/membership/lost.ts';
 import { decide, members, standing } from '../../src/membership/members.ts';
 import { NO_ORDERS } from '../../src/membership/orders.ts';
 import { decodeTracked, encodeTrackedDeletion, encodeTrackedQuestion, isTracked } from '../../src/netlink/conntrack.ts';
@@ -146,7 +146,7 @@ function fleet(one: Service, down: readonly string[]): Fleet {
 }
 
 test('connections are lost with a server that dies, once, and not while it has to serve all the same', () => {
-  const lost = (before: Fleet, after: Fleet) => lostConnections(before, after).map(({ server }) => server.name);
+  const lost = (before: Fleet, after: Fleet) => lostServers(before, after).map(({ server }) => server.name);
   const web = translated(3);
   const [all, one, none] = [fleet(web, []), fleet(web, ['web2']), fleet(web, ['web1', 'web2', 'web3'])];
   assert.equal(new Set(lost(all, one)), new Set(['web2']));

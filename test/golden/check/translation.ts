@@ -74,6 +74,7 @@ config server 'one'
     title: 'what only tracked connections can have',
     uci: `config service 'web'
 	list ghost '192.0.2.1'
+	option dispatch 'multicast'
 	option scheduler 'round_robin'
 
 config service 'all'
@@ -95,10 +96,10 @@ config globals 'globals'
 	option key 'a-secret-of-sixteen-or-more'
 `,
     problems: [
-      "oneip:3: error: service 'web': option 'scheduler': 'round_robin' does not go with dispatch 'route', in which nobody remembers who has a connection; accepted: scheduler 'hash', or dispatch 'nat'",
-      "oneip:8: error: service 'all': option 'scheduler': 'random' does not go with dispatch 'broadcast', in which nobody remembers who has a connection; accepted: scheduler 'hash', or dispatch 'nat'",
-      "oneip:13: warning: service 'ssh': option 'masquerade' does not go with dispatch 'route' and is ignored, since servers answer clients themselves; accepted: dispatch 'nat'",
-      "oneip:18: warning: server 'one': option 'port' does not go with dispatch 'route' of service 'ssh' and is ignored there, since packets reach servers as they are; accepted: dispatch 'nat'",
+      "oneip:4: error: service 'web': option 'scheduler': 'round_robin' does not go with dispatch 'multicast', in which nobody remembers who has a connection; accepted: scheduler 'hash'; or dispatch 'route' or 'nat'",
+      "oneip:9: error: service 'all': option 'scheduler': 'random' does not go with dispatch 'broadcast', in which nobody remembers who has a connection; accepted: scheduler 'hash'; or dispatch 'route' or 'nat'",
+      "oneip:14: warning: service 'ssh': option 'masquerade' does not go with dispatch 'route' and is ignored, since servers answer clients themselves; accepted: dispatch 'nat'",
+      "oneip:19: warning: server 'one': option 'port' does not go with dispatch 'route' of service 'ssh' and is ignored there, since packets reach servers as they are; accepted: dispatch 'nat'",
     ],
   },
   {

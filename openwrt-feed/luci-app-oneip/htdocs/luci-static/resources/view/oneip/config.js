@@ -15,6 +15,9 @@ const callInterfaces = rpc.declare({ object: 'network.interface', method: 'dump'
 /** Types of watchdogs that ask, rather than wait to be told. */
 const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script', 'report' ];
 
+/** Services whose connections the router places one by one. */
+const PLACED = [ 'round_robin', 'random' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
+
 /** What the daemon takes for a truth value. */
 const TRUTHS = { 1: '1', on: '1', true: '1', yes: '1', enabled: '1', 0: '0', off: '0', false: '0', no: '0', disabled: '0' };
 
@@ -248,7 +251,11 @@ return view.extend({
 			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ],
 				[ 'nat', _('each connection to one server, with its address in the place of the ghost address') ] ] });
 		this.add(section, 'advanced', Choice, 'scheduler', _('Who gets a new connection'), _('By the weights in any case.'),
-			{ default: 'hash', depends: [ { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ] ] });
+			{ default: 'hash', depends: [ { dispatch: 'route' }, { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ] ] });
+		this.add(section, 'advanced', Text, 'flow_limit', _('Remembered connections'), _('Of each family. Further ones go to the server of the client.'),
+			{ placeholder: '65535', check: values.integer(256, 1048576), depends: PLACED });
+		this.add(section, 'advanced', Text, 'flow_timeout', _('Longest silence of a remembered connection'), _('After that it is forgotten.'),
+			{ placeholder: '2h', check: values.duration('1m', '30d'), depends: PLACED });
 		this.add(section, 'advanced', Switch, 'masquerade', _('Masquerade'), _('Servers see the router in the place of clients: for servers whose way back does not lead through it.'),
 			{ default: '0', depends: [ { dispatch: 'nat' } ] });
 		this.add(section, 'advanced', form.DynamicList, 'ghost_interface', _('Interfaces of the ghost address'), _('Logical interfaces or devices of the router whose addresses are ghost addresses, whichever they have.'),
