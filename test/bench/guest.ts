@@ -62,7 +62,12 @@ async function boot(): Promise<{ machine: Machine; shell: Shell }> {
     name: 'bench',
     script: '../bench/guest.sh',
     modules: [...network, ...netfilter, ...ipvs],
-    programs: [tool('bench-sender'), ...(await peerFiles('sbin/ipvsadm')), ...(await peerFiles('usr/sbin/keepalived'))],
+    programs: [
+      tool('bench-sender'),
+      '/usr/bin/chrt',
+      ...(await peerFiles('sbin/ipvsadm')),
+      ...(await peerFiles('usr/sbin/keepalived')),
+    ],
   });
   const machine = new Machine(stockMachine(image));
   await machine.console.expect(/guest: a shell follows/, patience);
