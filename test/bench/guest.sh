@@ -231,6 +231,8 @@ death() {
 	exec 4<&-
 	rm "/tmp/$name/changes"
 	serve 1
+	# The next one shall die when it serves again.
+	until router nft list map netdev oneip web/slot | grep -q web/to/s1; do usleep 200000; done
 }
 
 close() {

@@ -150,7 +150,7 @@ function watchedConfig(servers: number): string {
     section(
       'watchdog',
       'alive',
-      "\toption type 'tcp'\n\toption interval '200ms'\n\toption timeout '200ms'\n\toption fall '2'",
+      "\toption type 'tcp'\n\toption interval '200ms'\n\toption timeout '200ms'\n\toption fall '2'\n\toption half_life '0'",
     ),
     ...numbers.map((number) =>
       section('server', `s${number}`, `\tlist service 'web'\n\toption address '192.168.1.${10 + number}'`),
