@@ -65,6 +65,10 @@ build() {
 	ip -n "r-$name" address add 203.0.113.1/24 dev wan
 	ip -n "r-$name" address add 192.168.1.1/24 dev br-lan
 	ip -n "r-$name" route add default via 203.0.113.2
+	# A bridge sends to all ports what it has not heard of.
+	for number in $(numbers); do
+		ip netns exec "s-$name" ping -c 1 -W 1 -I "srv$number" 192.168.1.1 >/dev/null || :
+	done
 	mkfifo "/tmp/$name/in" "/tmp/$name/out"
 	become "r-$name" bench-sender xdp wan 02:00:00:00:00:02 02:00:00:00:00:01 $ghost 198.18.0.1 "$2" $port "$3" 0 \
 		<>"/tmp/$name/in" >"/tmp/$name/out" 2>&1 &
@@ -227,6 +231,8 @@ death() {
 	exec 4<&-
 	rm "/tmp/$name/changes"
 	serve 1
+	# The next one shall die when it serves again.
+	until router nft list map netdev oneip web/slot | grep -q web/to/s1; do usleep 200000; done
 }
 
 close() {
@@ -245,6 +251,10 @@ if [ $# -gt 0 ]; then
 	exit
 fi
 
+# What is sent waits for this thread once it has been woken, and the sender, with its real-time priority, would not let it run.
+for process in /proc/[0-9]*; do
+	case $(cat "$process/comm") in ksoftirqd*) chrt -f -p 50 "${process##*/}" ;; esac
+done
 mkdir -p /etc/config
 export HOME=/ PS1='guest# '
 echo 'guest: a shell follows'

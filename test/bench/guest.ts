@@ -62,7 +62,12 @@ async function boot(): Promise<{ machine: Machine; shell: Shell }> {
     name: 'bench',
     script: '../bench/guest.sh',
     modules: [...network, ...netfilter, ...ipvs],
-    programs: [tool('bench-sender'), ...(await peerFiles('sbin/ipvsadm')), ...(await peerFiles('usr/sbin/keepalived'))],
+    programs: [
+      tool('bench-sender'),
+      '/usr/bin/chrt',
+      ...(await peerFiles('sbin/ipvsadm')),
+      ...(await peerFiles('usr/sbin/keepalived')),
+    ],
   });
   const machine = new Machine(stockMachine(image));
   await machine.console.expect(/guest: a shell follows/, patience);
@@ -145,7 +150,7 @@ function watchedConfig(servers: number): string {
     section(
       'watchdog',
       'alive',
-      "\toption type 'tcp'\n\toption interval '200ms'\n\toption timeout '200ms'\n\toption fall '2'",
+      "\toption type 'tcp'\n\toption interval '200ms'\n\toption timeout '200ms'\n\toption fall '2'\n\toption half_life '0'",
     ),
     ...numbers.map((number) =>
       section('server', `s${number}`, `\tlist service 'web'\n\toption address '192.168.1.${10 + number}'`),
