@@ -24,6 +24,8 @@ test.before.each(async () => {
   host = await addHost('v0.2');
   await host.shell('ip address add 10.9.0.2/24 dev eth0; ip address add fd09::2/64 dev eth0 nodad');
   await shell('ip address add 10.9.0.1/24 dev v0.2; ip address add fd09::1/64 dev v0.2 nodad');
+  // The kernel makes the address's own route later, without a word that could be waited for.
+  await shell('timeout 5 sh -c "until ip -6 route show table local | grep -q fd09::1; do :; done"');
   journal = scratchPath();
   complaints = [];
 });
