@@ -1,13 +1,14 @@
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
 import { families, ghostPlaces, macs, wanClient } from './addresses.ts';
+import { LARGEST_CHI_SQUARE, chiSquare } from './chi-square.ts';
 import { ServerCaptures } from './capture.ts';
-import type { ControlClient } from './control-client.ts';
 import { rememberedFlows } from './flow-table.ts';
 import { cutCable, mendCable } from './hitless-fleet.ts';
 import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { icmp, ipPacket, protocol, tcpSyn, udp } from './packet.ts';
+import { describeBreaks, goesOn, holdAll, period, setServer, streamTo } from './remembered-connections.ts';
 import {
   Oracle,
   bigDatagram,
@@ -64,18 +65,6 @@ const { test, run } = watchedSuite(
   (lab) => configurationOf(lab),
 );
 
-/** How far counts are from what the weights promise (Pearson). */
-function chiSquare(counts: ReadonlyMap<string, number>): number {
-  const sum = [...counts.values()].reduce((total, count) => total + count, 0);
-  const all = Object.values(weights).reduce((total, weight) => total + weight, 0);
-  return Object.entries(weights).reduce((total, [name, weight]) => {
-    const expected = (sum * weight) / all;
-    return total + ((counts.get(name) ?? 0) - expected) ** 2 / expected;
-  }, 0);
-}
-
-/** Of chi-square with three degrees of freedom one value in 100 000 is larger. */
-const LARGEST_CHI_SQUARE = 25.9;
 const connections = 450;
 
 test('connections of one client spread by the weights', async ({ lab }) => {
@@ -87,7 +76,7 @@ test('connections of one client spread by the weights', async ({ lab }) => {
           const { server } = await whoAnswers(lab, lab.wan, transport, client, ghosts[service][family], echoPort);
           counts.set(server, (counts.get(server) ?? 0) + 1);
         });
-        const distance = chiSquare(counts);
+        const distance = chiSquare(counts, weights);
         figure(
           `${service}, IPv${family}, ${transport}: ${[...counts].sort().join(' ')}; chi-square ${distance.toFixed(2)}`,
         );
@@ -140,55 +129,17 @@ test('fragments, short-lived packets and ICMP errors go where their flow is', as
 
 /** Connections of each family and protocol, and of each of two services. */
 const each = isFull ? 250 : 60;
-/** Milliseconds between two questions of a connection. */
-const period = 400;
-
-async function holdAll(lab: Lab): Promise<TrafficLoad> {
-  const load = new TrafficLoad(lab.wan, 10_000);
-  for (let number = 0; number < each; number++) {
-    for (const family of families) {
-      for (const transport of ['tcp', 'udp'] as const) {
-        for (const service of placed) {
-          const source = wanClient(family, number * 521);
-          load.hold({ protocol: transport, source, destination: ghosts[service][family], port: echoPort, period });
-        }
-      }
-    }
-  }
-  await load.allOpen(30_000);
-  return load;
-}
-
-/** Resolves when every flow has been asked once more, and nobody of those asked has been silent since. */
-async function goesOn(load: TrafficLoad): Promise<void> {
-  const since = clock();
-  await load.until('a while of answers', 10_000, () => load.breaks.length > 0 || clock() > since + 3 * period);
-}
-
-function describe(load: TrafficLoad): string[] {
-  return load.breaks.map(
-    ({ options, server, reason, by }) => `${options.protocol} ${options.destination} ${server} ${reason} ${by}`,
-  );
-}
-
-async function setServer(control: ControlClient, service: string, server: string, state: string): Promise<void> {
-  await control.order('set_server', { service, server, state });
-}
 
 test('no connection breaks when servers are drained, reweighted, taken out, brought back, or the daemon is killed', async ({
   lab,
   control,
 }) => {
-  const load = await holdAll(lab);
-  load.stream(
-    families.map((family) => ({ source: wanClient(family, 99), destination: ghosts.turns[family], port: echoPort })),
-    50,
+  const load = await holdAll(
+    lab,
+    each,
+    placed.map((service) => ghosts[service]),
   );
-  const answersOf = async (count: number) => {
-    const from = load.attempts.length;
-    await load.until('new connections', 10_000, () => load.attempts.length >= from + count);
-    return new Set(load.attempts.slice(from + count / 2).map(({ server }) => server));
-  };
+  const answersOf = streamTo(load, ghosts.turns);
   for (const service of placed) await setServer(control, service, 's2', 'drain');
   assert.not.ok((await answersOf(60)).has('s2'), 'who is drained gets no new connection');
   assert.is((await control.server('turns', 's2')).state, 'draining', 'while it has old ones');
@@ -207,7 +158,7 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
   await goesOn(load);
   await lab.daemon.start(configurationOf(lab));
   await goesOn(load);
-  assert.equal(describe(load), []);
+  assert.equal(describeBreaks(load), []);
   assert.equal(
     load.attempts.filter(({ reason }) => reason !== undefined),
     [],
@@ -219,7 +170,11 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
 });
 
 test('what a dead server had is forgotten at once, and nobody else notices', async ({ lab, control }) => {
-  const load = await holdAll(lab);
+  const load = await holdAll(
+    lab,
+    each,
+    placed.map((service) => ghosts[service]),
+  );
   const dead = serverOf(lab, 2);
   const had = [...load.held.values()].filter(({ server }) => server === dead.name);
   const isTheDead = await markOf(lab, dead.name);
@@ -384,7 +339,7 @@ test('clients get through a flood of SYNs, in bounded memory', async ({ lab, con
   figure(
     `${count} SYNs in ${Math.round(took)} ms: ${remembered} remembered, ${more} KiB of kernel memory more; ${load.attempts.length} connections of others meanwhile`,
   );
-  assert.equal(describe(load), []);
+  assert.equal(describeBreaks(load), []);
   assert.equal(
     load.attempts.filter(({ reason }) => reason !== undefined),
     [],

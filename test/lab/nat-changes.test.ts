@@ -1,11 +1,11 @@
 import * as assert from 'uvu/assert';
 import { families, ghostPlaces, wanClient } from './addresses.ts';
-import type { ControlClient } from './control-client.ts';
 import { cutCable, mendCable } from './hitless-fleet.ts';
 import type { Lab } from './lab.ts';
 import { configuration, eventually, figure, trackedConnections, whoAnswers } from './scenario.ts';
+import { describeBreaks, goesOn, holdAll, period, setServer, streamTo } from './remembered-connections.ts';
 import { echoPort } from './servers.ts';
-import { TrafficLoad, clock } from './traffic-load.ts';
+import { clock } from './traffic-load.ts';
 import { uciSection } from './uci.ts';
 import { serverOf, watchedSuite } from './watchdog-lab.ts';
 
@@ -14,8 +14,6 @@ const turns = { 4: '192.0.2.81', 6: '2001:db8:80::81' };
 const strict = { 4: '192.0.2.82', 6: '2001:db8:80::82' };
 /** Connections of each family and protocol, and of each of two services. */
 const each = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true ? 250 : 100;
-/** Milliseconds between two questions of a connection. */
-const period = 400;
 
 function configurationOf(lab: Lab, weights: Readonly<Record<string, number>> = {}, servers = lab.servers): string {
   const options = { dispatch: 'nat', port: String(echoPort), source: ['wan'] };
@@ -40,53 +38,12 @@ const { test, run } = watchedSuite(
   (lab) => configurationOf(lab),
 );
 
-/** Connections to two services; those of the first are the flows with even numbers. */
-async function holdAll(lab: Lab): Promise<TrafficLoad> {
-  const load = new TrafficLoad(lab.wan, 10_000);
-  for (let number = 0; number < each; number++) {
-    for (const family of families) {
-      for (const protocol of ['tcp', 'udp'] as const) {
-        for (const ghost of [hashed, turns]) {
-          const source = wanClient(family, number * 521);
-          load.hold({ protocol, source, destination: ghost[family], port: echoPort, period });
-        }
-      }
-    }
-  }
-  await load.allOpen(30_000);
-  return load;
-}
-
-/** Resolves when every flow has been asked once more, and nobody of those asked has been silent since. */
-async function goesOn(load: TrafficLoad): Promise<void> {
-  const since = clock();
-  await load.until('a while of answers', 10_000, () => load.breaks.length > 0 || clock() > since + 3 * period);
-}
-
-function describe(load: TrafficLoad): string[] {
-  return load.breaks.map(
-    ({ options, server, reason, by }) => `${options.protocol} ${options.destination} ${server} ${reason} ${by}`,
-  );
-}
-
-async function setServer(control: ControlClient, service: string, server: string, state: string): Promise<void> {
-  await control.order('set_server', { service, server, state });
-}
-
 test('no connection breaks when servers are drained, reweighted, taken out, brought back, or the daemon is killed', async ({
   lab,
   control,
 }) => {
-  const load = await holdAll(lab);
-  load.stream(
-    families.map((family) => ({ source: wanClient(family, 99), destination: turns[family], port: echoPort })),
-    50,
-  );
-  const answersOf = async (count: number) => {
-    const from = load.attempts.length;
-    await load.until('new connections', 10_000, () => load.attempts.length >= from + count);
-    return new Set(load.attempts.slice(from + count / 2).map(({ server }) => server));
-  };
+  const load = await holdAll(lab, each, [hashed, turns]);
+  const answersOf = streamTo(load, turns);
   for (const service of ['web', 'turns']) await setServer(control, service, 's2', 'drain');
   const without = await answersOf(60);
   assert.not.ok(without.has('s2'), 'who is drained gets no new connection');
@@ -103,7 +60,7 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
   await goesOn(load);
   await lab.daemon.start(configurationOf(lab));
   await goesOn(load);
-  assert.equal(describe(load), []);
+  assert.equal(describeBreaks(load), []);
   assert.equal(
     load.attempts.filter(({ reason }) => reason !== undefined),
     [],
@@ -118,7 +75,7 @@ test('what a dead server had is forgotten at once: TCP clients hear it, UDP move
   lab,
   control,
 }) => {
-  const load = await holdAll(lab);
+  const load = await holdAll(lab, each, [hashed, turns]);
   const dead = serverOf(lab, 2);
   const had = [...load.held.values()].filter(({ server }) => server === dead.name);
   const cut = clock();
@@ -168,7 +125,7 @@ test('what a dead server had is forgotten at once: TCP clients hear it, UDP move
 });
 
 test('who is ordered down in one service keeps its connections in the other', async ({ lab, control }) => {
-  const load = await holdAll(lab);
+  const load = await holdAll(lab, each, [hashed, turns]);
   const isOf = ({ options, server }: { options: { destination: string }; server?: string }) =>
     server === 's1' && families.some((family) => options.destination === hashed[family]);
   const had = [...load.held.values()].filter(isOf);

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
 import { families, ghostPlaces, guestHost, lanHost, routerAddresses, wanClient } from './addresses.ts';
+import { LARGEST_CHI_SQUARE, chiSquare } from './chi-square.ts';
 import { httpGet, url } from './http.ts';
 import type { Lab } from './lab.ts';
 import type { Namespace } from './namespace.ts';
@@ -146,18 +147,6 @@ test('with masquerading, and only there, servers see the router', async ({ lab, 
   }
 });
 
-/** How far counts are from what the weights promise (Pearson). */
-function chiSquare(counts: ReadonlyMap<string, number>): number {
-  const sum = [...counts.values()].reduce((total, count) => total + count, 0);
-  const all = Object.values(weights).reduce((total, weight) => total + weight, 0);
-  return Object.entries(weights).reduce((total, [name, weight]) => {
-    const expected = (sum * weight) / all;
-    return total + ((counts.get(name) ?? 0) - expected) ** 2 / expected;
-  }, 0);
-}
-
-/** Of chi-square with three degrees of freedom one value in 100 000 is larger. */
-const LARGEST_CHI_SQUARE = 25.9;
 const connections = 450;
 
 test('connections spread by the weights, whatever picks the server', async ({ lab, oracle }) => {
@@ -175,7 +164,7 @@ test('connections spread by the weights, whatever picks the server', async ({ la
           if (service === 'web') assert.is(server, oracle.server('web', client));
           counts.set(server, (counts.get(server) ?? 0) + 1);
         });
-        const distance = chiSquare(counts);
+        const distance = chiSquare(counts, weights);
         figure(
           `${service}, IPv${family}, ${transport}: ${[...counts].sort().join(' ')}; chi-square ${distance.toFixed(2)}`,
         );
