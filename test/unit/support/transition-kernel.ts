@@ -73,13 +73,14 @@ export class TransitionKernel {
     return { kept: new Map(this.#kept), reset: this.#reset, silence: this.#silence };
   }
 
+  /** Throws where the history and the slot map do not name the same owner. */
   send(packet: Packet, now: number): Fate {
     const owner = this.owners[packet.slot];
-    const history = historyOf({ owners: this.owners, transition: this.#transition }, packet.slot);
-    if (!history) return owner === undefined ? 'nobody' : { server: owner };
-    if (history.current !== owner)
-      throw new Error(`the history names ${history.current}, the slot map ${owner ?? '–'}`);
-    return this.#moved(packet, history, now);
+    const current = historyOf({ owners: this.owners, transition: this.#transition }, packet.slot)?.current;
+    if (current !== undefined && current !== owner) {
+      throw new Error(`the history names ${current}, the slot map ${owner ?? '–'}`);
+    }
+    return this.sendTorn(packet, 0, now);
   }
 
   /**
@@ -90,14 +91,16 @@ export class TransitionKernel {
     const after = { owners: this.owners, transition: this.#transition };
     const view = (place: number): View => (place < lookups ? this.#before : after);
     const history = (place: number) => historyOf(view(place), packet.slot);
-    const known = (servers: readonly string[]) => servers.find((server) => this.#knows(server, packet.flow, now));
-    const [moved, visited] = [history(0), history(1)];
-    const first = known(moved ? [moved.current] : []);
-    const others = visited && (visited.visited.length > 1 ? [...this.#recorded.keys()] : visited.visited);
-    const found = first ?? known(others ?? []);
-    if (found !== undefined) {
-      this.#refresh(found, packet, now);
-      return { server: found };
+    const current = history(0)?.current;
+    const visited = history(1)?.visited ?? [];
+    // Where one other server has had the slot its records are looked at, else those of all.
+    const others = visited.length > 1 ? [...this.#recorded.keys()] : visited;
+    const known = [...(current === undefined ? [] : [current]), ...others].find((server) =>
+      this.#knows(server, packet.flow, now),
+    );
+    if (known !== undefined) {
+      this.#refresh(known, packet, now);
+      return known === current ? { server: known } : this.#keep(known);
     }
     if (packet.protocol === 'udp') {
       const learning = history(2)?.learning;
@@ -106,42 +109,22 @@ export class TransitionKernel {
         return this.#keep(learning);
       }
     } else if (packet.flag === 'syn') {
-      const current = history(2)?.current;
-      if (current !== undefined && this.#recorded.has(current)) {
-        this.#record(current, packet.flow, now + this.#openTimeout);
-        return { server: current };
+      const heir = history(2)?.current;
+      if (heir !== undefined && this.#recorded.has(heir)) {
+        this.#record(heir, packet.flow, now + this.#openTimeout);
+        return { server: heir };
       }
     } else {
       const past = history(3);
-      if (past && typeof past.unknown === 'string') return past.unknown;
-      if (past && typeof past.unknown === 'object' && (past.isHeld || past.unknown.server !== past.current)) {
-        return this.#keep(past.unknown.server);
-      }
+      const unknown = past?.unknown;
+      if (unknown === 'reset' || unknown === 'drop') return this.#refuse(unknown);
+      if (past && unknown && (past.isHeld || unknown.server !== past.current)) return this.#keep(unknown.server);
     }
     const owner = view(MAPS - 1).owners[packet.slot];
     return owner === undefined ? 'nobody' : { server: owner };
   }
 
-  #moved(packet: Packet, { current, unknown, visited, learning }: SlotHistory, now: number): Fate {
-    // Where one other server has had the slot its records are looked at, else those of all.
-    const others = visited.length > 1 ? [...this.#recorded.keys()] : visited;
-    const known = [current, ...others].find((server) => this.#knows(server, packet.flow, now));
-    if (known !== undefined) {
-      this.#refresh(known, packet, now);
-      return known === current ? { server: known } : this.#keep(known);
-    }
-    if (packet.protocol === 'udp') {
-      if (learning === undefined) return { server: current };
-      this.#record(learning, packet.flow, now + this.#idleTimeout);
-      return this.#keep(learning);
-    }
-    const asTheTableSays = typeof unknown === 'object' && unknown.server === current;
-    if (packet.flag === 'syn') {
-      this.#record(current, packet.flow, now + this.#openTimeout);
-      return { server: current };
-    }
-    if (asTheTableSays) return { server: current };
-    if (typeof unknown === 'object') return this.#keep(unknown.server);
+  #refuse(unknown: 'reset' | 'drop'): Fate {
     if (unknown === 'reset') this.#reset++;
     else this.#silence++;
     return unknown;
