@@ -6,12 +6,10 @@ import { answeredBy, recordAnswered } from './answered.ts';
 import { LabBus } from './bus.ts';
 import { delayMessages, loseEverySecondMessage } from './channel-trouble.ts';
 import { ControlClient } from './control-client.ts';
-import type { Daemon } from './daemon.ts';
 import { elapse, HitlessClients } from './hitless-clients.ts';
 import { withLab, type Lab } from './lab.ts';
-import { oneipProgram } from './paths.ts';
 import { configuration, eventually, figure } from './scenario.ts';
-import { startServerDaemons, takenBy } from './server-programs.ts';
+import { everySlotOwned, startServerDaemons, takenBy } from './server-programs.ts';
 import { echoPort } from './servers.ts';
 import type { Server } from './topology.ts';
 import { clock, type TrafficLoad } from './traffic-load.ts';
@@ -21,7 +19,8 @@ import { uciSection } from './uci.ts';
 // another one from every second message only. No connection breaks, and each is accepted by one server.
 
 const ghost = ghostPlaces.elsewhere;
-const SLOTS = 4096;
+/** Of both families. */
+const SLOTS = 2 * 4096;
 const seed = Number(process.env['ONEIP_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Milliseconds that the router's messages take to the server `s2`. */
 const delay = 2_000;
@@ -40,28 +39,6 @@ function configOf(lab: Lab, dispatch: string): string {
     uciSection('globals', 'globals', { key: 'the.key.of.the.laboratory' }),
     uciSection('watchdog', 'told', { type: 'report', interval: '500ms', timeout: '2s', fall: '2' }),
   ].join('');
-}
-
-/** Slots of `web` that each server holds, by what is in force there. */
-async function slotsOf(lab: Lab, daemons: readonly Daemon[]): Promise<number[]> {
-  return Promise.all(
-    lab.servers.map(async ({ namespace }, index) => {
-      const { configFile = '', stateFolder = '' } = daemons[index] ?? {};
-      const words = ['server', '--status', '--json', '--config', configFile, '--state', stateFolder];
-      const { stdout } = await namespace.attempt([oneipProgram, ...words]);
-      const { services } = JSON.parse(stdout) as { services: { name: string; slots: { ipv4?: number } }[] };
-      return services.find(({ name }) => name === 'web')?.slots.ipv4 ?? 0;
-    }),
-  );
-}
-
-/** Every slot has an owner, and at least so many servers have some. */
-function everySlotOwned(lab: Lab, daemons: readonly Daemon[], timeout: number, least: number) {
-  return eventually('every slot has an owner', timeout, async () => {
-    const counts = await slotsOf(lab, daemons);
-    const isWhole = counts.reduce((total, count) => total + count, 0) === SLOTS;
-    return isWhole && counts.filter((count) => count > 0).length >= least ? counts : undefined;
-  });
 }
 
 /** An operator who changes at random who serves. */
@@ -145,7 +122,7 @@ for (const [dispatch, count, counts] of [
         await lab.daemon.start(config);
         const daemons = await startServerDaemons(lab, config);
         const control = await ControlClient.join(bus, 20_000);
-        const ready = await everySlotOwned(lab, daemons, 30_000, lab.servers.length);
+        const ready = await everySlotOwned(lab, daemons, 'web', SLOTS, 30_000);
         figure(`all slots had owners after ${Math.round(ready.milliseconds)} ms: ${ready.result.join(', ')}`);
         // Whoever starts late on a busy machine, or hears late of the router, may have been missed until now.
         const heard = control.events.length;
@@ -159,7 +136,7 @@ for (const [dispatch, count, counts] of [
           const seconds = ((clock() - begin) / 1_000).toFixed(2);
           figure(`${seconds.padStart(6)} s  ${await changes.next()}`);
         }
-        const settled = await everySlotOwned(lab, daemons, 15_000, fewest);
+        const settled = await everySlotOwned(lab, daemons, 'web', SLOTS, 15_000, fewest);
         figure(`all slots had owners ${Math.round(settled.milliseconds)} ms after the last: ${settled.result.join()}`);
         await streamEnded(lab, load, counts.tcp);
         await judge(lab, load, counts.tcp);
