@@ -9,22 +9,24 @@ import { formatInterval, markdownTable, overSetups, type MedianInterval } from '
 
 const usage = `usage: make bench BENCH=connections [ARGS="…"]
 
-Real HTTP through the router: wrk outside, nginx on four servers, each contestant in a network of its own and in turn. Once with
-64 connections that stay, once with a new connection for each request.
+Real HTTP through the router: wrk outside, nginx on four servers, each contestant in a network of its own and in turn. With 64
+connections that stay, with a new connection for each request, and with answers of 2 MB. Two contestants ask for an address that
+is of no service, one of them with oneip on the router; behind a firewall that follows connections, as routers have one.
 
-  --setups N      how often everything is built anew (default 9; fewer than 6 conclude nothing)
-  --rounds N      rounds in each of them (default 2)
-  --seconds N     length of each turn (default 2)
-  --json          machine-readable result on standard output
+  --contestants A[,B…]  of: plain, oneip, dnat, haproxy, firewall, bystander (default: all)
+  --setups N            how often everything is built anew (default 9; fewer than 6 conclude nothing)
+  --rounds N            rounds in each of them (default 2)
+  --seconds N           length of each turn (default 2)
+  --json                machine-readable result on standard output
 `;
 
 const ghost = ghostPlaces.elsewhere[4];
-const connections = 64;
-
 /** A way from the clients to the servers. */
 interface Contestant {
   readonly name: string;
   readonly description: string;
+  /** Address that is asked; default: the ghost's. */
+  readonly target?: (lab: Lab) => string;
   /** Makes the lab's router work this way; returns what ends it. */
   setUp(lab: Lab): Promise<() => Promise<unknown>>;
 }
@@ -75,7 +77,42 @@ const contestants: readonly Contestant[] = [
       return () => process.stop();
     },
   },
+  {
+    name: 'firewall',
+    description: 'kernel routing to one server, behind a firewall that follows connections',
+    target: bystander,
+    async setUp(lab) {
+      await followConnections(lab);
+      return nothing;
+    },
+  },
+  {
+    name: 'bystander',
+    description: 'the same, of no service, with oneip on the router',
+    target: bystander,
+    async setUp(lab) {
+      await followConnections(lab);
+      await lab.daemon.start(webService(lab, { ghosts: [ghost] }));
+      return () => lab.daemon.stop();
+    },
+  },
 ];
+
+/** A server's own address, which is no service's. */
+function bystander({ servers }: Lab): string {
+  const [first] = servers;
+  if (!first) throw new Error('no servers');
+  return first.address[4];
+}
+
+async function followConnections({ router }: Lab): Promise<void> {
+  await router.nft(`table inet firewall {
+    chain forward {
+      type filter hook forward priority filter
+      ct state established,related accept
+    }
+  }`);
+}
 
 function haproxyConfig({ servers }: Lab): string {
   return `
@@ -92,12 +129,19 @@ listen web
 ${servers.map(({ name, address }) => `  server ${name} ${address[4]}:80\n`).join('')}`;
 }
 
-const modes = {
-  'connections that stay': [],
-  'a connection for each request': ['-H', 'Connection: close'],
-} as const;
-type Mode = keyof typeof modes;
-const modeNames = Object.keys(modes) as Mode[];
+/** What is asked. */
+interface Mode {
+  readonly name: string;
+  readonly path: string;
+  readonly connections: number;
+  readonly options: readonly string[];
+}
+
+const modes: readonly Mode[] = [
+  { name: 'connections that stay', path: '/', connections: 64, options: [] },
+  { name: 'a connection for each request', path: '/', connections: 64, options: ['-H', 'Connection: close'] },
+  { name: 'answers of 2 MB', path: '/download', connections: 8, options: [] },
+];
 
 /** What one turn of wrk gave. */
 interface Turn {
@@ -115,11 +159,12 @@ done = function(summary, latency)
 end
 `;
 
-async function turn(lab: Lab, mode: Mode, seconds: number): Promise<Turn> {
+async function turn(lab: Lab, target: string, mode: Mode, seconds: number): Promise<Turn> {
+  const { connections, path } = mode;
   const script = join(lab.folder, 'report.lua');
   writeFileSync(script, reportScript);
-  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, ...modes[mode]];
-  const output = await lab.wan.run([...peerProgram('usr/bin/wrk'), ...options, `http://${ghost}/`]);
+  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, ...mode.options];
+  const output = await lab.wan.run([...peerProgram('usr/bin/wrk'), ...options, `http://${target}${path}`]);
   const numbers = /^turn (.*)$/m.exec(output)?.[1]?.split(' ').map(Number);
   const [requests = 0, microseconds = 0, errors = 0, p99 = 0] = numbers ?? [];
   // With a connection for each request, those that are open when the time is over count as read errors.
@@ -127,30 +172,34 @@ async function turn(lab: Lab, mode: Mode, seconds: number): Promise<Turn> {
   return { requestsPerSecond: (requests / microseconds) * 1e6, p99: p99 / 1000 };
 }
 
-/** Turns of each contestant in each mode, by set-up and round. */
-type Turns = Readonly<Record<Mode, Map<string, Turn[][]>>>;
+/** Turns of one contestant in one mode, by set-up and round. */
+type Turns = Turn[][];
 
 interface Options {
+  readonly contestants: readonly Contestant[];
   readonly setups: number;
   readonly rounds: number;
   readonly seconds: number;
 }
 
-async function compete(options: Options): Promise<Turns> {
-  const empty = () => new Map(contestants.map(({ name }) => [name, [] as Turn[][]]));
-  const turns: Turns = { 'connections that stay': empty(), 'a connection for each request': empty() };
+/** By mode and contestant. */
+async function compete(options: Options): Promise<Map<Mode, Map<string, Turns>>> {
+  const { contestants: all } = options;
+  const turns = new Map(modes.map((mode) => [mode, new Map(all.map(({ name }) => [name, [] as Turns]))]));
   for (let setup = 0; setup < options.setups; setup++) {
-    const order = contestants.map((_, place) => contestants[(place + setup) % contestants.length] as Contestant);
+    const order = all.map((_, place) => all[(place + setup) % all.length] as Contestant);
     await standTogether(order, async (stands) => {
-      for (const mode of modeNames) {
+      for (const mode of modes) {
         const bursts = new Map(order.map(({ name }) => [name, [] as Turn[]]));
         for (let round = 1; round <= options.rounds; round++) {
           process.stderr.write(
-            `set-up ${setup + 1} of ${options.setups}, ${mode}: round ${round} of ${options.rounds}\n`,
+            `set-up ${setup + 1} of ${options.setups}, ${mode.name}: round ${round} of ${options.rounds}\n`,
           );
-          for (const [name, lab] of stands) bursts.get(name)?.push(await turn(lab, mode, options.seconds));
+          for (const [{ name, target }, lab] of stands) {
+            bursts.get(name)?.push(await turn(lab, target?.(lab) ?? ghost, mode, options.seconds));
+          }
         }
-        for (const [name, list] of bursts) turns[mode].get(name)?.push(list);
+        for (const [name, list] of bursts) turns.get(mode)?.get(name)?.push(list);
       }
     });
   }
@@ -160,68 +209,93 @@ async function compete(options: Options): Promise<Turns> {
 /** Sets all of them up, each in a lab of its own, runs `body`, and ends them in the opposite order. */
 async function standTogether(
   [first, ...others]: readonly Contestant[],
-  body: (stands: ReadonlyMap<string, Lab>) => Promise<void>,
+  body: (stands: ReadonlyMap<Contestant, Lab>) => Promise<void>,
 ): Promise<void> {
   if (!first) return body(new Map());
   await withLab({ servers: 4, ghosts: [ghost] }, async (lab) => {
     const end = await first.setUp(lab);
-    await standTogether(others, (stands) => body(new Map([[first.name, lab], ...stands])));
+    await standTogether(others, (stands) => body(new Map([[first, lab], ...stands])));
     await end();
   });
 }
 
-interface Result {
-  readonly mode: Mode;
-  readonly contestant: string;
-  readonly requestsPerSecond: MedianInterval;
-  readonly p99: MedianInterval;
-  /** oneip's requests a second over this one's, round by round. */
+/** Requests a second over those of another contestant, round by round. */
+interface Ratio {
+  readonly of: string;
+  readonly over: string;
   readonly ratio: MedianInterval;
+  /** The least that is wanted. */
+  readonly wanted?: number;
 }
 
-function evaluate(turns: Turns): Result[] {
-  return modeNames.flatMap((mode) => {
-    const ours = turns[mode].get('oneip') ?? [];
-    return [...turns[mode]].map(([contestant, setups]) => ({
-      ...{ mode, contestant },
+interface Result {
+  readonly mode: string;
+  readonly contestants: readonly {
+    readonly name: string;
+    readonly requestsPerSecond: MedianInterval;
+    readonly p99: MedianInterval;
+  }[];
+  readonly ratios: readonly Ratio[];
+}
+
+const compared: readonly Omit<Ratio, 'ratio'>[] = [
+  ...['plain', 'dnat', 'haproxy'].map((over) => ({ of: 'oneip', over })),
+  { of: 'bystander', over: 'firewall', wanted: 0.99 },
+];
+
+function evaluate(all: ReadonlyMap<Mode, ReadonlyMap<string, Turns>>): Result[] {
+  return [...all].map(([mode, turns]) => ({
+    mode: mode.name,
+    contestants: [...turns].map(([name, setups]) => ({
+      name,
       requestsPerSecond: overSetups(setups.map((list) => list.map((one) => one.requestsPerSecond))),
       p99: overSetups(setups.map((list) => list.map((one) => one.p99))),
-      ratio: overSetups(
-        setups.map((list, setup) =>
-          list.map((one, round) => (ours[setup]?.[round]?.requestsPerSecond ?? NaN) / one.requestsPerSecond),
-        ),
-      ),
-    }));
-  });
+    })),
+    ratios: compared.flatMap((pair) => {
+      const [of, over] = [turns.get(pair.of), turns.get(pair.over)];
+      if (!of || !over) return [];
+      const ratios = of.map((list, setup) =>
+        list.map((one, round) => one.requestsPerSecond / (over[setup]?.[round]?.requestsPerSecond ?? NaN)),
+      );
+      return { ...pair, ratio: overSetups(ratios) };
+    }),
+  }));
 }
 
 function format(results: readonly Result[]): string {
-  return modeNames
-    .map((mode) => {
-      const lines = results
-        .filter((result) => result.mode === mode)
-        .map(({ contestant, requestsPerSecond, p99, ratio }) => {
-          const isOpen = contestant !== 'oneip' && ratio.low <= 1 && ratio.high >= 1;
-          const remark = isOpen ? ', the spread is wider than the difference' : '';
-          return [
-            contestant,
-            formatInterval(requestsPerSecond, 0),
-            formatInterval(p99, 2),
-            `${formatInterval(ratio, 3)}${remark}`,
-          ];
-        });
-      const head = [mode, 'requests a second', '99th percentile, ms', 'oneip over this'];
-      return `${markdownTable([head, ...lines])}\n`;
+  return results
+    .map(({ mode, contestants: of, ratios }) => {
+      const figures = of.map(({ name, requestsPerSecond, p99 }) => [
+        ...[name, formatInterval(requestsPerSecond, 0), formatInterval(p99, 2)],
+      ]);
+      const head = [mode, 'requests a second', '99th percentile, ms'];
+      const conclusions = ratios.map(({ of: one, over, ratio, wanted }) => [
+        ...[`${one} / ${over}`, formatInterval(ratio, 3), conclude(ratio, wanted)],
+      ]);
+      return `${markdownTable([head, ...figures])}\n${markdownTable([['ratio', 'median', 'conclusion'], ...conclusions])}\n`;
     })
     .join('');
 }
 
+function conclude({ low, high }: MedianInterval, wanted?: number): string {
+  if (wanted !== undefined) {
+    const verdict = low >= wanted ? 'held' : high < wanted ? 'MISSED' : 'cannot tell, the interval holds the limit';
+    return `wanted ≥ ${wanted}: ${verdict}`;
+  }
+  return low <= 1 && high >= 1 ? 'the spread is wider than the difference' : '';
+}
+
 runBenchmark({
   usage,
-  defaults: { setups: '9', rounds: '2', seconds: '2' },
+  defaults: { contestants: contestants.map(({ name }) => name).join(), setups: '9', rounds: '2', seconds: '2' },
   read(valueOf) {
     const [setups = 0, rounds = 0, seconds = 0] = ['setups', 'rounds', 'seconds'].map((name) => Number(valueOf(name)));
-    return [setups, rounds, seconds].every((value) => isCount(value)) ? { setups, rounds, seconds } : undefined;
+    const named = valueOf('contestants')
+      .split(',')
+      .map((name) => contestants.find((contestant) => contestant.name === name));
+    const chosen = named.filter((contestant) => contestant !== undefined);
+    const isWhole = chosen.length === named.length && [setups, rounds, seconds].every((value) => isCount(value));
+    return isWhole ? { contestants: chosen, setups, rounds, seconds } : undefined;
   },
   measure: async (options) => evaluate(await compete(options)),
   format,
