@@ -1,14 +1,15 @@
-import { Correspondent, noRefusals } from './freshness.ts';
+import { Attendance } from './attendance.ts';
+import type { Peer } from './attendance.ts';
+import { noRefusals } from './freshness.ts';
 import type { Refusal, Refusals } from './freshness.ts';
 import { Handover } from './handover.ts';
 import { decodeMessage, encodeMessage, peek, splitContent, splitHeard } from './message.ts';
-import type { FlowsPart, HeardServer, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
+import type { FlowsPart, Message, Report, ServerLoad, ServiceHealth, TableName } from './message.ts';
 import { PeerLists } from './peer-lists.ts';
 import type { Seal } from './seal.ts';
 import type { SlotOwners } from './server-end.ts';
 import { packTable } from './table-content.ts';
-import { BEAT_INTERVAL, FIRST_SILENCE, GATHERING, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
-import { SILENCE, SILENCE_OF_ALL } from './times.ts';
+import { BEAT_INTERVAL, GATHERING, LEASE, REPEAT_AFTER, SHORTEST_GAP } from './times.ts';
 
 /** A table as it shall be. */
 export interface WantedTable extends SlotOwners {
@@ -48,25 +49,6 @@ export interface Reporter {
   readonly isCurrent: boolean;
 }
 
-interface Peer {
-  readonly correspondent: Correspondent;
-  /** Since when it is waited for, by the silence. */
-  since: number;
-  /** Clock when its last report came. */
-  at: number;
-  /** The silence when its last report came that answered one of our messages of lately; `undefined`: none has. */
-  answeredAt: number | undefined;
-  /** That report. */
-  answer: Pick<HeardServer, 'session' | 'sequence'> | undefined;
-  /** There was a time without anybody, and it has not told yet what it holds since. */
-  isAsked: boolean;
-  /** It has told what it holds, and takes no more orders of an earlier epoch. */
-  known: boolean;
-  report: Report | undefined;
-  /** Flows that it goes on with, by table. */
-  lists: PeerLists;
-}
-
 interface AnnouncedTable extends TableName {
   readonly handover: Handover;
   meaning: string;
@@ -93,11 +75,9 @@ export class RouterEnd {
   readonly #tables = new Map<string, AnnouncedTable>();
   /** Those that are wanted no more; versions go on where one comes back. */
   readonly #retired = new Map<string, AnnouncedTable>();
-  readonly #peers = new Map<string, Peer>();
+  readonly #attendance: Attendance;
   /** When messages were sent that may yet be answered. */
   #sent: readonly { readonly sequence: number; readonly at: number }[] = [];
-  /** Clock when somebody was last heard, and the silence then. */
-  #mark: { readonly at: number; readonly silence: number };
   #beatDue: number;
   #beatAt = -Infinity;
   /** Tables that somebody lacks. */
@@ -106,7 +86,7 @@ export class RouterEnd {
   constructor({ seal, epoch, now }: RouterEndOptions) {
     this.#seal = seal;
     this.#epoch = epoch;
-    this.#mark = { at: now, silence: 0 };
+    this.#attendance = new Attendance(now);
     this.#beatDue = now;
   }
 
@@ -116,14 +96,7 @@ export class RouterEnd {
 
   /** When `advance` is to be called again. */
   next(now: number): number {
-    let next = this.#beatDue;
-    const silence = this.#silence(now);
-    // Unless somebody is heard, the silence goes no further.
-    const awaited = (at: number): void => {
-      const reached = this.#mark.at + (at - this.#mark.silence);
-      if (at > silence && reached <= this.#mark.at + SILENCE_OF_ALL) next = Math.min(next, reached);
-    };
-    awaited(FIRST_SILENCE);
+    let next = Math.min(this.#beatDue, this.#attendance.next(now));
     for (const { sentAt } of this.#lacking) {
       // Later where somebody has to be heard before.
       if (sentAt + REPEAT_AFTER > now) next = Math.min(next, sentAt + REPEAT_AFTER);
@@ -132,17 +105,16 @@ export class RouterEnd {
       const gathered = changedAt + GATHERING;
       if (gathered > now && !handover.isSettled) next = Math.min(next, gathered);
     }
-    for (const peer of this.#peers.values()) awaited(goneAt(peer));
     return next;
   }
 
   /** Takes what is wanted in place of what was. */
   want(wanted: Wanted, now: number): RouterOutcome {
-    for (const server of wanted.servers) this.#peer(server, now);
-    for (const [server, peer] of this.#peers) {
-      if (wanted.servers.includes(server) || !this.#isGone(peer, now)) continue;
+    for (const server of wanted.servers) this.#attendance.expect(server, now);
+    for (const [server, peer] of this.#attendance.entries) {
+      if (wanted.servers.includes(server) || !this.#attendance.isGone(peer, now)) continue;
       this.#revise(peer.lists.clear(peer.correspondent.highest));
-      this.#peers.delete(server);
+      this.#attendance.forget(server);
     }
     const keys = new Set(wanted.tables.map(keyOf));
     for (const [key, table] of this.#tables) {
@@ -172,7 +144,7 @@ export class RouterEnd {
 
   /** What is known of a server; `undefined`: it was never heard. */
   reporter(server: string): Reporter | undefined {
-    const peer = this.#peers.get(server);
+    const peer = this.#attendance.of(server);
     if (!peer?.report) return undefined;
     const { health, load } = peer.report;
     const isCurrent = [...this.#tables.values()].every(
@@ -197,7 +169,7 @@ export class RouterEnd {
     if (!this.#seal.holds(datagram)) return 'forged';
     const message = decodeMessage(datagram, kind);
     if (message?.kind !== 'report' && message?.kind !== 'flows') return 'unknown';
-    const peer = this.#peers.get(message.server);
+    const peer = this.#attendance.of(message.server);
     // Not a server of ours any more, or not yet.
     if (!peer) return undefined;
     if (message.kind === 'flows') return this.#takeFlows(peer, message);
@@ -217,10 +189,7 @@ export class RouterEnd {
     this.#hearTables(peer, message);
     // Who hears nothing any more lets its lease run out, and is as good as silent.
     if (!this.#sent.some(({ sequence, at }) => sequence === proof && now < at + LEASE)) return undefined;
-    this.#hearSomebody(now);
-    peer.isAsked = false;
-    peer.answeredAt = this.#mark.silence;
-    peer.answer = { session: message.life, sequence: message.sequence };
+    this.#attendance.answered(peer, message, now);
     return message;
   }
 
@@ -289,64 +258,22 @@ export class RouterEnd {
     table.handover.want(members, owners);
   }
 
-  #peer(server: string, now: number): void {
-    if (this.#peers.has(server)) return;
-    const correspondent = new Correspondent();
-    // Who comes later has heard this router without being heard, and holds nothing any more.
-    const since = this.#silence(now);
-    const known = since >= FIRST_SILENCE;
-    this.#peers.set(server, {
-      ...{ correspondent, since, at: -Infinity, isAsked: false, known },
-      ...{ answeredAt: undefined, answer: undefined, report: undefined, lists: new PeerLists() },
-    });
-  }
-
-  /**
-   * How long servers could have been heard: the time, but for what of it nobody was heard in. Then it may be this router that is cut
-   * off, or was stopped, and all servers go on without it.
-   */
-  #silence(now: number): number {
-    return this.#mark.silence + Math.min(now - this.#mark.at, SILENCE_OF_ALL);
-  }
-
-  /**
-   * After a time in which nobody was heard, all are waited for as if they had just been heard, and asked what they hold: they may
-   * have gone on without a router, and taken what was nobody's. So may those that were gone before: they may have come back meanwhile.
-   */
-  #hearSomebody(now: number): void {
-    const silence = this.#silence(now);
-    if (now >= this.#mark.at + SILENCE_OF_ALL) {
-      for (const peer of this.#peers.values()) {
-        peer.isAsked = true;
-        // Servers wait for the word of whom the router says to hear, should it die.
-        if (this.#isGone(peer, now)) peer.answer = undefined;
-        if (peer.answeredAt === undefined) peer.since = silence;
-        else peer.answeredAt = silence;
-      }
-    }
-    this.#mark = { at: now, silence };
-  }
-
-  #isGone(peer: Peer, now: number): boolean {
-    return this.#silence(now) >= goneAt(peer);
-  }
-
   #beatSoon(now: number): void {
     this.#beatDue = Math.min(this.#beatDue, Math.max(now, this.#beatAt + SHORTEST_GAP));
   }
 
   #send(now: number): Uint8Array[] {
+    const attendance = this.#attendance;
     const isGone = (server: string): boolean => {
-      const peer = this.#peers.get(server);
-      return !peer || this.#isGone(peer, now);
+      const peer = attendance.of(server);
+      return !peer || attendance.isGone(peer, now);
     };
-    const peers = [...this.#peers.values()];
+    const { peers } = attendance;
     // Who is gone goes on with nothing.
-    for (const peer of peers) if (this.#isGone(peer, now)) this.#revise(peer.lists.clear(peer.correspondent.highest));
+    for (const peer of peers)
+      if (attendance.isGone(peer, now)) this.#revise(peer.lists.clear(peer.correspondent.highest));
     const isIncomplete =
-      now >= this.#mark.at + SILENCE_OF_ALL ||
-      (this.#silence(now) < FIRST_SILENCE && peers.some(({ known }) => !known)) ||
-      peers.some((peer) => (peer.isAsked || this.#owesLists(peer)) && !this.#isGone(peer, now));
+      attendance.isIncomplete(now) || peers.some((peer) => this.#owesLists(peer) && !attendance.isGone(peer, now));
     const changed = [...this.#tables.values()].filter((table) => {
       const { handover, changedAt } = table;
       // What is announced may have been taken by somebody else meanwhile, and whoever has not heard of it yet must not.
@@ -360,7 +287,7 @@ export class RouterEnd {
     for (const table of this.#lacking) {
       if (isIncomplete || now < table.sentAt + REPEAT_AFTER) continue;
       // Who has reported before it came may have it by now.
-      if ([...this.#peers.values()].some((peer) => this.#lacks(peer, table))) due.add(table);
+      if (peers.some((peer) => this.#lacks(peer, table))) due.add(table);
       else this.#lacking.delete(table);
     }
     if (changed.length > 0) this.#beatSoon(now);
@@ -378,7 +305,7 @@ export class RouterEnd {
     this.#lacking.delete(table);
     const { version } = handover;
     if (table.packed?.version !== version) {
-      const lists = [...this.#peers].flatMap(([server, peer]) => peer.lists.listOf(server, keyOf(table)));
+      const lists = this.#attendance.entries.flatMap(([server, peer]) => peer.lists.listOf(server, keyOf(table)));
       table.packed = { version, parts: splitContent(packTable({ ...handover.announced(), lists }), table) };
     }
     const { parts } = table.packed;
@@ -403,16 +330,10 @@ export class RouterEnd {
   #beat(now: number): Uint8Array[] {
     this.#beatAt = now;
     this.#beatDue = now + BEAT_INTERVAL;
-    const heard: HeardServer[] = [];
-    const silence = this.#silence(now);
-    for (const [server, { answer, answeredAt = -Infinity }] of this.#peers) {
-      // A confirmation older than a lease is of no use.
-      if (answer && silence < answeredAt + LEASE) heard.push({ server, ...answer });
-    }
     const tables = [...this.#tables.values()].map(({ service, family, handover: { version } }) => ({
       ...{ service, family, version },
     }));
-    return splitHeard(tables, heard).map((part) =>
+    return splitHeard(tables, this.#attendance.heard(now)).map((part) =>
       this.#close({ kind: 'beat', ...this.#envelope(now), tables, heard: part }),
     );
   }
@@ -427,11 +348,6 @@ export class RouterEnd {
   #close(message: Message): Uint8Array {
     return this.#seal.close(encodeMessage(message));
   }
-}
-
-/** The silence by which a server is taken for gone. */
-function goneAt({ answeredAt, since }: Peer): number {
-  return answeredAt === undefined ? since + FIRST_SILENCE : answeredAt + SILENCE;
 }
 
 function keyOf({ service, family }: TableName): string {
