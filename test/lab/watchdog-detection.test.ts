@@ -15,7 +15,7 @@ import { clock, TrafficLoad } from './traffic-load.ts';
 import { assertInUse, holdConnections, serverOf, summary, turns, watched } from './watchdog-lab.ts';
 
 const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
-const rounds = full ? { kills: 20, cuts: 10 } : { kills: 8, cuts: 5 };
+const rounds = full ? { kills: 20, cuts: 10 } : { kills: 5, cuts: 3 };
 
 test('a server process that is killed is out soon, and back when it answers again', () =>
   withLab({ servers: 8 }, (lab) =>
