@@ -168,6 +168,28 @@ test('stop: what a dead one has left is undone', ({ script }) => {
   assert.equal(script.run('stop').calls, ['delete', 'oneip\tcleanup', 'changed\tfirewall']);
 });
 
+test('stop: the firewall keeps the rules while the package is replaced, for they keep servers from being masqueraded', ({
+  script,
+}) => {
+  script.run('start');
+  const before = script.rules;
+  assert.ok(before.length > 0);
+  script.environment = { PKG_UPGRADE: '1' };
+  const { calls } = script.run('stop');
+  assert.is(calls[0], 'delete');
+  assert.not(calls.includes('changed\tfirewall'));
+  assert.equal(script.rules, before);
+  assert.is(script.isRunning, false);
+  assert.not(script.run('start').calls.includes('changed\tfirewall'));
+  assert.is(script.isRunning, true);
+
+  script.environment = { PKG_UPGRADE: '0' };
+  script.run('stop');
+  script.environment = { PKG_UPGRADE: '1' };
+  assert.not(script.run('stop').calls.includes('set'), 'what was stopped before has no rules');
+  assert.is(script.isRegistered, false);
+});
+
 test('a machine that is one of the servers is none that hands packets out', ({ script }) => {
   script.run('start');
   script.configure('oneip-server', "config globals 'globals'\noption enabled '1'");

@@ -57,6 +57,8 @@ config zone
 /** The init script in front of a stand-in for procd, in a directory of its own. */
 export class InitScript {
   readonly #state = mkdtempSync(join(tmpdir(), 'oneip-init-'));
+  /** Variables that the script finds, as a package manager sets them. */
+  environment: Readonly<Record<string, string>> = {};
 
   /** `name` is that of the script in `files/etc/init.d`. */
   constructor(configuration: Readonly<Record<string, string>> = {}, name = 'oneip') {
@@ -117,7 +119,10 @@ export class InitScript {
     writeFileSync(calls, '');
     const standin = join(root, 'test/openwrt/standin.sh');
     const args = ['ash', standin, this.#state, join(this.#state, 'script'), action, ...words];
-    const { status, stdout, stderr } = spawnSync('busybox', args, { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('busybox', args, {
+      encoding: 'utf8',
+      env: { ...process.env, ...this.environment },
+    });
     const text = `${stdout}${stderr}`;
     if (status === 99 || status === null) throw new Error(text);
     const lines = readFileSync(calls, 'utf8').replaceAll(this.#state, '').split('\n').slice(0, -1);

@@ -151,6 +151,21 @@ procd_add_config_trigger() { record config-trigger "$@"; }
 procd_set_config_changed() { record changed "$@"; }
 procd_send_signal() { record signal "$@"; }
 procd_lock() { :; }
+procd_open_service() { INSTANCE=''; }
+
+procd_close_service() {
+	record "$1"
+	service_triggers
+	touch "$STATE/service"
+	[ -z "$INSTANCE" ] || touch "$STATE/running"
+	json_init
+	json_add_string name oneip
+	json_add_object data
+	service_data
+	json_close_object
+	json_dump >"$STATE/data"
+}
+
 service_running() { [ -e "$STATE/running" ]; }
 logger() { record logger "$@"; }
 sleep() { record sleep "$@"; }
@@ -172,18 +187,9 @@ ubus() {
 # ---- rc.common
 
 start() {
-	record set
-	INSTANCE=''
+	procd_open_service oneip "$SCRIPT"
 	start_service "$@"
-	service_triggers
-	touch "$STATE/service"
-	[ -z "$INSTANCE" ] || touch "$STATE/running"
-	json_init
-	json_add_string name oneip
-	json_add_object data
-	service_data
-	json_close_object
-	json_dump >"$STATE/data"
+	procd_close_service set
 	service_started
 }
 
