@@ -28,6 +28,21 @@ const ghost = ['198.51.100.1'];
 const slowPath = { ...ACCEPT, src: '*', dest: '*', proto: ['all'], mark: '0x6f690000/0xffff0000' };
 const unmasqueraded = { type: 'nat', target: 'ACCEPT', src: 'wan', src_ip: '198.51.100.1' };
 
+test('an option that is not set is not that of another file’s section of the same name', () => {
+  const [accept] = rulesFor(service("list port '80'"), {
+    'oneip-server': "config globals 'globals'\noption enabled '0'",
+    network: `${zones.network ?? ''}\nconfig interface 'web'\noption device 'tap7'\noption proto 'static'`,
+  });
+  assert.equal(accept, {
+    ...ACCEPT,
+    src: 'lan',
+    dest: 'wan',
+    src_ip: ghost,
+    proto: ['tcp'],
+    src_port: ['80'],
+  });
+});
+
 test('servers in the LAN, clients in the WAN', () => {
   const ports = `
     list port '80'

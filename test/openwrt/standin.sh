@@ -76,12 +76,15 @@ json_dump() {
 
 # ---- UCI
 
+# As with the real one, options of what was loaded before stay, but for lists: a section may seem to have what another file's
+# section of its name has.
 config_load() {
-	local line
+	local line name
 
+	for name in $LISTS; do unset "OPTION_$name"; done
+	LISTS=''
 	SECTIONS=''
 	SECTION=0
-	OPTIONS=''
 	[ -e "$STATE/config/$1" ] || return 0
 	while read -r line || [ -n "$line" ]; do
 		case "$line" in
@@ -105,19 +108,15 @@ config_line() {
 		*) fail "UCI: $1" ;;
 	esac
 	name="${CURRENT}_$2"
-	case "$1 $OPTIONS " in
+	case "$1 $LISTS " in
 		list*" $name "*) eval "OPTION_$name=\"\$OPTION_$name \$3\"" ;;
 		*) eval "OPTION_$name=\"\$3\"" ;;
 	esac
-	OPTIONS="$OPTIONS $name"
+	[ "$1" != list ] || LISTS="$LISTS $name"
 }
 
-# Options of a file that is not the loaded one are not to be seen.
 config_get() {
-	case " $OPTIONS " in
-		*" $2_$3 "*) eval "$1=\"\${OPTION_$2_$3:-\$4}\"" ;;
-		*) eval "$1=\"\$4\"" ;;
-	esac
+	eval "$1=\"\${OPTION_$2_$3:-\$4}\""
 }
 
 config_get_bool() {
