@@ -238,6 +238,23 @@ test('scripts are ones that ash can read, and the maintainer’s do nothing in a
   }
 });
 
+test('a daemon that runs takes the channel when its package comes, one that does not is left alone', () => {
+  const init = join(folder, 'init');
+  const script = join(folder, 'channel-postinst');
+  sh(
+    `sed 's#/etc/init.d/oneip#${init}#g' "${named('oneip-channel').control}/postinst-pkg" >"${script}"
+    printf '#!/bin/sh\\necho "$1" >>"%s.calls"\\ntest "$1" != running -o -e "%s.runs"\\n' "${init}" "${init}" >"${init}"
+    chmod 755 "${init}"`,
+  );
+  const asked = (): string => {
+    sh(`rm -f "${init}.calls"; IPKG_INSTROOT= busybox ash "${script}"`);
+    return readFileSync(`${init}.calls`, 'utf8');
+  };
+  assert.is(asked(), 'running\n');
+  sh(`: >"${init}.runs"`);
+  assert.is(asked(), 'running\nreload\n');
+});
+
 test('the feed’s own tests of the packages pass', () => {
   const bin = join(folder, 'bin');
   sh(
