@@ -1,5 +1,5 @@
 import type { LinkState } from '../config/environment.ts';
-import { isFlooded, isTranslated } from '../config/model.ts';
+import { isFlooded, isTranslated, serverAddress } from '../config/model.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Address } from '../net/address.ts';
 import { INGRESS_PRIORITY } from '../ruleset/fast-path.ts';
@@ -32,8 +32,10 @@ class ForwardingExaminer {
   /** What somebody else's rules make of requests that the stack forwards, and of answers. */
   examine(deployed: DeployedService): void {
     const { service, device, sources, ghosts, servers } = deployed;
-    // Their packets are those of tracked connections, and no other.
-    if (isTranslated(service)) return;
+    if (isTranslated(service)) {
+      this.#examineTranslated(deployed);
+      return;
+    }
     const mark = isFlooded(service) ? 0 : (this.#markBase + (servers[0]?.number ?? 0)) >>> 0;
     const beyond = sources.filter(({ name }) => name !== device.name);
     for (const { address: ghost } of ghosts) {
@@ -65,8 +67,57 @@ class ForwardingExaminer {
         (packet) => this.#firewall.dropsBefore(packet, INGRESS_PRIORITY, [TABLE]),
       );
       for (const { drop, names } of early) this.#takenBefore(drop, ghost, names);
-      for (const { drop, names } of requests) this.#requestsDropped(drop, deployed, ghost, names, mark);
+      for (const { drop, names } of requests) this.#requestsDropped(drop, deployed, ghost, names);
     }
+  }
+
+  /**
+   * The first packet of a connection, as the forward hook has it: to a server's address, and marked. What comes after it, answers
+   * among it, is of an established connection, which firewalls let through.
+   */
+  #examineTranslated({ service, device, sources, ghosts, servers }: DeployedService): void {
+    const beyond = sources.filter(({ name }) => name !== device.name);
+    for (const { address: ghost } of ghosts) {
+      const ends = servers.flatMap((server) => {
+        const destination = serverAddress(server, ghost.family);
+        return destination ? [{ ...server, destination }] : [];
+      });
+      const ways = beyond.flatMap((source) =>
+        [...new Set(transports(service))].flatMap((protocol) => ends.map((end) => ({ source, protocol, end }))),
+      );
+      const firsts = this.#dropsOf(
+        ways,
+        ({ source, protocol, end }) => {
+          const port = end.port ?? service.ports[0]?.first;
+          return {
+            family: ghost.family,
+            protocol,
+            incoming: source.name,
+            outgoing: device.name,
+            destination: end.destination,
+            ...(port !== undefined && { destinationPort: port }),
+            mark: (this.#markBase + end.number) >>> 0,
+            state: 'new',
+          };
+        },
+        (packet) => this.#firewall.drops(packet, ['forward', 'postrouting'], [TABLE]),
+      );
+      for (const { drop, names } of firsts) {
+        this.findings.push({
+          id: 'requests-dropped',
+          severity: 'error',
+          what: `the firewall drops what comes by ${names} for ${ghost.text}, on its way to servers: ${describeDrop(drop)}`,
+          why: 'No connection is made, at least to some of the servers.',
+          mend: mendByHand(passCommand(drop, this.#markMatch())),
+          advice: UNTIL_LOADED,
+        });
+      }
+    }
+  }
+
+  /** What all marks of the slow path have in common, for nft. */
+  #markMatch(): string {
+    return `meta mark and 0x${MARK_MASK.toString(16)} == 0x${((this.#markBase & MARK_MASK) >>> 0).toString(16)}`;
   }
 
   #takenBefore(drop: Drop, ghost: Address, sources: string): void {
@@ -112,12 +163,9 @@ class ForwardingExaminer {
     });
   }
 
-  #requestsDropped(drop: Drop, { service }: DeployedService, ghost: Address, sources: string, mark: number): void {
+  #requestsDropped(drop: Drop, { service }: DeployedService, ghost: Address, sources: string): void {
     const isAll = isFlooded(service);
-    const base = ((mark & MARK_MASK) >>> 0).toString(16);
-    const match = isAll
-      ? `${ghost.family === 4 ? 'ip' : 'ip6'} daddr ${ghost.text}`
-      : `meta mark and 0x${MARK_MASK.toString(16)} == 0x${base}`;
+    const match = isAll ? `${ghost.family === 4 ? 'ip' : 'ip6'} daddr ${ghost.text}` : this.#markMatch();
     this.findings.push({
       id: 'requests-dropped',
       severity: isAll ? 'error' : 'warning',

@@ -240,6 +240,31 @@ test('firewalls that drop answers, or what the stack forwards, and one that does
   ]);
 });
 
+test('firewalls that drop what is translated for servers, for all of them or for one', () => {
+  const marked = {
+    match: { op: '==', left: { meta: { key: 'mark' } }, right: { prefix: { addr: 0x6f690000, len: 16 } } },
+  };
+  const equal = (field: string, protocol: string, right: unknown) => ({
+    match: { op: '==', left: { payload: { protocol, field } }, right },
+  });
+  const accepted = { expr: [marked, { accept: null }] };
+  const nat = { ghosts: [ghost], dispatch: 'nat' } as const;
+  const found = (...rules: object[]) =>
+    said({ ruleset: forward(...rules) }, nat).filter((line) => line.includes('dropped'));
+  const command = (where: string) =>
+    `error requests-dropped: nft ${where} meta mark and 0xffff0000 == 0x6f690000 accept`;
+  assert.equal(found(accepted), []);
+  assert.equal(found(), [command('add rule inet fw4 forward')]);
+  assert.equal(found({ expr: [equal('dport', 'tcp', 80), { drop: null }] }, accepted), [
+    command('insert rule inet fw4 forward position 1'),
+  ]);
+  assert.equal(found({ expr: [equal('dport', 'tcp', 443), { drop: null }] }, accepted), []);
+  assert.equal(found({ expr: [equal('daddr', 'ip', '192.168.1.12'), { drop: null }] }, accepted), [
+    command('insert rule inet fw4 forward position 1'),
+  ]);
+  assert.equal(found({ expr: [equal('daddr', 'ip', ghost.text), { drop: null }] }, accepted), []);
+});
+
 test('a firewall that keeps servers from being heard, whatever it says of neighbours', () => {
   const ruleset = `{"nftables":[${OURS},${closedTo('br-lan')
     .map((each) => JSON.stringify(each))
