@@ -90,6 +90,8 @@ export class Controller {
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
   #configured: Promise<unknown> = Promise.resolve();
+  /** What is in force has not been written down yet, which is to come soon. */
+  #isRemembering = false;
   #stopped = false;
 
   constructor(options: ControllerOptions, heritage: Heritage) {
@@ -165,7 +167,7 @@ export class Controller {
       throw error;
     }
     // Whoever hears that a configuration has been taken finds it written down.
-    this.#remember(this.#fleet);
+    this.#remember();
     this.#keepOrders(before.orders);
     return true;
   }
@@ -282,7 +284,7 @@ export class Controller {
     // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
     if (!isRerouted) this.lookAgain();
     if (!isSettled || !isRerouted) await this.#establish(configuration, fleet);
-    this.#rememberSoon(fleet);
+    this.#rememberSoon();
   }
 
   /**
@@ -310,7 +312,7 @@ export class Controller {
       leaveBy(known);
     }
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
-    this.#rememberSoon(this.#fleet);
+    this.#rememberSoon();
   }
 
   /** Only who has which slots may have changed, and what of it is kept. */
@@ -370,17 +372,25 @@ export class Controller {
     return this.#ghosts.follow(configuration, (await this.#look()).environment);
   }
 
-  #rememberSoon(fleet: Fleet): void {
-    const remember = () => {
-      if (!this.#stopped) this.#remember(fleet);
+  /** Writes down what is in force, once for all changes that come before there is time for it. */
+  #rememberSoon(): void {
+    const { defer } = this.#options;
+    if (!defer) return this.#remember();
+    if (this.#isRemembering) return;
+    this.#isRemembering = true;
+    const again = (): void => defer(remember);
+    const remember = (): void => {
+      // Who waits for the change that is being made does not wait for this, too.
+      if (this.#running) return void this.#running.then(again, again);
+      this.#isRemembering = false;
+      if (!this.#stopped) this.#remember();
     };
-    if (this.#options.defer) this.#options.defer(remember);
-    else remember();
+    again();
   }
 
-  #remember(fleet: Fleet): void {
+  #remember(): void {
     const [deployment, text, orders, numbers] = [this.#deployment, this.#text, this.#orders, this.#numbers];
-    if (deployment) this.#records.remember({ text, orders, numbers, fleet, deployment });
+    if (deployment) this.#records.remember({ text, orders, numbers, fleet: this.#fleet, deployment });
   }
 
   async #look(): Promise<Observation> {

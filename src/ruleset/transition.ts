@@ -1,3 +1,4 @@
+import { differingSlots } from '../allocation/difference.ts';
 import { NOBODY } from '../allocation/table.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Service } from '../config/model.ts';
@@ -151,8 +152,17 @@ export function refusalsOf({ service, transition }: DeployedService): ('reset' |
   );
 }
 
+/** The maps of services, which mostly stay when others change. */
+const known = new WeakMap<DeployedService, readonly SlotMap[]>();
+
 /** The maps that answer the questions. Their targets are the same as long as the same servers are recorded. */
-export function historyMaps(deployed: DeployedService): SlotMap[] {
+export function historyMaps(deployed: DeployedService): readonly SlotMap[] {
+  let maps = known.get(deployed);
+  if (!maps) known.set(deployed, (maps = makeHistoryMaps(deployed)));
+  return maps;
+}
+
+function makeHistoryMaps(deployed: DeployedService): SlotMap[] {
   const { name: service } = deployed.service;
   const servers = recordedOf(deployed);
   const refusals = refusalsOf(deployed);
@@ -182,10 +192,12 @@ export function historyMaps(deployed: DeployedService): SlotMap[] {
   return (isShared(deployed) ? families.slice(0, 1) : families).flatMap((family) => {
     const table = deployed.transition?.tables[family];
     if (!table) return [];
+    const moved = differingSlots(table.slots, new Uint16Array(table.slots.length).fill(NOBODY));
     return questionsOf(deployed).map((question): SlotMap => {
       const { of, ...rest } = answers[question];
       const places = table.histories.map(of);
-      const slots = table.slots.map((history) => places[history] ?? NOBODY);
+      const slots = new Uint16Array(table.slots.length).fill(NOBODY);
+      for (const slot of moved) slots[slot] = places[table.slots[slot] ?? NOBODY] ?? NOBODY;
       return { name: historyMap(deployed, question, family), slots, ...rest };
     });
   });
