@@ -96,7 +96,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
       );
     }
   }
-  const gone = before.chains.filter((chain) => !after.chains.some(({ name }) => name === chain.name));
+  const gone = notIn(after.chains, before.chains);
   for (const { name } of gone) {
     note('-', `chain ${name}`);
     changed.push(command('flush', { chain: { ...at, name } }));
@@ -118,7 +118,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (less.length > 0) changed.push(elements('delete', family, set.name, less.join(',')));
     if (more.length > 0) changed.push(elements('add', family, set.name, more.join(',')));
   }
-  for (const set of before.sets.filter(({ name }) => !after.sets.some((kept) => kept.name === name))) {
+  for (const set of notIn(after.sets, before.sets)) {
     note('-', `${kindOf(set)} ${set.name}`);
     removed.push(command('delete', { [kindOf(set)]: { ...at, name: set.name } }));
   }
@@ -135,7 +135,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (moves.less !== '') changed.push(elements('delete', family, map.name, moves.less));
     if (moves.more !== '') changed.push(elements('add', family, map.name, moves.more));
   }
-  for (const { name } of before.slotMaps.filter(({ name }) => !after.slotMaps.some((map) => map.name === name))) {
+  for (const { name } of notIn(after.slotMaps, before.slotMaps)) {
     note('-', `map ${name}`);
     removed.push(command('delete', { map: { ...at, name } }));
   }
@@ -200,6 +200,12 @@ function sameRules(a: Chain, b: Chain): boolean {
 
 function byName<T extends { readonly name: string }>(list: readonly T[]): Map<string, T> {
   return new Map(list.map((entry) => [entry.name, entry]));
+}
+
+/** Those of a list that are not in another one by their names. */
+function notIn<T extends { readonly name: string }>(others: readonly T[], list: readonly T[]): T[] {
+  const known = new Set(others.map(({ name }) => name));
+  return list.filter(({ name }) => !known.has(name));
 }
 
 function without(list: readonly string[], other: readonly string[]): string[] {
