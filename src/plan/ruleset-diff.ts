@@ -23,7 +23,7 @@ export function diffRulesets(before: Ruleset, after: Ruleset): RulesetChange {
     const old = before.tables.find((table) => table.family === family);
     const wanted = after.tables.find((table) => table.family === family);
     if (!wanted) return old ? removeTable(old) : nothing();
-    if (!old || old.sets.some((set) => redefined(set, wanted))) return replaceTable(wanted);
+    if (!old || isRedefined(old, wanted)) return replaceTable(wanted);
     return diffTables(old, wanted);
   });
   return { commands: parts.flatMap(({ commands }) => commands), summary: parts.flatMap(({ summary }) => summary) };
@@ -168,9 +168,14 @@ function definitionOf({ key, verdicts, marks, size, interval, timeout }: SetObje
   return { type: key, ...data, ...(flags.length > 0 ? { flags } : {}), ...(size === undefined ? {} : { size }) };
 }
 
-function redefined(set: SetObject, wanted: Table): boolean {
-  const other = wanted.sets.find(({ name }) => name === set.name);
-  return other !== undefined && JSON.stringify(definitionOf(other)) !== JSON.stringify(definitionOf(set));
+/** True where a set is of another kind. */
+function isRedefined(old: Table, wanted: Table): boolean {
+  const known = byName(old.sets);
+  return wanted.sets.some((set) => {
+    const other = known.get(set.name);
+    if (!other || other === set) return false;
+    return JSON.stringify(definitionOf(other)) !== JSON.stringify(definitionOf(set));
+  });
 }
 
 function hookOf({ hook }: Chain): { readonly [key: string]: Json } {

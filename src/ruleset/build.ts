@@ -55,7 +55,8 @@ export function withEgresses(ruleset: Ruleset, deployment: Deployment): Ruleset 
   };
 }
 
-function isShapedLike(one: DeployedService, other: DeployedService): boolean {
+/** True where, of a service, they differ in nothing else. */
+export function isShapedLike(one: DeployedService, other: DeployedService): boolean {
   return JSON.stringify(shapeOf(one)) === JSON.stringify(shapeOf(other));
 }
 

@@ -152,13 +152,14 @@ export function refusalsOf({ service, transition }: DeployedService): ('reset' |
   );
 }
 
-/** The maps of services, which mostly stay when others change. */
-const known = new WeakMap<DeployedService, readonly SlotMap[]>();
+/** Maps and sets of services, which mostly stay when others change. */
+const knownMaps = new WeakMap<DeployedService, readonly SlotMap[]>();
+const knownSets = new WeakMap<DeployedService, readonly SetObject[]>();
 
 /** The maps that answer the questions. Their targets are the same as long as the same servers are recorded. */
 export function historyMaps(deployed: DeployedService): readonly SlotMap[] {
-  let maps = known.get(deployed);
-  if (!maps) known.set(deployed, (maps = makeHistoryMaps(deployed)));
+  let maps = knownMaps.get(deployed);
+  if (!maps) knownMaps.set(deployed, (maps = makeHistoryMaps(deployed)));
   return maps;
 }
 
@@ -223,7 +224,13 @@ export function recordedOf({ transition }: DeployedService): string[] {
  * Sets of flows, to be filled by packets. They have no size of their own: the kernel would make room for as many at once,
  * 1.7 MB a set, where without it a set takes the default limit of 65535 and grows as it is filled.
  */
-export function flowSets(deployed: DeployedService): SetObject[] {
+export function flowSets(deployed: DeployedService): readonly SetObject[] {
+  let sets = knownSets.get(deployed);
+  if (!sets) knownSets.set(deployed, (sets = makeFlowSets(deployed)));
+  return sets;
+}
+
+function makeFlowSets(deployed: DeployedService): SetObject[] {
   const { name } = deployed.service;
   return movingFamilies(deployed).flatMap((family) => {
     const plain = { key: flowType(family), verdicts: false, interval: false, timeout: true, elements: [] };
