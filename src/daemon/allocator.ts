@@ -36,10 +36,19 @@ export function createAllocator(turn: () => Promise<void>): Allocate {
 }
 
 /** All that a table depends on. */
-function keyOf({ servers, disabled, slots, seed, ghosts }: Service, { down, leaving }: Standing): string {
+function keyOf(service: Service, { down, leaving }: Standing): string {
+  let key = keys.get(service);
+  if (key === undefined) keys.set(service, (key = serviceKey(service)));
+  return `${JSON.stringify([[...down].sort(), [...leaving].sort()])}${key}`;
+}
+
+/** The part of services themselves: the same objects come again with every event. */
+const keys = new WeakMap<Service, string>();
+
+function serviceKey({ servers, disabled, slots, seed, ghosts }: Service): string {
   const [on, off] = [servers, disabled].map((list) =>
     list.map(({ name, weight, address, address6 }) => [name, weight, !!address, !!address6]),
   );
   const families = [...new Set(ghosts.map(({ family }) => family))];
-  return JSON.stringify([on, off, [...down].sort(), [...leaving].sort(), slots, seed, families]);
+  return JSON.stringify([on, off, slots, seed, families]);
 }

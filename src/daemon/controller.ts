@@ -16,11 +16,13 @@ import { flowsTo } from '../deployment/placement.ts';
 import { lostServers } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
+import { decideDeaths } from '../membership/deaths.ts';
 import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
+import { stagesOf } from '../plan/stages.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
@@ -43,6 +45,8 @@ export interface ControllerOptions {
   readonly opinionOf?: (service: string, server: string) => Opinion;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
+  /** Resolves when others have had their turn, between two parts of what takes long; default: at once. */
+  readonly turn?: () => Promise<void>;
   /** Runs what nobody waits for, when others have had their turn; default: at once. */
   readonly defer?: (work: () => void) => void;
   /** Called when no old connection of a service is kept any more. */
@@ -52,6 +56,9 @@ export interface ControllerOptions {
   /** Called when the kernel holds a deployment that may differ in more than who has which slots. */
   readonly deployed?: (deployment: Deployment) => void;
 }
+
+/** What is being done gives way to servers that have died meanwhile, and begins anew then. */
+class Interruption extends Error {}
 
 /** What an earlier run has left. */
 export interface Heritage {
@@ -88,8 +95,15 @@ export class Controller {
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
+  /** Number of reconciliations that were asked for, and of them those before somebody has looked for the dead. */
+  #asked = 0;
+  #heard = 0;
+  /** What is being done can begin anew at any place where it asks. */
+  #isInterruptible = false;
   #again: Promise<void> | undefined;
   #configured: Promise<unknown> = Promise.resolve();
+  /** What is in force has not been written down yet, which is to come soon. */
+  #isRemembering = false;
   #stopped = false;
 
   constructor(options: ControllerOptions, heritage: Heritage) {
@@ -165,7 +179,7 @@ export class Controller {
       throw error;
     }
     // Whoever hears that a configuration has been taken finds it written down.
-    this.#remember(this.#fleet);
+    this.#remember();
     this.#keepOrders(before.orders);
     return true;
   }
@@ -218,8 +232,9 @@ export class Controller {
 
   /** Resolves when the kernel holds what is wanted as of now; rejects with the reason where it does not take it. */
   async reconcile(): Promise<void> {
+    this.#asked++;
     if (!this.#running) {
-      this.#running = this.#reconcile().finally(() => (this.#running = undefined));
+      this.#running = this.#bring().finally(() => (this.#running = undefined));
       return this.#running;
     }
     const next = (): Promise<void> => {
@@ -234,7 +249,7 @@ export class Controller {
   async reroute(): Promise<void> {
     if (this.#running) return this.reconcile();
     this.#running = this.#reroute()
-      .catch(() => this.#reconcile())
+      .catch(() => this.#bring())
       .finally(() => (this.#running = undefined));
     return this.#running;
   }
@@ -262,19 +277,84 @@ export class Controller {
     if (this.#stopped) throw new Error('stopped');
   }
 
-  async #reconcile(): Promise<void> {
+  /** The same for parts of a reconciliation, which throws as well where it has to begin anew since a server has died meanwhile. */
+  giveWay(): void {
     this.goOn();
+    if (!this.#isInterruptible || this.#asked === this.#heard) return;
+    this.#heard = this.#asked;
+    if (this.#deaths().size > 0) throw new Interruption();
+  }
+
+  /** The dead first, whose clients wait, in what is in force; then everything, and the dead again whenever there are new ones. */
+  async #bring(): Promise<void> {
+    for (;;) {
+      try {
+        this.#heard = this.#asked;
+        await this.#relieve();
+        this.#isInterruptible = true;
+        return await this.#reconcile();
+      } catch (error) {
+        if (!(error instanceof Interruption)) throw error;
+      } finally {
+        this.#isInterruptible = false;
+      }
+    }
+  }
+
+  /** Decisions about the services in force that have lost a server, where nothing else counts. */
+  #deaths(): Map<string, readonly Decision[]> {
+    const deaths = new Map<string, readonly Decision[]>();
+    for (const [name, squad] of this.#fleet) {
+      const decisions = decide(squad.roster, this.#orders, (server) => this.#opinionOf(name, server));
+      const decided = decideDeaths(squad, decisions);
+      if (decided) deaths.set(name, decided);
+    }
+    return deaths;
+  }
+
+  /** Gives the slots of servers that have died to others of their services, and leaves everything else as it is. */
+  async #relieve(): Promise<void> {
+    this.goOn();
+    const before = this.#deployment;
+    const deaths = this.#deaths();
+    if (!before || !this.#loaded.ruleset || deaths.size === 0) return;
+    const now = this.#options.clock();
+    const fleet = new Map(this.#fleet);
+    for (const [name, decisions] of deaths) {
+      const squad = fleet.get(name);
+      if (!squad) continue;
+      const { roster, members } = squad;
+      const stand = standing(roster, decisions);
+      const tables = await this.#options.allocate(roster.service, stand);
+      const isBusy = (server: string) =>
+        members.some((member) => member.server.name === server && member.state === 'draining');
+      fleet.set(name, advance(squad, true, { roster, decisions, standing: stand, tables, isBusy, now }));
+    }
+    this.goOn();
+    const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
+    try {
+      this.#loaded.redistribute(before, deployment);
+    } catch (error) {
+      if (this.#observation && this.#shape) throw error;
+      // The router is not as it was, and what follows looks at it, and has the dead among the rest.
+      return;
+    }
+    if (this.#shape) this.#shape = { ...this.#shape, deployment };
+    this.#commit(fleet, deployment);
+  }
+
+  async #reconcile(): Promise<void> {
     if (!this.#configuration) return;
     const configuration = await this.#follow(this.#configuration);
-    this.goOn();
+    this.giveWay();
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
     const fleet = await this.#advance(configuration.model, now);
-    this.goOn();
+    this.giveWay();
     const shape = this.#shape;
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
     // Slots first: the clients of a server that has died wait for these.
-    if (isSettled) this.#redistribute(shape.deployment, fleet);
+    if (isSettled) await this.#redistribute(shape, fleet);
     const isRerouted = await this.#reroute().then(
       () => true,
       () => false,
@@ -282,7 +362,7 @@ export class Controller {
     // The bridge itself may be gone, say: looking at everything again tells what is wrong, or puts it right.
     if (!isRerouted) this.lookAgain();
     if (!isSettled || !isRerouted) await this.#establish(configuration, fleet);
-    this.#rememberSoon(fleet);
+    this.#rememberSoon();
   }
 
   /**
@@ -310,16 +390,36 @@ export class Controller {
       leaveBy(known);
     }
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
-    this.#rememberSoon(this.#fleet);
+    this.#rememberSoon();
   }
 
   /** Only who has which slots may have changed, and what of it is kept. */
-  #redistribute(before: Deployment, fleet: Fleet): void {
+  async #redistribute(shape: Shape, fleet: Fleet): Promise<void> {
+    let before = shape.deployment;
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     if (isSameDistribution(before, deployment) && this.#loaded.ruleset) return this.#commit(fleet, before);
-    this.#loaded.redistribute(before, deployment);
-    this.#commit(fleet, deployment);
-    if (this.#shape) this.#shape = { ...this.#shape, deployment };
+    await this.#inStages(fleet, deployment, (stage) => {
+      this.#loaded.redistribute(before, stage);
+      this.#shape = { ...shape, deployment: stage };
+      before = stage;
+    });
+  }
+
+  /** Loads a deployment, stage by stage; what the kernel holds is in force each time, and servers that die come in between. */
+  async #inStages(fleet: Fleet, deployment: Deployment, load: (stage: Deployment) => void): Promise<void> {
+    const stages = this.#loaded.ruleset ? stagesOf(this.#deployment, deployment) : [deployment];
+    for (const stage of stages) {
+      load(stage);
+      if (stage === deployment) return this.#commit(fleet, deployment);
+      const reached = new Set(stage.services.filter((deployed) => deployment.services.includes(deployed)));
+      const names = new Set([...reached].map(({ service }) => service.name));
+      const squads = [...this.#fleet].map(
+        ([name, squad]) => [name, names.has(name) ? (fleet.get(name) ?? squad) : squad] as const,
+      );
+      this.#commit(new Map(squads), stage);
+      await this.#options.turn?.();
+      this.giveWay();
+    }
   }
 
   /** Everything may have changed. */
@@ -340,11 +440,12 @@ export class Controller {
     const latest = leavingBy({ ...deployment, observation: { ...observation, hardware } }, this.#router.egresses());
     if (latest.egresses !== deployment.egresses)
       for (const line of await this.#router.establish(wantedNetwork(latest))) this.#options.log(line);
-    this.goOn();
+    this.giveWay();
     const known = stillLeavingBy(latest, this.#router.egresses());
-    this.#loaded.establish(known);
-    this.#options.deployed?.(known);
-    this.#commit(fleet, known);
+    await this.#inStages(fleet, known, (stage) => {
+      this.#loaded.establish(stage);
+      if (stage === known) this.#options.deployed?.(known);
+    });
     for (const line of await this.#router.prune(wantedNetwork(known))) this.#options.log(line);
     const inForce = [...fleet.values()].map(({ roster }) => roster);
     this.#shape = { configuration, rosters: inForce, observation: seen, deployment: known };
@@ -354,11 +455,11 @@ export class Controller {
   async #activate(configuration: Configuration, fleet: Fleet): Promise<Activation & { observation: Observation }> {
     for (;;) {
       const seen = onlyServers(await this.#look(), configuration.model);
-      this.goOn();
+      this.giveWay();
       const observation = { ...seen, egresses: this.#router.egresses() };
       const activation = activate(configuration, observation, this.#numbers, tablesIn(fleet), transitionIn(fleet));
       const contested = await this.#router.contest(claimsOf(activation.deployment));
-      this.goOn();
+      this.giveWay();
       if (!contested) return { ...activation, observation };
       this.lookAgain();
     }
@@ -370,17 +471,25 @@ export class Controller {
     return this.#ghosts.follow(configuration, (await this.#look()).environment);
   }
 
-  #rememberSoon(fleet: Fleet): void {
-    const remember = () => {
-      if (!this.#stopped) this.#remember(fleet);
+  /** Writes down what is in force, once for all changes that come before there is time for it. */
+  #rememberSoon(): void {
+    const { defer } = this.#options;
+    if (!defer) return this.#remember();
+    if (this.#isRemembering) return;
+    this.#isRemembering = true;
+    const again = (): void => defer(remember);
+    const remember = (): void => {
+      // Who waits for the change that is being made does not wait for this, too.
+      if (this.#running) return void this.#running.then(again, again);
+      this.#isRemembering = false;
+      if (!this.#stopped) this.#remember();
     };
-    if (this.#options.defer) this.#options.defer(remember);
-    else remember();
+    again();
   }
 
-  #remember(fleet: Fleet): void {
+  #remember(): void {
     const [deployment, text, orders, numbers] = [this.#deployment, this.#text, this.#orders, this.#numbers];
-    if (deployment) this.#records.remember({ text, orders, numbers, fleet, deployment });
+    if (deployment) this.#records.remember({ text, orders, numbers, fleet: this.#fleet, deployment });
   }
 
   async #look(): Promise<Observation> {

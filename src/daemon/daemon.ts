@@ -148,7 +148,11 @@ class Daemon {
       {
         router: this.#router,
         log,
-        allocate: createAllocator(turn),
+        allocate: createAllocator(async () => {
+          await turn();
+          this.#controller.giveWay();
+        }),
+        turn,
         clock: steadyTime,
         defer: (work) => void startTimer(work, 0),
         opinionOf: (service, server) => this.#health.opinionOf(service, server),

@@ -102,7 +102,8 @@ export class LoadedRuleset {
   moveElements(ruleset: Ruleset): void {
     try {
       if (!this.#ruleset) throw new Error('nothing is known');
-      this.#router.moveSlots(slotChange(this.#ruleset, ruleset));
+      const change = slotChange(this.#ruleset, ruleset);
+      if (change.moves.length + change.emptied.length > 0) this.#router.moveSlots(change);
       this.#ruleset = ruleset;
     } catch {
       // Whatever it is: libnftables tells what is wrong, or does it.

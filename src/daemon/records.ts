@@ -21,6 +21,8 @@ export interface InForce {
 export class Records {
   readonly #router: Pick<Router, 'remember' | 'keep'>;
   #snapshot = '';
+  /** Text of a configuration, and what of it is written down. */
+  #shown = { text: '', configuration: '' };
   #failures = formatFailures([]);
 
   constructor(router: Pick<Router, 'remember' | 'keep'>) {
@@ -35,8 +37,10 @@ export class Records {
       down: [...standing.down],
       leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
     }));
+    // With many servers it is a long text, which is read as a whole for this.
+    if (text !== this.#shown.text) this.#shown = { text, configuration: withoutSecrets(text) };
     const snapshot = formatSnapshot({
-      configuration: withoutSecrets(text),
+      configuration: this.#shown.configuration,
       ...{ orders, standings, numbers },
       observation: { ...deployment.observation, ...(egresses && { egresses }) },
     });

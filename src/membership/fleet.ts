@@ -2,10 +2,10 @@ import { isRouted } from '../config/model.ts';
 import type { Model, Service } from '../config/model.ts';
 import type { SlotTables } from '../deployment/deployment.ts';
 import type { Standing } from '../deployment/slot-tables.ts';
-import { finish, isDrained, step } from '../transition/state.ts';
+import { finish, isDrained, nextDeadline, step } from '../transition/state.ts';
 import type { Party, TransitionState } from '../transition/state.ts';
 import type { Transition } from '../transition/transition.ts';
-import { members } from './members.ts';
+import { isSameDecision, members } from './members.ts';
 import type { Decision, Member } from './members.ts';
 import type { Roster } from './roster.ts';
 
@@ -53,6 +53,7 @@ export interface Advance {
  * allocated. `canKeep`: the kernel still knows the connections of a change under way.
  */
 export function advance(before: Squad | undefined, canKeep: boolean, next: Advance): Squad {
+  if (before && canKeep && isAsBefore(before, next)) return before;
   const { roster, decisions, standing, tables, isBusy = () => false, now } = next;
   const { service } = roster;
   const isSamePlace = before !== undefined && samePlaces(before.roster.service, service);
@@ -68,6 +69,17 @@ export function advance(before: Squad | undefined, canKeep: boolean, next: Advan
     members: members(decisions, drained, before?.members ?? [], now),
     ...(transition ? { transition } : {}),
   };
+}
+
+/** True where nothing is decided anew, and nothing has ended by time: of many services most are not concerned by an event. */
+function isAsBefore(before: Squad, { roster, decisions, tables, now }: Advance): boolean {
+  return (
+    before.roster === roster &&
+    before.tables === tables &&
+    before.members.length === decisions.length &&
+    before.members.every((member, index) => decisions[index] && isSameDecision(member, decisions[index])) &&
+    !(before.transition && nextDeadline(before.transition) <= now)
+  );
 }
 
 function digest(before: Squad, { roster: { service }, decisions, tables, now }: Advance): TransitionState | undefined {

@@ -20,6 +20,7 @@ export function lostServers(before: Fleet, after: Fleet): Lost[] {
     const { service } = squad.roster;
     if (!isRemembered(service)) return [];
     const was = before.get(name);
+    if (was === squad) return [];
     const lost = squad.members.filter(
       (member) => isLost(squad, member) && !was?.members.some((old) => isSame(old, member) && isLost(was, old)),
     );

@@ -121,12 +121,34 @@ export function members(
   before: readonly Member[],
   now: number,
 ): Member[] {
-  return decisions.map(({ wish, ...decision }) => {
+  return decisions.map(({ wish, ...decision }, index) => {
     const { name } = decision.server;
     const state = wish === 'drain' ? (isDrained(name) ? 'drained' : 'draining') : wish;
-    const was = before.find(({ server }) => server.name === name);
+    const was = memberNamed(before, name, index);
     return { ...decision, state, since: was?.state === state ? was.since : now };
   });
+}
+
+/** Members of a service, which are many, mostly stand where they stood. */
+function memberNamed(list: readonly Member[], name: string, index: number): Member | undefined {
+  const likely = list[index];
+  return likely?.server.name === name ? likely : list.find(({ server }) => server.name === name);
+}
+
+/** True where the member stands as it would by the decision. Who drains may end it at any time. */
+export function isSameDecision(
+  member: Member,
+  { server, wish, decider, reason, alive, order, provenance }: Decision,
+): boolean {
+  return (
+    member.server === server &&
+    member.state === wish &&
+    member.decider === decider &&
+    member.reason === reason &&
+    member.alive === alive &&
+    member.order === order &&
+    member.provenance === provenance
+  );
 }
 
 /** A change that people and programs are told about. */
@@ -147,15 +169,16 @@ export function memberChanges(
   after: readonly Member[],
 ): MemberChange[] {
   const changes: MemberChange[] = [];
-  for (const { server, state, reason } of after) {
-    const was = before.find((member) => member.server.name === server.name);
+  if (before === after) return changes;
+  for (const [index, { server, state, reason }] of after.entries()) {
+    const was = memberNamed(before, server.name, index);
     const isReweighted = was !== undefined && was.server.weight !== server.weight;
     if (was?.state === state && !isReweighted) continue;
     const weight = isReweighted ? { weight: server.weight } : {};
     changes.push({ service, server: server.name, from: was?.state, to: state, reason, ...weight });
   }
-  for (const { server } of before) {
-    if (after.some((member) => member.server.name === server.name)) continue;
+  for (const [index, { server }] of before.entries()) {
+    if (memberNamed(after, server.name, index)) continue;
     changes.push({ service, server: server.name, from: 'up', to: undefined, reason: 'removed' });
   }
   return changes;

@@ -1,3 +1,4 @@
+import { encodeUtf8 } from '../net/utf8.ts';
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, PayloadWriter, encodeMessage } from './message.ts';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nftablesType } from './nftables.ts';
 
@@ -26,6 +27,8 @@ const VERDICT = { jump: [0xff, 0xff, 0xff, 0xfd], goto: [0xff, 0xff, 0xff, 0xfc]
 export const LARGEST_LIST = 60_000;
 /** Where an element's slot stands: behind the headers of NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY and NFTA_DATA_VALUE. */
 const SLOT_OFFSET = 12;
+/** And the name of its chain: behind that attribute, and the headers of NFTA_SET_ELEM_DATA, NFTA_DATA_VERDICT and NFTA_VERDICT_CHAIN. */
+const CHAIN_OFFSET = 36;
 
 /** NFPROTO_*. */
 export const PROTOCOL_FAMILY = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
@@ -61,13 +64,14 @@ export interface Batch {
 
 /** The transaction of a change. */
 export function encodeSlotChange({ moves, emptied }: SlotChange, littleEndian: boolean): Batch {
+  const templates = new Templates(littleEndian);
   const requests = [
     ...emptied.map((place) => emptying(place, littleEndian)),
     ...moves.flatMap((move) => {
       const less = move.less.map((slot): Element => [slot, undefined]);
       return [
-        ...requestsOf(NFT_MSG_DELSETELEM, 0, move, less, littleEndian),
-        ...requestsOf(NFT_MSG_NEWSETELEM, NLM_F_CREATE, move, move.more, littleEndian),
+        ...requestsOf(NFT_MSG_DELSETELEM, 0, move, less, templates),
+        ...requestsOf(NFT_MSG_NEWSETELEM, NLM_F_CREATE, move, move.more, templates),
       ];
     }),
   ];
@@ -124,22 +128,17 @@ function requestsOf(
   flags: number,
   move: MovedSlots,
   elements: readonly Element[],
-  littleEndian: boolean,
+  templates: Templates,
 ): Request[] {
-  const templates = new Map<string | undefined, Uint8Array>();
-  const templateOf = (chain: string | undefined): Uint8Array => {
-    const template = templates.get(chain) ?? elementTemplate(chain, move.verdict, littleEndian);
-    templates.set(chain, template);
-    return template;
-  };
+  const { littleEndian } = templates;
   const requests: Request[] = [];
   for (let next = 0; next < elements.length;) {
     const message = head(move, littleEndian).nest(NFTA_SET_ELEM_LIST_ELEMENTS, (list) => {
       for (; next < elements.length && list.length < LARGEST_LIST; next++) {
         const [slot, chain] = elements[next] ?? [0, undefined];
-        const template = templateOf(chain);
-        new DataView(template.buffer).setUint32(SLOT_OFFSET, slot, littleEndian);
-        list.bytes(template);
+        const { bytes, view } = templates.of(chain, move.verdict);
+        view.setUint32(SLOT_OFFSET, slot, littleEndian);
+        list.bytes(bytes);
       }
     });
     requests.push([type, flags, message.finish()]);
@@ -156,8 +155,51 @@ export function head({ family, table, set }: Place, littleEndian: boolean): Payl
     .attributeText(NFTA_SET_ELEM_LIST_SET, set);
 }
 
+/** An element of a map, whose slot can be written over. */
+interface Template {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/**
+ * Elements of a batch. A server that dies leaves a slot to every other one, say, in many maps: an element for each of their chains
+ * is made once, of one for a name of the same length.
+ */
+class Templates {
+  readonly littleEndian: boolean;
+  readonly #known = { jump: new Map<string, Template>(), goto: new Map<string, Template>() };
+  readonly #ofLength = { jump: new Map<number, Uint8Array>(), goto: new Map<number, Uint8Array>() };
+  readonly #plain: Template;
+
+  constructor(littleEndian: boolean) {
+    this.littleEndian = littleEndian;
+    this.#plain = templateOf(element(undefined, 'goto', littleEndian));
+  }
+
+  /** The element that leads to a chain, or that is to be deleted. */
+  of(chain: string | undefined, verdict: MovedSlots['verdict']): Template {
+    if (chain === undefined) return this.#plain;
+    let template = this.#known[verdict].get(chain);
+    if (!template) this.#known[verdict].set(chain, (template = this.#make(chain, verdict)));
+    return template;
+  }
+
+  #make(chain: string, verdict: MovedSlots['verdict']): Template {
+    const name = encodeUtf8(chain);
+    const known = this.#ofLength[verdict].get(name.length);
+    const bytes = known?.slice() ?? element(chain, verdict, this.littleEndian);
+    if (!known) this.#ofLength[verdict].set(name.length, bytes);
+    bytes.set(name, CHAIN_OFFSET);
+    return templateOf(bytes);
+  }
+}
+
+function templateOf(bytes: Uint8Array): Template {
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /** An element of slot 0; with `chain`, the verdict to go there. The key is a mark, which the kernel keeps in CPU byte order. */
-function elementTemplate(chain: string | undefined, verdict: MovedSlots['verdict'], littleEndian: boolean): Uint8Array {
+function element(chain: string | undefined, verdict: MovedSlots['verdict'], littleEndian: boolean): Uint8Array {
   return new PayloadWriter(littleEndian)
     .nest(NFTA_LIST_ELEM, (element) => {
       element.nest(NFTA_SET_ELEM_KEY, (key) => key.attributeU32(NFTA_DATA_VALUE, 0));

@@ -23,7 +23,7 @@ export function diffRulesets(before: Ruleset, after: Ruleset): RulesetChange {
     const old = before.tables.find((table) => table.family === family);
     const wanted = after.tables.find((table) => table.family === family);
     if (!wanted) return old ? removeTable(old) : nothing();
-    if (!old || old.sets.some((set) => redefined(set, wanted))) return replaceTable(wanted);
+    if (!old || isRedefined(old, wanted)) return replaceTable(wanted);
     return diffTables(old, wanted);
   });
   return { commands: parts.flatMap(({ commands }) => commands), summary: parts.flatMap(({ summary }) => summary) };
@@ -96,7 +96,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
       );
     }
   }
-  const gone = before.chains.filter((chain) => !after.chains.some(({ name }) => name === chain.name));
+  const gone = notIn(after.chains, before.chains);
   for (const { name } of gone) {
     note('-', `chain ${name}`);
     changed.push(command('flush', { chain: { ...at, name } }));
@@ -118,7 +118,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (less.length > 0) changed.push(elements('delete', family, set.name, less.join(',')));
     if (more.length > 0) changed.push(elements('add', family, set.name, more.join(',')));
   }
-  for (const set of before.sets.filter(({ name }) => !after.sets.some((kept) => kept.name === name))) {
+  for (const set of notIn(after.sets, before.sets)) {
     note('-', `${kindOf(set)} ${set.name}`);
     removed.push(command('delete', { [kindOf(set)]: { ...at, name: set.name } }));
   }
@@ -135,7 +135,7 @@ function diffTables(before: Table, after: Table): RulesetChange {
     if (moves.less !== '') changed.push(elements('delete', family, map.name, moves.less));
     if (moves.more !== '') changed.push(elements('add', family, map.name, moves.more));
   }
-  for (const { name } of before.slotMaps.filter(({ name }) => !after.slotMaps.some((map) => map.name === name))) {
+  for (const { name } of notIn(after.slotMaps, before.slotMaps)) {
     note('-', `map ${name}`);
     removed.push(command('delete', { map: { ...at, name } }));
   }
@@ -168,9 +168,14 @@ function definitionOf({ key, verdicts, marks, size, interval, timeout }: SetObje
   return { type: key, ...data, ...(flags.length > 0 ? { flags } : {}), ...(size === undefined ? {} : { size }) };
 }
 
-function redefined(set: SetObject, wanted: Table): boolean {
-  const other = wanted.sets.find(({ name }) => name === set.name);
-  return other !== undefined && JSON.stringify(definitionOf(other)) !== JSON.stringify(definitionOf(set));
+/** True where a set is of another kind. */
+function isRedefined(old: Table, wanted: Table): boolean {
+  const known = byName(old.sets);
+  return wanted.sets.some((set) => {
+    const other = known.get(set.name);
+    if (!other || other === set) return false;
+    return JSON.stringify(definitionOf(other)) !== JSON.stringify(definitionOf(set));
+  });
 }
 
 function hookOf({ hook }: Chain): { readonly [key: string]: Json } {
@@ -200,6 +205,12 @@ function sameRules(a: Chain, b: Chain): boolean {
 
 function byName<T extends { readonly name: string }>(list: readonly T[]): Map<string, T> {
   return new Map(list.map((entry) => [entry.name, entry]));
+}
+
+/** Those of a list that are not in another one by their names. */
+function notIn<T extends { readonly name: string }>(others: readonly T[], list: readonly T[]): T[] {
+  const known = new Set(others.map(({ name }) => name));
+  return list.filter(({ name }) => !known.has(name));
 }
 
 function without(list: readonly string[], other: readonly string[]): string[] {

@@ -18,8 +18,7 @@ const NAMED_MOVES = 6;
  * memory, an object each more than a megabyte.
  */
 export function diffSlotMap(before: SlotMap | undefined, after: SlotMap): SlotMoves {
-  const old = endsOf(before);
-  const wanted = endsOf(after);
+  if (before === after) return { less: '', more: '', summary: '' };
   const placeOf = new Map(after.targets.map((target, index) => [target, index]));
   const sameAs = before?.targets.map((target) => placeOf.get(target) ?? -1) ?? [];
   let less = '';
@@ -28,6 +27,8 @@ export function diffSlotMap(before: SlotMap | undefined, after: SlotMap): SlotMo
   // Tables of services that nobody has touched are kept from one reload to the next.
   const isSameOrder = sameAs.length > 0 && sameAs.every((place, index) => place === index);
   if (isSameOrder && before?.slots === after.slots) return { less, more, summary: '' };
+  const old = endsOf(before);
+  const wanted = endsOf(after);
   const moves = new Map<number, number>();
   const [was, is] = [before?.slots ?? new Uint16Array(), after.slots];
   const length = Math.max(was.length, is.length);

@@ -1,3 +1,4 @@
+import { differingSlots } from '../allocation/difference.ts';
 import { NOBODY } from '../allocation/table.ts';
 import type { MovedSlots, SlotChange } from '../netlink/slot-elements.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
@@ -12,11 +13,11 @@ export function slotChange(before: Ruleset, after: Ruleset): SlotChange {
   const known = new Map<Uint16Array, Compared>();
   return {
     moves: pairs.flatMap(([was, { family, slotMaps }]) =>
-      slotMaps.flatMap((map) => movedSlots(family, named(was.slotMaps, map.name), map, known)),
+      slotMaps.flatMap((map, index) => movedSlots(family, named(was.slotMaps, map.name, index), map, known)),
     ),
     emptied: pairs.flatMap(([was, { family, sets }]) =>
       sets
-        .filter(({ name, emptied }) => emptied !== named(was.sets, name)?.emptied)
+        .filter(({ name, emptied }, index) => emptied !== named(was.sets, name, index)?.emptied)
         .map(({ name }) => ({ family, table: TABLE, set: name })),
     ),
   };
@@ -57,9 +58,8 @@ function movedSlots(
 function compare(from: Uint16Array, { slots, targets }: SlotMap): Slots {
   const less: number[] = [];
   const more: [number, string][] = [];
-  for (let slot = 0; slot < slots.length; slot++) {
+  for (const slot of differingSlots(from, slots)) {
     const is = slots[slot];
-    if (from[slot] === is) continue;
     if (from[slot] !== NOBODY) less.push(slot);
     const chain = targets[is ?? NOBODY];
     if (chain !== undefined) more.push([slot, chain]);
@@ -67,6 +67,7 @@ function compare(from: Uint16Array, { slots, targets }: SlotMap): Slots {
   return { less, more };
 }
 
-function named<T extends { readonly name: string }>(list: readonly T[], name: string): T | undefined {
-  return list.find((entry) => entry.name === name);
+/** By its name, which most likely stands where it stood. */
+function named<T extends { readonly name: string }>(list: readonly T[], name: string, index: number): T | undefined {
+  return list[index]?.name === name ? list[index] : list.find((entry) => entry.name === name);
 }

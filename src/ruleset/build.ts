@@ -18,8 +18,10 @@ export function buildRuleset(deployment: Deployment): Ruleset {
  * slots lead, and which records are worthless.
  */
 export function differsInElements(one: Deployment, other: Deployment): boolean {
-  const shapes = [one, other].map(({ services }) => JSON.stringify(services.map(shapeOf)));
-  return shapes[0] === shapes[1];
+  return one.services.every((deployed, index) => {
+    const counterpart = other.services[index];
+    return deployed === counterpart || (counterpart && isShapedLike(deployed, counterpart));
+  });
 }
 
 /** The ruleset of such a deployment, made of the other's. */
@@ -51,6 +53,11 @@ export function withEgresses(ruleset: Ruleset, deployment: Deployment): Ruleset 
         : table,
     ),
   };
+}
+
+/** True where, of a service, they differ in nothing else. */
+export function isShapedLike(one: DeployedService, other: DeployedService): boolean {
+  return JSON.stringify(shapeOf(one)) === JSON.stringify(shapeOf(other));
 }
 
 /** All of a service's distribution on which names of objects and rules depend. */

@@ -61,8 +61,18 @@ interface Context {
   readonly resetMark: number;
 }
 
+/** The chains of services, which are many and mostly stay when others change; they depend on the deployment by its marks alone. */
+const known = new WeakMap<DeployedService, { readonly markBase: number; readonly chains: readonly Chain[] }>();
+
 /** The chains of a transition, the same for all slots and histories. None where nothing is under way. */
-export function transitionChains(deployed: DeployedService, deployment: Deployment): Chain[] {
+export function transitionChains(deployed: DeployedService, deployment: Deployment): readonly Chain[] {
+  const { markBase } = deployment;
+  let made = known.get(deployed);
+  if (made?.markBase !== markBase) known.set(deployed, (made = { markBase, chains: makeChains(deployed, deployment) }));
+  return made.chains;
+}
+
+function makeChains(deployed: DeployedService, deployment: Deployment): Chain[] {
   const families = movingFamilies(deployed);
   if (families.length === 0) return [];
   const { name: service, slots, drainTimeout, idleTimeout } = deployed.service;

@@ -1,3 +1,4 @@
+import { differingSlots } from '../allocation/difference.ts';
 import { NOBODY } from '../allocation/table.ts';
 import type { DeployedService, Deployment } from '../deployment/deployment.ts';
 import type { Service } from '../config/model.ts';
@@ -151,8 +152,18 @@ export function refusalsOf({ service, transition }: DeployedService): ('reset' |
   );
 }
 
+/** Maps and sets of services, which mostly stay when others change. */
+const knownMaps = new WeakMap<DeployedService, readonly SlotMap[]>();
+const knownSets = new WeakMap<DeployedService, readonly SetObject[]>();
+
 /** The maps that answer the questions. Their targets are the same as long as the same servers are recorded. */
-export function historyMaps(deployed: DeployedService): SlotMap[] {
+export function historyMaps(deployed: DeployedService): readonly SlotMap[] {
+  let maps = knownMaps.get(deployed);
+  if (!maps) knownMaps.set(deployed, (maps = makeHistoryMaps(deployed)));
+  return maps;
+}
+
+function makeHistoryMaps(deployed: DeployedService): SlotMap[] {
   const { name: service } = deployed.service;
   const servers = recordedOf(deployed);
   const refusals = refusalsOf(deployed);
@@ -182,10 +193,12 @@ export function historyMaps(deployed: DeployedService): SlotMap[] {
   return (isShared(deployed) ? families.slice(0, 1) : families).flatMap((family) => {
     const table = deployed.transition?.tables[family];
     if (!table) return [];
+    const moved = differingSlots(table.slots, new Uint16Array(table.slots.length).fill(NOBODY));
     return questionsOf(deployed).map((question): SlotMap => {
       const { of, ...rest } = answers[question];
       const places = table.histories.map(of);
-      const slots = table.slots.map((history) => places[history] ?? NOBODY);
+      const slots = new Uint16Array(table.slots.length).fill(NOBODY);
+      for (const slot of moved) slots[slot] = places[table.slots[slot] ?? NOBODY] ?? NOBODY;
       return { name: historyMap(deployed, question, family), slots, ...rest };
     });
   });
@@ -211,7 +224,13 @@ export function recordedOf({ transition }: DeployedService): string[] {
  * Sets of flows, to be filled by packets. They have no size of their own: the kernel would make room for as many at once,
  * 1.7 MB a set, where without it a set takes the default limit of 65535 and grows as it is filled.
  */
-export function flowSets(deployed: DeployedService): SetObject[] {
+export function flowSets(deployed: DeployedService): readonly SetObject[] {
+  let sets = knownSets.get(deployed);
+  if (!sets) knownSets.set(deployed, (sets = makeFlowSets(deployed)));
+  return sets;
+}
+
+function makeFlowSets(deployed: DeployedService): SetObject[] {
   const { name } = deployed.service;
   return movingFamilies(deployed).flatMap((family) => {
     const plain = { key: flowType(family), verdicts: false, interval: false, timeout: true, elements: [] };

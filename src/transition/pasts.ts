@@ -1,3 +1,4 @@
+import { differingSlots, isSameTable } from '../allocation/difference.ts';
 import { NOBODY } from '../allocation/table.ts';
 import { historyOf, isSettled } from './past.ts';
 import type { Past } from './past.ts';
@@ -11,8 +12,8 @@ export interface Pasts {
   readonly list: readonly Past[];
   /** Slot → index into `list`, or `NOBODY`: in no transition. */
   readonly slots: Uint16Array;
-  /** Slots that are in transition. */
-  readonly moved: number;
+  /** Slots that are in transition, ascending. */
+  readonly moved: Uint16Array;
   /** The same for the ruleset. */
   readonly view: SlotTransition;
 }
@@ -35,12 +36,14 @@ export function digestMoves(
 ): Pasts | undefined {
   const known = new Map<number, Past | undefined>();
   const isSameOrder = before.names.every((name, index) => name === after.names[index]);
-  return collect(pasts, after.table.length, (slot) => {
+  // Nearly all slots are not concerned, and who waits for a dead server's to move waits for this.
+  const concerned = isSameOrder
+    ? union(differingSlots(before.table, after.table), pasts?.moved ?? [])
+    : after.table.keys();
+  return collect(pasts, after.table.length, concerned, (slot) => {
     const from = before.table[slot] ?? NOBODY;
     const to = after.table[slot] ?? NOBODY;
     const old = pasts?.slots[slot] ?? NOBODY;
-    // Nearly all slots, and who waits for a dead server's to move waits for this loop.
-    if (old === NOBODY && from === to && isSameOrder) return undefined;
     const key = (old * 0x10000 + from) * 0x10000 + to;
     if (known.has(key)) return known.get(key);
     const [fromName, toName] = [before.names[from], after.names[to]];
@@ -58,40 +61,49 @@ export function revise(pasts: Pasts, change: (past: Past) => Past): Pasts | unde
   const next = pasts.list.map(change);
   if (next.every((past, index) => past === pasts.list[index])) return pasts;
   const kept = next.map((past) => (isSettled(past) ? undefined : past));
-  return collect(pasts, pasts.slots.length, (slot) => kept[pasts.slots[slot] ?? NOBODY]);
+  return collect(pasts, pasts.slots.length, pasts.moved, (slot) => kept[pasts.slots[slot] ?? NOBODY]);
 }
 
 /** True where two say the same. */
 export function samePasts(one: Pasts, other: Pasts): boolean {
-  return one === other || (sameTexts(one.list, other.list) && sameSlots(one.slots, other.slots));
+  return one === other || (sameTexts(one.list, other.list) && isSameTable(one.slots, other.slots));
 }
 
 function collect(
   before: Pasts | undefined,
   length: number,
+  /** Ascending; the others are in no transition. */
+  concerned: Iterable<number>,
   pastOf: (slot: number) => Past | undefined,
 ): Pasts | undefined {
   const pasts = new Register<Past>();
-  const slots = new Uint16Array(length);
-  let moved = 0;
-  for (let slot = 0; slot < length; slot++) {
+  const slots = new Uint16Array(length).fill(NOBODY);
+  const moved: number[] = [];
+  for (const slot of concerned) {
     const past = pastOf(slot);
-    slots[slot] = past ? pasts.indexOf(past) : NOBODY;
-    if (past) moved++;
+    if (!past) continue;
+    slots[slot] = pasts.indexOf(past);
+    moved.push(slot);
   }
-  if (moved === 0) return undefined;
-  const next = { list: pasts.list, slots, moved };
-  if (before && sameTexts(before.list, next.list) && sameSlots(before.slots, slots)) return before;
-  return { ...next, view: viewOf(next.list, slots, before?.view) };
+  if (moved.length === 0) return undefined;
+  if (before && sameTexts(before.list, pasts.list) && isSameTable(before.slots, slots)) return before;
+  const next = { list: pasts.list, slots, moved: Uint16Array.from(moved) };
+  return { ...next, view: viewOf(next, before?.view) };
 }
 
 /** The histories without their clocks: several pasts may be one history. */
-function viewOf(pasts: readonly Past[], slots: Uint16Array, before: SlotTransition | undefined): SlotTransition {
+function viewOf({ list, slots, moved }: Omit<Pasts, 'view'>, before: SlotTransition | undefined): SlotTransition {
   const histories = new Register<SlotHistory>();
-  const indexes = pasts.map((past) => histories.indexOf(historyOf(past)));
-  const view = { histories: histories.list, slots: slots.map((index) => indexes[index] ?? NOBODY) };
-  const isSame = before && sameTexts(before.histories, view.histories) && sameSlots(before.slots, view.slots);
+  const indexes = list.map((past) => histories.indexOf(historyOf(past)));
+  const view = { histories: histories.list, slots: new Uint16Array(slots.length).fill(NOBODY) };
+  for (const slot of moved) view.slots[slot] = indexes[slots[slot] ?? NOBODY] ?? NOBODY;
+  const isSame = before && sameTexts(before.histories, view.histories) && isSameTable(before.slots, view.slots);
   return isSame ? before : view;
+}
+
+/** Numbers of either list, ascending. */
+function union(one: readonly number[], other: Iterable<number>): Uint16Array {
+  return Uint16Array.from(new Set([...one, ...other])).sort();
 }
 
 /** Values that are told apart by what they say, each with a number. */
@@ -116,8 +128,4 @@ class Register<T> {
 
 function sameTexts(one: readonly unknown[], other: readonly unknown[]): boolean {
   return one.length === other.length && JSON.stringify(one) === JSON.stringify(other);
-}
-
-function sameSlots(one: Uint16Array, other: Uint16Array): boolean {
-  return one.length === other.length && one.every((entry, slot) => entry === other[slot]);
 }

@@ -33,7 +33,9 @@ export function prepareSlots(
   const made = new Map<string, number>();
   const slots = transition.slots.slice();
   const table = after.table.slice();
-  for (const [slot, index] of transition.slots.entries()) {
+  for (let slot = 0; slot < slots.length; slot++) {
+    const index = transition.slots[slot] ?? NOBODY;
+    if (index === NOBODY) continue;
     const history = transition.histories[index];
     const name = before.names[before.table[slot] ?? NOBODY];
     const place = places.get(name ?? '');

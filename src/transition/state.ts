@@ -127,7 +127,7 @@ export function progress(state: TransitionState, now: number): TransitionStatus 
   return {
     since: Math.floor((now - state.since) / 1000),
     until: Math.max(0, Math.ceil((last - now) / 1000)),
-    slots: Math.max(...FAMILIES.map((family) => state.pasts[family]?.moved ?? 0)),
+    slots: Math.max(...FAMILIES.map((family) => state.pasts[family]?.moved.length ?? 0)),
     kept: [...servers].sort().map((server) => {
       const { packets, active } = state.tallies.kept.get(server) ?? { packets: 0n, active: now };
       return { server, packets, idle: Math.floor((now - active) / 1000) };

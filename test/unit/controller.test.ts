@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Controller } from '../../src/daemon/controller.ts';
+import type { ControllerOptions } from '../../src/daemon/controller.ts';
 import type { Count, Router } from '../../src/daemon/router.ts';
 import type { Egresses } from '../../src/egress/egress.ts';
 import type { Claim, Observation } from '../../src/deployment/deployment.ts';
@@ -182,6 +183,7 @@ interface Scene {
 function scene(
   numbers: ReadonlyMap<string, number> = new Map(),
   changed: (change: MemberChange) => void = () => undefined,
+  more: Partial<ControllerOptions> = {},
 ): Scene {
   const router = new FakeRouter();
   const log: string[] = [];
@@ -192,6 +194,7 @@ function scene(
     {
       ...{ router, allocate, log: (line) => log.push(line), clock: () => time.now },
       changed: (changes) => changes.forEach(changed),
+      ...more,
     },
     { numbers, orders: NO_ORDERS },
   );
@@ -772,6 +775,127 @@ test('a reconciliation for another reason leaves ports that are not right any mo
   controller.lookAgain();
   await controller.reconcile();
   assert.equal(router.calls.slice(before, before + 3), ['load', 'prune', 'observe']);
+});
+
+/** So many services, each with all of so many servers, `s1` of which has a weight. */
+function services(count: number, servers: number, weight = 100): string {
+  const names = Array.from({ length: count }, (_, index) => `web${index}`);
+  const sections = names.map((name, index) => SERVICE.replace("'web'", `'${name}'`).replace("'80'", `'${80 + index}'`));
+  const lists = names.map((name) => `\tlist service '${name}'\n`).join('');
+  const machines = Array.from(
+    { length: servers },
+    (_, index) =>
+      `config server 's${index + 1}'\n${lists}\toption address '192.168.1.${11 + index}'\n` +
+      (index === 0 ? `\toption weight '${weight}'\n` : ''),
+  );
+  return [...sections, ...machines].join('');
+}
+
+/** Services of which slots lead to a server, in either table. */
+function servicesOf({ kernel }: FakeRouter, server: string): string[] {
+  const names = new Set<string>();
+  for (const { sets } of kernel.tables.values()) {
+    for (const [name, elements] of sets) {
+      const leads = [...elements.values()].some((text) => text.includes(`/to/${server}"`));
+      if (name.endsWith('/slot') && leads) names.add(name.replace('/slot', ''));
+    }
+  }
+  return [...names].sort();
+}
+
+/** A scene in which servers die, and its hooks; both tell nothing until they are set. */
+function mortals(): Scene & { readonly dead: Set<string>; hooks: { turn: () => void; allocating: () => void } } {
+  const dead = new Set<string>();
+  const hooks = { turn: () => undefined as void, allocating: () => undefined as void };
+  const kept = new Map<string, { standing: string; tables: ReturnType<typeof slotTables> }>();
+  const made = scene(undefined, undefined, {
+    opinionOf: (_, server) => ({ up: !dead.has(server), reason: 'asked' }),
+    turn: () => {
+      hooks.turn();
+      return Promise.resolve();
+    },
+    allocate: async (service, standing) => {
+      await Promise.resolve();
+      hooks.allocating();
+      made.controller.giveWay();
+      const key = JSON.stringify([service.servers, [...standing.down]]);
+      let known = kept.get(service.name);
+      if (known?.standing !== key)
+        kept.set(service.name, (known = { standing: key, tables: slotTables(service, standing) }));
+      return known.tables;
+    },
+  });
+  return { ...made, dead, hooks };
+}
+
+test('a large change gives way to a server that dies: its slots move before the next service is changed', async () => {
+  const { router, controller, dead, hooks, time } = mortals();
+  const [before, after] = [services(4, 64), services(4, 64, 1)];
+  await controller.configure(before, 'oneip');
+  await settle({ controller, time });
+  assert.is(servicesOf(router, 's5').length, 4);
+
+  let turns = 0;
+  let callsBefore = 0;
+  hooks.turn = () => {
+    if (++turns > 1) return;
+    assert.is(servicesOf(router, 's5').length, 4, 'nobody has died yet');
+    dead.add('s5');
+    callsBefore = router.calls.length;
+    void controller.reconcile();
+  };
+  const seen: string[][] = [];
+  const load = router.load.bind(router);
+  router.load = (transaction) => {
+    if (turns > 0) seen.push(servicesOf(router, 's5'));
+    load(transaction);
+  };
+  assert.ok(await controller.configure(after, 'oneip'));
+  assert.ok(turns >= 1 && seen.length > 0, 'the rest of the change came after it');
+  assert.is(router.calls[callsBefore], 'moveSlots');
+  assert.equal(seen[0], [], 'and its slots had moved by then');
+  await controller.reconcile();
+  await settle({ controller, time });
+
+  const fresh = mortals();
+  await fresh.controller.configure(after, 'oneip');
+  fresh.dead.add('s5');
+  await fresh.controller.reconcile();
+  await settle(fresh);
+  assert.equal(servicesOf(router, 's5'), []);
+  const [held, wanted] = [router.kernel.state(), fresh.router.kernel.state()];
+  assert.ok(held === wanted, 'nothing of the change is missing');
+});
+
+test('a server that dies while slots are computed for another configuration does not wait for it', async () => {
+  const { router, controller, dead, hooks, time } = mortals();
+  await controller.configure(services(3, 4), 'oneip');
+  await settle({ controller, time });
+  let computed = 0;
+  hooks.allocating = () => {
+    if (++computed !== 2) return;
+    dead.add('s2');
+    void controller.reconcile();
+  };
+  const { length } = router.calls;
+  await controller.configure(services(3, 4, 7), 'oneip');
+  assert.is(router.calls[length], 'moveSlots');
+  assert.equal(servicesOf(router, 's2'), []);
+});
+
+test('a plan that is made meanwhile does not end for a death', async () => {
+  const { controller, dead, hooks } = mortals();
+  await controller.configure(services(2, 4), 'oneip');
+  hooks.allocating = () => {
+    dead.add('s2');
+  };
+  const { configuration } = controller;
+  assert.ok(configuration);
+  const { deployment } = await controller.prospect(configuration, (...[service, standing]) => {
+    hooks.allocating();
+    return Promise.resolve(slotTables(service, standing));
+  });
+  assert.is(deployment.services.length, 2);
 });
 
 test.run();
