@@ -218,6 +218,11 @@ export class BenchLab {
     );
   }
 
+  /** Takes the link of a server away, from its side, or gives it back. */
+  async setLink(number: number, state: 'up' | 'down'): Promise<void> {
+    await this.#sinks.ip([`link set srv${number} ${state}`]);
+  }
+
   /** Has every packet counted and dropped where it enters the router: what is left is the sender's own work. */
   async absorb(): Promise<void> {
     await this.router.nft(`table netdev sink {${sinkChain('wan')}\n}\n`);

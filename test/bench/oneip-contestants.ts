@@ -119,7 +119,8 @@ export async function startDaemon(lab: BenchLab, configuration: string): Promise
   return async () => void (await daemon.stop());
 }
 
-async function leaveByPorts(lab: BenchLab): Promise<void> {
+/** Resolves once the daemon knows behind which port of the bridge every server is, and the kernel's rules do. */
+export async function leaveByPorts(lab: BenchLab): Promise<void> {
   await eventually('packets leave by ports', 20_000, async () => {
     const listing = await lab.router.run(['nft', 'list', 'table', 'netdev', 'oneip']);
     return !/fwd ip6? to \S+ device "br-lan"/.test(listing) || undefined;
