@@ -10,12 +10,13 @@ import { forgetPeak, memoryOf, type Memory } from '../lab/memory.ts';
 import { oneipProgram } from '../lab/paths.ts';
 import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost } from './bench-lab.ts';
+import { formatControl, type Result } from './control-report.ts';
 import { NftlbDaemon } from './nftlb.ts';
 import { leaveByPorts } from './oneip-contestants.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { loadAnew, oneipConfig, serviceName } from './service.ts';
 import { slotCounts, timeSlots, type SlotTimes } from './slots.ts';
-import { formatInterval, markdownTable, medianInterval, type MedianInterval } from './statistics.ts';
+import { medianInterval, type MedianInterval } from './statistics.ts';
 
 const usage = `usage: make bench BENCH=control [ARGS="…"]
 
@@ -143,14 +144,6 @@ function medianOf(values: readonly number[] | undefined): number | undefined {
   return values && medianInterval(values).median;
 }
 
-interface Result {
-  readonly servers: number;
-  readonly services: number;
-  readonly contestant: string;
-  /** By what was measured: milliseconds, or KiB. */
-  readonly figures: Readonly<Record<string, MedianInterval>>;
-}
-
 const figuresOf: Readonly<Record<string, (round: Round) => number | undefined>> = {
   'start, ms': ({ start }) => start,
   'server out, ms': ({ down }) => down,
@@ -222,44 +215,6 @@ async function measure(servers: number, services: number, rounds: number): Promi
   }));
 }
 
-function cell(interval: MedianInterval | undefined, what: string): string {
-  if (!interval) return '–';
-  return what.endsWith(' ms') ? formatInterval(interval, 1) : formatInterval(interval, 0);
-}
-
-/** Nobody, where the spread is wider than the difference. */
-function verdict(intervals: readonly (MedianInterval | undefined)[]): string {
-  const [ours, theirs] = intervals;
-  if (!ours || !theirs) return '';
-  if (Math.min(ours.confidence, theirs.confidence) < 0.95) return 'too few rounds';
-  if (ours.high < theirs.low) return 'oneip';
-  return theirs.high < ours.low ? 'nftlb' : 'cannot tell';
-}
-
-function titleOf({ servers, services }: Result): string {
-  return `${servers} servers, ${services} service${services === 1 ? '' : 's'}`;
-}
-
-function format(results: readonly Result[]): string {
-  const setups = new Set(results.map(titleOf));
-  return [...setups]
-    .map((title) => {
-      const here = results.filter((result) => titleOf(result) === title);
-      const rows = [...Object.keys(figuresOf), ...Object.keys(questions)].flatMap((what) => {
-        const of = (figures: Result['figures']) => figures[what];
-        if (here.every(({ figures }) => !of(figures))) return [];
-        const row = [
-          what,
-          ...here.map(({ figures }) => cell(of(figures), what)),
-          verdict(here.map(({ figures }) => of(figures))),
-        ];
-        return [row];
-      });
-      return markdownTable([[title, ...here.map(({ contestant }) => contestant), 'who needs less'], ...rows]);
-    })
-    .join('\n');
-}
-
 runBenchmark({
   usage,
   defaults: { servers: '4,64', services: '1,20', rounds: '9' },
@@ -274,5 +229,5 @@ runBenchmark({
     for (const count of servers) for (const number of services) results.push(...(await measure(count, number, rounds)));
     return [...results, await measureDeaths(rounds)];
   },
-  format,
+  format: formatControl,
 });
