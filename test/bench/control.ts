@@ -14,7 +14,7 @@ import { formatControl, type Result } from './control-report.ts';
 import { NftlbDaemon } from './nftlb.ts';
 import { leaveByPorts } from './oneip-contestants.ts';
 import { isCount, runBenchmark } from './program.ts';
-import { loadAnew, oneipConfig, serviceName } from './service.ts';
+import { loadAnew, oneipConfig, patience, serviceName } from './service.ts';
 import { slotCounts, timeSlots, type SlotTimes } from './slots.ts';
 import { medianInterval, type MedianInterval } from './statistics.ts';
 
@@ -55,9 +55,6 @@ interface Round {
   readonly slots?: readonly SlotTimes[];
 }
 
-/** Milliseconds. */
-const patience = 30_000;
-
 type Contestant = (lab: BenchLab, services: number) => Promise<Round>;
 
 const contestants: Readonly<Record<string, Contestant>> = { oneip, nftlb };
@@ -72,7 +69,7 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   const daemon = new Daemon(lab.router, join(lab.folder, 'router'));
   const bus = await LabBus.start(daemon.ubusSocket, {});
   const config = oneipConfig(lab, services);
-  const start = await timed(() => daemon.start(config));
+  const start = await timed(() => daemon.start(config, patience));
   const client: UbusClient = bus.client();
   await client.whenReady();
   const { pid } = daemon.process;
@@ -82,7 +79,7 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   // The first order finds no table of who inherits; those after it do, as in a daemon that has been up for a while.
   const [down, up] = [await order('down'), await order('auto')];
   forgetPeak(pid);
-  const reload = await timed(() => daemon.reload(config));
+  const reload = await timed(() => daemon.reload(config, patience));
   const peakOfReload = memoryOf(pid).peak;
   const command = await timed(() =>
     lab.router.run([oneipProgram, 'failover', 'server1', '--ubus', daemon.ubusSocket, '--service', serviceName]),
@@ -93,7 +90,7 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   await told(client, 'up', services, () => report('up'));
   await leaveByPorts(lab);
   const cut = await timed(() => told(client, 'down', services, () => lab.setLink(1, 'down')));
-  await lab.setLink(1, 'up');
+  await told(client, 'up', services, () => lab.setLink(1, 'up'));
   forgetPeak(pid);
   const full = await timed(() => loadAnew(lab, daemon));
   const peakOfFull = memoryOf(pid).peak;

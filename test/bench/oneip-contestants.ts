@@ -3,7 +3,7 @@ import { eventually, Oracle } from '../lab/scenario.ts';
 import { clientAddress, clientPort, port } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
 import { keepFlows, type Contestant } from './contestant.ts';
-import { oneipConfig, serverNumbers, serviceName } from './service.ts';
+import { oneipConfig, patience, serverNumbers, serviceName } from './service.ts';
 
 type Configure = (lab: BenchLab) => string;
 
@@ -67,9 +67,9 @@ const transition = stateless(
   {
     async setUp(lab) {
       const daemon = new Daemon(lab.router, lab.folder);
-      await daemon.start(beforeChange(lab));
+      await daemon.start(beforeChange(lab), patience);
       await leaveByPorts(lab);
-      await daemon.reload(afterChange(lab));
+      await daemon.reload(afterChange(lab), patience);
       const chains = await lab.router.run(['nft', 'list', 'chains', 'netdev']);
       if (!chains.includes(`${serviceName}/moved`)) throw new Error('the change is over');
       return async () => void (await daemon.stop());
@@ -114,14 +114,14 @@ export const oneipVariants: readonly Contestant[] = [
 /** Runs the daemon; resolves once packets leave by the bridge's ports, with what ends it. */
 export async function startDaemon(lab: BenchLab, configuration: string): Promise<() => Promise<void>> {
   const daemon = new Daemon(lab.router, lab.folder);
-  await daemon.start(configuration);
+  await daemon.start(configuration, patience);
   await leaveByPorts(lab);
   return async () => void (await daemon.stop());
 }
 
 /** Resolves once the daemon knows behind which port of the bridge every server is, and the kernel's rules do. */
 export async function leaveByPorts(lab: BenchLab): Promise<void> {
-  await eventually('packets leave by ports', 20_000, async () => {
+  await eventually('packets leave by ports', patience, async () => {
     const listing = await lab.router.run(['nft', 'list', 'table', 'netdev', 'oneip']);
     return !/fwd ip6? to \S+ device "br-lan"/.test(listing) || undefined;
   });
