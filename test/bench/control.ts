@@ -8,11 +8,12 @@ import { byTcp, timeKills } from '../lab/detection.ts';
 import { withLab } from '../lab/lab.ts';
 import { forgetPeak, memoryOf, type Memory } from '../lab/memory.ts';
 import { oneipProgram } from '../lab/paths.ts';
+import { eventually } from '../lab/scenario.ts';
 import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost } from './bench-lab.ts';
 import { formatControl, type Result } from './control-report.ts';
 import { NftlbDaemon } from './nftlb.ts';
-import { leaveByPorts } from './oneip-contestants.ts';
+import { leaveByPorts, withOption } from './oneip-contestants.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { loadAnew, oneipConfig, patience, serviceName } from './service.ts';
 import { slotCounts, timeSlots, type SlotTimes } from './slots.ts';
@@ -31,7 +32,7 @@ transaction, for both paths' tables together.
 
   --servers N[,N…]   servers (default 4,64)
   --services N[,N…]  services with all of them (default 1,20)
-  --rounds N         rounds, and killed processes (default 9; fewer than 6 conclude nothing)
+  --rounds N         rounds, and killed processes (default 7; fewer than 6 conclude nothing)
   --json             machine-readable result on standard output
 `;
 
@@ -68,7 +69,8 @@ async function timed(act: () => Promise<unknown>): Promise<number> {
 async function oneip(lab: BenchLab, services: number): Promise<Round> {
   const daemon = new Daemon(lab.router, join(lab.folder, 'router'));
   const bus = await LabBus.start(daemon.ubusSocket, {});
-  const config = oneipConfig(lab, services);
+  // Changes end soon, and what comes next finds none under way.
+  const config = withOption(oneipConfig(lab, services), "option idle_timeout '1s'\n\toption learn_time '0s'");
   const start = await timed(() => daemon.start(config, patience));
   const client: UbusClient = bus.client();
   await client.whenReady();
@@ -78,6 +80,7 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
     timed(() => client.call('oneip', 'set_server', { server: 'server1', service: serviceName, state }));
   // The first order finds no table of who inherits; those after it do, as in a daemon that has been up for a while.
   const [down, up] = [await order('down'), await order('auto')];
+  await settled(client);
   forgetPeak(pid);
   const reload = await timed(() => daemon.reload(config, patience));
   const peakOfReload = memoryOf(pid).peak;
@@ -85,12 +88,15 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
     lab.router.run([oneipProgram, 'failover', 'server1', '--ubus', daemon.ubusSocket, '--service', serviceName]),
   );
   await order('auto');
+  await settled(client);
   const report = (state: string) => client.sendEvent('oneip.watchdog', { server: 'server1', state, reason: 'told' });
   const reported = await timed(() => told(client, 'down', services, () => report('down')));
   await told(client, 'up', services, () => report('up'));
+  await settled(client);
   await leaveByPorts(lab);
   const cut = await timed(() => told(client, 'down', services, () => lab.setLink(1, 'down')));
   await told(client, 'up', services, () => lab.setLink(1, 'up'));
+  await settled(client);
   forgetPeak(pid);
   const full = await timed(() => loadAnew(lab, daemon));
   const peakOfFull = memoryOf(pid).peak;
@@ -100,6 +106,14 @@ async function oneip(lab: BenchLab, services: number): Promise<Round> {
   // Their rules are those of one service.
   const slots = services === 1 ? await timeSlots(lab, 9) : [];
   return { start, down, up, reload, command, reported, cut, full, loaded, peakOfReload, peakOfFull, slots };
+}
+
+/** Resolves when no service is in the middle of a change. */
+async function settled(client: UbusClient): Promise<void> {
+  await eventually('the end of all changes', patience, async () => {
+    const status = (await client.call('oneip', 'status')) as { services: Record<string, { transition?: unknown }> };
+    return Object.values(status.services).every(({ transition }) => transition === undefined) || undefined;
+  });
 }
 
 /** Causes something, and resolves when the daemon has told of what it does to server 1, in so many services. */
@@ -214,7 +228,7 @@ async function measure(servers: number, services: number, rounds: number): Promi
 
 runBenchmark({
   usage,
-  defaults: { servers: '4,64', services: '1,20', rounds: '9' },
+  defaults: { servers: '4,64', services: '1,20', rounds: '7' },
   read(valueOf) {
     const numbers = (option: string) => valueOf(option).split(',').map(Number);
     const [servers, services, rounds] = [numbers('servers'), numbers('services'), Number(valueOf('rounds'))];

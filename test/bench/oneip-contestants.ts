@@ -23,8 +23,8 @@ function stateless(
   };
 }
 
-/** Another option of every service. */
-function withOption(configuration: string, option: string): string {
+/** Other options of every service, as they stand in its section. */
+export function withOption(configuration: string, option: string): string {
   return configuration.replaceAll('\tlist source', `\t${option}\n\tlist source`);
 }
 
