@@ -38,7 +38,7 @@ function watchedConfig({ interval, confirmed }: Watcher, servers: number): strin
     section(
       'service',
       'web',
-      "\tlist ghost '192.0.2.80'\n\tlist port '80'\n\tlist source 'wan'\n\toption idle_timeout '1s'",
+      "\tlist ghost '192.0.2.80'\n\tlist port '80'\n\tlist source 'wan'\n\toption idle_timeout '1s'\n\toption learn_time '0s'",
     ),
     section('watchdog', 'alive', `${question}\toption fall '${confirmed ? 2 : 1}'\n\toption half_life '0'`),
     ...numbers.map((number) =>

@@ -18,7 +18,7 @@ keepalived, both asking by TCP every 200 ms and once more to be sure, and as fas
   --clients N    client addresses, each with one port (default 10000)
   --setups N     how often everything is built anew (default 7; fewer than 6 conclude nothing)
   --rounds N     rounds in each of them (default 2)
-  --deaths N     how often a server is killed (default 9)
+  --deaths N     how often each of them sees a server die (default 7; fewer than 6 conclude nothing)
   --burst MS     length of each turn, by the guest's clock (default 100)
   --json         machine-readable result on standard output
 `;
@@ -163,7 +163,7 @@ function format(results: readonly Result[]): string {
 
 runBenchmark({
   usage,
-  defaults: { servers: '4', clients: '10000', setups: '7', rounds: '2', deaths: '9', burst: '100' },
+  defaults: { servers: '4', clients: '10000', setups: '7', rounds: '2', deaths: '7', burst: '100' },
   read(valueOf) {
     const names = ['servers', 'clients', 'setups', 'rounds', 'deaths', 'burst'] as const;
     const [servers = 0, clients = 0, setups = 0, rounds = 0, deaths = 0, burst = 0] = names.map((name) =>

@@ -37,7 +37,7 @@ export const oneipByBridge = stateless(
   {
     async setUp(lab) {
       const daemon = new Daemon(lab.router, lab.folder);
-      await daemon.start(`config globals 'globals'\n\toption bridge_bypass '0'\n${oneipConfig(lab)}`);
+      await daemon.start(`config globals 'globals'\n\toption bridge_bypass '0'\n${oneipConfig(lab)}`, patience);
       return async () => void (await daemon.stop());
     },
   },
@@ -94,7 +94,10 @@ const nat: Contestant = {
   tracked: true,
   async setUp(lab) {
     const daemon = new Daemon(lab.router, lab.folder);
-    await daemon.start(withOption(oneipConfig(lab), "option dispatch 'nat'\n\toption scheduler 'round_robin'"));
+    await daemon.start(
+      withOption(oneipConfig(lab), "option dispatch 'nat'\n\toption scheduler 'round_robin'"),
+      patience,
+    );
     await lab.router.sysctl(keepFlows);
     return async () => void (await daemon.stop());
   },

@@ -5,6 +5,7 @@ import { sweepDeadLabs } from '../lab/namespace.ts';
 import { BenchLab, ghost, SenderNotOffered, senders, type Burst, type Load, type Sender } from './bench-lab.ts';
 import { conntrackTable, widenConntrackTable } from './conntrack-table.ts';
 import type { Contestant } from './contestant.ts';
+import { widenNeighbourTables } from './neighbour-tables.ts';
 import { parseOptions, usage, type Options } from './packets-options.ts';
 import { sweep, type Site } from './packets-sweep.ts';
 import { writeResult } from './program.ts';
@@ -79,10 +80,14 @@ async function prepare(contestant: Contestant, { servers, family }: PacketSite, 
 async function setUpAndCompete(site: PacketSite, options: Options, setup: number): Promise<BurstsOf> {
   const { field } = site;
   const narrowConntrackTable = widenConntrackTable(field.filter(({ tracked }) => tracked).length);
+  // Those of the router and those of the servers, on the bridge and on its ports.
+  const narrowNeighbourTables = widenNeighbourTables(4 * field.length * (site.servers + fewEntries));
   const stands: Stand[] = [];
   for (const place of field.keys()) {
     const contestant = field[(place + setup) % field.length];
-    if (contestant) stands.push(await prepare(contestant, site, options));
+    if (!contestant) continue;
+    if (process.stderr.isTTY) progress(`${site.name}, set-up ${setup + 1}: ${contestant.name}`);
+    stands.push(await prepare(contestant, site, options));
   }
   const bursts = new Map(field.map((contestant) => [contestant, new Map<Load, Burst[]>()]));
   for (const load of options.loads) {
@@ -100,6 +105,7 @@ async function setUpAndCompete(site: PacketSite, options: Options, setup: number
     await lab.remove();
   }
   narrowConntrackTable();
+  narrowNeighbourTables();
   return bursts;
 }
 
