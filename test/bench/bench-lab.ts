@@ -9,11 +9,17 @@ import type { Family } from '../../src/net/address.ts';
 export const ghost: Readonly<Record<Family, string>> = { 4: '192.0.2.80', 6: '2001:db8:80::80' };
 /** An address of no service, routed through the router as anybody's is. */
 export const bystander: Readonly<Record<Family, string>> = { 4: '192.0.2.99', 6: '2001:db8:99::99' };
+/** Of the servers' IPv4 network, in which all of them have room. */
+const prefixLength = 22;
 /** The router's way to everybody else. */
 const upstream: Readonly<Record<Family, string>> = { 4: '203.0.113.2', 6: '2001:db8::2' };
 export const port = 9000;
 /** Clients that a lab has unless told otherwise; also the most. */
 export const mostClients = 100_000;
+/** Each behind a port of one bridge. */
+export const mostServers = 256;
+/** Bytes of Ethernet's shortest frame, with its check sequence. */
+export const shortestFrame = 64;
 const firstClient: Readonly<Record<Family, string>> = { 4: '198.18.0.1', 6: '2001:db8:4000::1' };
 const routerMac = '02:00:00:00:00:01';
 const upstreamMac = '02:00:00:00:00:02';
@@ -27,9 +33,17 @@ export type Sender = (typeof senders)[number];
 /** The kernel does not let us send so. */
 export class SenderNotOffered extends Error {}
 
+/** What a burst is made of. */
+export interface Load {
+  /** As many of the lab's, from the first on. */
+  readonly clients: number;
+  /** Bytes of a frame on the wire, with its check sequence; 64–1518. IPv6 makes 66 of 64. */
+  readonly size: number;
+}
+
 /** What a lab is built for. */
 export interface LabOptions {
-  /** Behind the router, 1–64. */
+  /** Behind the router, 1 to `mostServers`. */
   readonly servers: number;
   readonly family: Family;
   readonly sender: Sender;
@@ -41,14 +55,19 @@ export interface LabOptions {
   readonly target: Readonly<Record<Family, string>>;
 }
 
-/** Address of server 1–64 on `br-lan`. */
+/** Address of server 1 to `mostServers` on `br-lan`. */
 export function serverAddress(family: Family, number: number): string {
-  return family === 4 ? `192.168.1.${10 + number}` : `fd00:1::${10 + number}`;
+  const host = 10 + number;
+  return family === 4 ? `192.168.${1 + (host >> 8)}.${host & 255}` : `fd00:1::${host}`;
 }
 
-/** Hardware address of server 1–64. */
+/** Hardware address of server 1 to `mostServers`. */
 export function serverMac(number: number): string {
-  return `02:00:00:00:02:${number.toString(16).padStart(2, '0')}`;
+  return `02:00:00:00:${byte(2 + (number >> 8))}:${byte(number & 255)}`;
+}
+
+function byte(value: number): string {
+  return value.toString(16).padStart(2, '0');
 }
 
 /** Address of client 0 and so on, as `flows.c` counts them. */
@@ -56,6 +75,11 @@ export function clientAddress(family: Family, number: number): string {
   if (family === 6) return `2001:db8:${(0x4000 + (number >> 16)).toString(16)}:${(number & 0xffff).toString(16)}::1`;
   const word = ((198 << 24) | (18 << 16)) + 1 + number;
   return [24, 16, 8, 0].map((shift) => (word >>> shift) & 255).join('.');
+}
+
+/** Source port of that client. */
+export function clientPort(number: number): number {
+  return 1024 + ((number * 7919) & 0x7fff);
 }
 
 /** Link-local addresses, which neighbour discovery speaks from, are there at once. */
@@ -91,7 +115,8 @@ export class BenchLab {
   readonly #upstream: Namespace;
   readonly #disarm: () => void;
   #counting: Namespace;
-  #sender: LineProcess | undefined;
+  /** By what they send. */
+  readonly #senders = new Map<string, LineProcess>();
 
   constructor(options: LabOptions) {
     this.options = options;
@@ -105,7 +130,7 @@ export class BenchLab {
     this.#disarm = atExit(() => removeLab(this.#prefix));
   }
 
-  /** Builds everything and starts the sender, idle. Rejects with `SenderNotOffered` where the kernel refuses it. */
+  /** Builds everything and starts a sender, idle. Rejects with `SenderNotOffered` where the kernel refuses it. */
   async build(): Promise<void> {
     await addNamespaces([this.#upstream.name, this.router.name, this.#sinks.name]);
     const numbers = Array.from({ length: this.servers }, (_, index) => index + 1);
@@ -122,7 +147,8 @@ export class BenchLab {
     ]);
     await this.router.ip([
       `link add wan address ${routerMac} type veth peer name eth0 address ${upstreamMac} netns ${this.#upstream.name}`,
-      'link add br-lan address 02:00:00:00:01:00 type bridge mcast_snooping 0',
+      // Ports are heard from only once, and a bridge would send to all of them what it has forgotten.
+      'link add br-lan address 02:00:00:00:01:00 type bridge mcast_snooping 0 ageing_time 1000000000',
       ...numbers.flatMap((number) => [
         `link add lan${number} type veth peer name srv${number} address ${serverMac(number)} netns ${this.#sinks.name}`,
         `link set lan${number} master br-lan up`,
@@ -132,7 +158,7 @@ export class BenchLab {
       'link set br-lan up',
       'address add 203.0.113.1/24 dev wan',
       'address add 2001:db8::1/64 dev wan nodad',
-      'address add 192.168.1.1/24 dev br-lan',
+      `address add 192.168.1.1/${prefixLength} dev br-lan`,
       'address add fd00:1::1/64 dev br-lan nodad',
       `route add default via ${upstream[this.family]}`,
       `route add ${bystander[this.family]} via ${serverAddress(this.family, 1)}`,
@@ -142,28 +168,38 @@ export class BenchLab {
       this.#sinks.ip(
         numbers.flatMap((number) => [
           `link set srv${number} up`,
-          `address add ${serverAddress(4, number)}/24 dev srv${number}`,
+          `address add ${serverAddress(4, number)}/${prefixLength} dev srv${number}`,
           `address add ${serverAddress(6, number)}/64 dev srv${number} nodad`,
         ]),
       ),
     ]);
     await this.#sinks.nft(`table netdev sink {${numbers.map((number) => sinkChain(`srv${number}`)).join('')}\n}\n`);
-    await this.#startSender();
+    await this.#senderOf(this.#everybody);
   }
 
-  async #startSender(): Promise<void> {
-    const { sender, target, family, cpu, clients } = this.options;
+  /** One packet of each client, as short as can be. */
+  get #everybody(): Load {
+    return { clients: this.options.clients, size: shortestFrame };
+  }
+
+  /** Whoever sends a load, started where nobody does yet. */
+  async #senderOf({ clients, size }: Load): Promise<LineProcess> {
+    const key = `${clients} ${size}`;
+    const running = this.#senders.get(key);
+    if (running) return running;
+    const { sender, target, family, cpu } = this.options;
     const [place, device] = sender === 'raw' ? [this.#upstream, 'eth0'] : [this.router, 'wan'];
     const flows = [target[family], firstClient[family], clients, port, stepThrough(clients)];
     const started = place.start(
-      [tool('bench-sender'), sender, device, upstreamMac, routerMac, ...flows, cpu].map(String),
+      [tool('bench-sender'), sender, device, upstreamMac, routerMac, ...flows, cpu, size].map(String),
     );
-    this.#sender = started;
+    this.#senders.set(key, started);
     await started
       .waitFor((line) => line === 'ready' || undefined)
       .catch(async (error: unknown) => {
         throw (await started.ended) === notOffered ? new SenderNotOffered(started.tail(1)) : error;
       });
+    return started;
   }
 
   /**
@@ -182,26 +218,31 @@ export class BenchLab {
     );
   }
 
+  /** Takes the link of a server away, from its side, or gives it back. */
+  async setLink(number: number, state: 'up' | 'down'): Promise<void> {
+    await this.#sinks.ip([`link set srv${number} ${state}`]);
+  }
+
   /** Has every packet counted and dropped where it enters the router: what is left is the sender's own work. */
   async absorb(): Promise<void> {
     await this.router.nft(`table netdev sink {${sinkChain('wan')}\n}\n`);
     this.#counting = this.router;
   }
 
-  /** Sends for about so many milliseconds, of all clients in turn, and counts what arrives. */
-  burst(milliseconds: number): Promise<Burst> {
-    return this.#send(`run ${milliseconds}`);
+  /** Sends for about so many milliseconds, of all of the load's clients in turn, and counts what arrives. */
+  burst(milliseconds: number, load = this.#everybody): Promise<Burst> {
+    return this.#send(`run ${milliseconds}`, load);
   }
 
   /** Sends one packet of every client, in ascending order. */
   pass(): Promise<Burst> {
-    return this.#send('pass');
+    return this.#send('pass', this.#everybody);
   }
 
-  async #send(command: string): Promise<Burst> {
-    if (!this.#sender) throw new Error('not built');
+  async #send(command: string, load: Load): Promise<Burst> {
+    const sender = await this.#senderOf(load);
     const before = await this.#counters();
-    const [sent = 0, nanoseconds = 0] = await this.#sender.ask(command, (line) =>
+    const [sent = 0, nanoseconds = 0] = await sender.ask(command, (line) =>
       line.startsWith('sent ') ? line.split(' ').slice(1).map(Number) : undefined,
     );
     const after = await this.#counters();
@@ -228,8 +269,8 @@ export class BenchLab {
   }
 
   async remove(): Promise<void> {
-    this.#sender?.closeInput();
-    await this.#sender?.ended;
+    for (const sender of this.#senders.values()) sender.closeInput();
+    await Promise.all([...this.#senders.values()].map(({ ended }) => ended));
     removeLab(this.#prefix);
     this.#disarm();
   }

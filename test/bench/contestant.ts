@@ -8,6 +8,8 @@ export interface Contestant {
   readonly target?: typeof ghost;
   /** Each client has an entry in the router's connection table. */
   readonly tracked?: boolean;
+  /** It is left out where there are more; default: it never is. */
+  readonly mostServers?: number;
   /** Makes the lab's router work this way; returns what ends it. */
   setUp(lab: BenchLab): Promise<() => Promise<void>>;
   /** Looks at one packet of each client, all of which arrived; says what is wrong, if anything. */

@@ -1,13 +1,12 @@
 import { accessSync, constants } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { Daemon } from '../lab/daemon.ts';
-import { eventually, Oracle } from '../lab/scenario.ts';
-import { bystander, clientAddress, ghost, port, serverAddress } from './bench-lab.ts';
+import { bystander, ghost, port, serverAddress } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
 import { keepFlows, nothing, type Contestant } from './contestant.ts';
+import { asSimulated, oneip, oneipByBridge, oneipVariants, startDaemon } from './oneip-contestants.ts';
 import { peers } from './peers.ts';
-import { loadRuleset, oneipConfig, serverNumbers, serviceName } from './service.ts';
+import { loadRuleset, oneipConfig, serverNumbers } from './service.ts';
 
 async function routed(lab: BenchLab): Promise<void> {
   await lab.knowServers();
@@ -88,58 +87,6 @@ const drop: Contestant = {
   },
 };
 
-const oneip: Contestant = {
-  name: 'oneip',
-  description: 'oneip daemon, 4096 slots, counters on',
-  setUp: (lab) => startDaemon(lab),
-  faultOf: asSimulated,
-};
-
-const oneipByBridge: Contestant = {
-  name: 'oneip-bridge',
-  description: "the same without leaving by the bridge's ports (bridge_bypass '0')",
-  async setUp(lab) {
-    const daemon = new Daemon(lab.router, lab.folder);
-    await daemon.start(`config globals 'globals'\n\toption bridge_bypass '0'\n${oneipConfig(lab)}`);
-    return async () => void (await daemon.stop());
-  },
-  faultOf: asSimulated,
-};
-
-/** A flow is remembered for each client. */
-const oneipFlows: Contestant = {
-  name: 'oneip-flows',
-  description: "the same with scheduler 'random', one flow for each client",
-  setUp: (lab) =>
-    startDaemon(
-      lab,
-      oneipConfig(lab).replace(/option device .*/, "$&\n\toption scheduler 'random'\n\toption flow_limit '262144'"),
-    ),
-};
-
-async function startDaemon(lab: BenchLab, configuration = oneipConfig(lab)): Promise<() => Promise<void>> {
-  const daemon = new Daemon(lab.router, lab.folder);
-  await daemon.start(configuration);
-  await eventually('packets leave by ports', 10_000, async () => {
-    const listing = await lab.router.run(['nft', 'list', 'table', 'netdev', 'oneip']);
-    return !/fwd ip6? to \S+ device "br-lan"/.test(listing) || undefined;
-  });
-  return async () => void (await daemon.stop());
-}
-
-const oneipNat: Contestant = {
-  name: 'oneip-nat',
-  description: "oneip daemon, dispatch 'nat' in turns",
-  tracked: true,
-  async setUp(lab) {
-    const daemon = new Daemon(lab.router, lab.folder);
-    const options = "\toption dispatch 'nat'\n\toption scheduler 'round_robin'\n\tlist source";
-    await daemon.start(oneipConfig(lab).replace('\tlist source', options));
-    await lab.router.sysctl(keepFlows);
-    return async () => void (await daemon.stop());
-  },
-};
-
 const dnat: Contestant = {
   name: 'dnat',
   description: 'DNAT by nftables, one conntrack entry for each client',
@@ -178,14 +125,14 @@ function bystanders(suffix: string, firewall: (lab: BenchLab) => Promise<void>):
     {
       name: `bystander${suffix}`,
       description: 'packets of no service, oneip daemon beside them',
-      setUp: beside(startDaemon),
+      setUp: beside((lab) => startDaemon(lab, oneipConfig(lab))),
       ...common,
     },
     {
       name: `bystander${suffix}-skip`,
       description: 'the same, one policy rule before ours leads unmarked packets past them',
       setUp: beside(async (lab) => {
-        const end = await startDaemon(lab);
+        const end = await startDaemon(lab, oneipConfig(lab));
         await policyRule(lab, skipRule);
         return end;
       }),
@@ -207,28 +154,17 @@ function allAtServer1(_lab: BenchLab, { byServer, delivered }: Burst): Promise<s
   return Promise.resolve(byServer[0] === delivered ? undefined : `only ${byServer[0]} of ${delivered} at server 1`);
 }
 
-/** Whether every server got exactly the clients that `oneip simulate` gives it. */
-function asSimulated(lab: BenchLab, { byServer }: Burst): Promise<string | undefined> {
-  const oracle = new Oracle(oneipConfig(lab));
-  const expected = new Map<string, number>();
-  for (let number = 0; number < lab.options.clients; number += 1) {
-    const server = oracle.server(serviceName, clientAddress(lab.family, number));
-    expected.set(server, (expected.get(server) ?? 0) + 1);
-  }
-  const wrong = serverNumbers(lab).find((number) => byServer[number - 1] !== (expected.get(`server${number}`) ?? 0));
-  const fault = wrong && `server${wrong} got ${byServer[wrong - 1]} clients, not ${expected.get(`server${wrong}`)}`;
-  return Promise.resolve(fault || undefined);
-}
-
 /** The contestants that a run has unless told otherwise; ratios are to the first. */
 export const usualContestants: readonly Contestant[] = [plain, oneip, dnat];
 
+/** All that somebody may ask for by `--full`: what people use, and our ways to do the same. */
+export const fullContestants: readonly Contestant[] = [plain, oneip, ...oneipVariants, ...peers, dnat];
+
 export const contestants: readonly Contestant[] = [
   ...usualContestants,
+  ...oneipVariants,
   ...peers,
-  oneipNat,
   oneipByBridge,
-  oneipFlows,
   drop,
   ...plainBesideRules,
   plainTracked,
@@ -261,7 +197,9 @@ export function reducedContestant(argument: string, to: 'service' | 'bystander')
       return nothing;
     },
     tracked,
-    ...(to === 'service' ? { faultOf: asSimulated } : { faultOf: allAtServer1, target: bystander }),
+    ...(to === 'service'
+      ? { faultOf: (lab, pass) => asSimulated(lab, pass, oneipConfig(lab)) }
+      : { faultOf: allAtServer1, target: bystander }),
   };
 }
 

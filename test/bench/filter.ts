@@ -9,7 +9,7 @@ import { atExit } from '../lab/exit.ts';
 import { addNamespaces, labFolder, labPrefix, Namespace, removeLab } from '../lab/namespace.ts';
 import { tool } from '../lab/paths.ts';
 import type { LineProcess } from '../lab/process.ts';
-import { clientAddress, ghost, mostClients, port } from './bench-lab.ts';
+import { clientAddress, ghost, mostClients, port, shortestFrame } from './bench-lab.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
@@ -122,11 +122,10 @@ class Stand {
     writeFileSync(file, ruleset);
     await this.#server.run(['nft', ...(ruleset.startsWith('{') ? ['-j'] : []), '-f', file]);
     const flows = [ghost[family], clientAddress(family, 0), mostClients, port, 61_803];
+    const cpu = availableParallelism() - 1;
     const everybody = family === 4 ? 'ff:ff:ff:ff:ff:ff' : '33:33:80:00:00:01';
     this.#sender = this.#server.start(
-      [tool('bench-sender'), 'xdp', 'eth0', '02:00:00:00:00:01', everybody, ...flows, availableParallelism() - 1].map(
-        String,
-      ),
+      [tool('bench-sender'), 'xdp', 'eth0', '02:00:00:00:00:01', everybody, ...flows, cpu, shortestFrame].map(String),
     );
     await this.#sender.waitFor((line) => line === 'ready' || undefined);
     await this.#send('pass');

@@ -8,9 +8,6 @@
 #include <netinet/udp.h>
 #include <string.h>
 
-/* As long as a datagram has to be for the shortest Ethernet frame without its check sequence. */
-enum { PAYLOAD_V4 = 18 };
-
 static uint32_t sum_words(const uint8_t *data, size_t length)
 {
 	uint32_t sum = 0;
@@ -25,16 +22,16 @@ static void describe_v4(struct flows *flows, const struct in_addr *to, const str
 	struct iphdr *ip = (struct iphdr *)(flows->frame + ETH_HLEN);
 	struct udphdr *udp = (struct udphdr *)(ip + 1);
 
+	flows->headers = ETH_HLEN + sizeof *ip + sizeof *udp;
 	ip->version = 4;
 	ip->ihl = 5;
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_UDP;
-	ip->tot_len = htons(sizeof *ip + sizeof *udp + PAYLOAD_V4);
+	ip->tot_len = htons((uint16_t)(flows->length - ETH_HLEN));
 	ip->daddr = to->s_addr;
 	udp->dest = htons(port);
 	/* No checksum, which IPv4 allows (RFC 768). */
-	udp->len = htons(sizeof *udp + PAYLOAD_V4);
-	flows->length = ETH_HLEN + sizeof *ip + sizeof *udp + PAYLOAD_V4;
+	udp->len = htons((uint16_t)(flows->length - ETH_HLEN - sizeof *ip));
 	flows->address_at = ETH_HLEN + offsetof(struct iphdr, saddr);
 	flows->first_address = ntohl(first->s_addr);
 	flows->port_at = ETH_HLEN + sizeof *ip + offsetof(struct udphdr, source);
@@ -49,10 +46,15 @@ static void describe_v6(struct flows *flows, const struct in6_addr *to, const st
 	struct udphdr *udp = (struct udphdr *)(ip + 1);
 	/* The lower half of the network's 64 bits. */
 	size_t counted = 4;
+	uint16_t datagram;
 	uint32_t word;
 
+	flows->headers = ETH_HLEN + sizeof *ip + sizeof *udp;
+	if (flows->length < flows->headers)
+		flows->length = flows->headers;
+	datagram = (uint16_t)(flows->length - ETH_HLEN - sizeof *ip);
 	ip->ip6_flow = htonl(6u << 28);
-	ip->ip6_plen = htons(sizeof *udp);
+	ip->ip6_plen = htons(datagram);
 	ip->ip6_nxt = IPPROTO_UDP;
 	ip->ip6_hlim = 64;
 	ip->ip6_dst = *to;
@@ -60,20 +62,19 @@ static void describe_v6(struct flows *flows, const struct in6_addr *to, const st
 	memcpy(&word, (const uint8_t *)first + counted, sizeof word);
 	memset((uint8_t *)&ip->ip6_src + counted, 0, sizeof word);
 	udp->dest = htons(port);
-	udp->len = htons(sizeof *udp);
-	flows->length = ETH_HLEN + sizeof *ip + sizeof *udp;
+	udp->len = htons(datagram);
 	flows->address_at = ETH_HLEN + offsetof(struct ip6_hdr, ip6_src) + counted;
 	flows->first_address = ntohl(word);
 	flows->port_at = ETH_HLEN + sizeof *ip + offsetof(struct udphdr, source);
 	flows->checksum_at = ETH_HLEN + sizeof *ip + offsetof(struct udphdr, check);
 	/* Both addresses, the datagram, and the rest of the pseudo header (RFC 8200 §8.1). */
 	flows->checksum_base =
-		sum_words((const uint8_t *)&ip->ip6_src, 32 + sizeof *udp) + IPPROTO_UDP + sizeof *udp;
+		sum_words((const uint8_t *)&ip->ip6_src, 32 + sizeof *udp) + IPPROTO_UDP + datagram;
 	flows->checksum_covers_port = true;
 }
 
 bool describe_flows(struct flows *flows, const char *to, const char *first, uint32_t clients, uint16_t port,
-		    const uint8_t *to_mac, const uint8_t *from_mac)
+		    const uint8_t *to_mac, const uint8_t *from_mac, size_t size)
 {
 	struct ether_header *ether = (struct ether_header *)flows->frame;
 	struct in_addr to4, first4;
@@ -81,6 +82,7 @@ bool describe_flows(struct flows *flows, const char *to, const char *first, uint
 
 	memset(flows, 0, sizeof *flows);
 	flows->clients = clients;
+	flows->length = size - CHECK_SEQUENCE;
 	memcpy(ether->ether_dhost, to_mac, ETH_ALEN);
 	memcpy(ether->ether_shost, from_mac, ETH_ALEN);
 	if (inet_pton(AF_INET, to, &to4) == 1 && inet_pton(AF_INET, first, &first4) == 1) {

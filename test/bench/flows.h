@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest frame, that of IPv6: Ethernet, IPv6 and UDP headers and nothing in it. */
-enum { LONGEST_FRAME = 64 };
+/* Of a frame without its check sequence, which no sender sees. */
+enum { LONGEST_FRAME = 1514, CHECK_SEQUENCE = 4 };
 
 /* Factor, mask and offset that make a client's source port of its number. */
 enum { PORT_FACTOR = 7919, PORT_MASK = 0x7fff, FIRST_PORT = 1024 };
@@ -19,6 +19,8 @@ enum { PORT_FACTOR = 7919, PORT_MASK = 0x7fff, FIRST_PORT = 1024 };
 struct flows {
 	uint32_t clients;
 	size_t length;
+	/* Of the headers; what follows is nought, and nobody changes it. */
+	size_t headers;
 	/* Puts the headers behind Ethernet's 14 bytes on a boundary of four. */
 	_Alignas(4) uint8_t before_frame[2];
 	uint8_t frame[LONGEST_FRAME];
@@ -40,11 +42,12 @@ struct position {
 };
 
 /*
- * Describes frames as short as the family allows (60 bytes for IPv4, 62 for IPv6) from FIRST on, which counts up by one for
- * IPv4 and by a /64 for IPv6, as each household has its own. FIRST and TO are of one family; false where they are not.
+ * Describes frames from FIRST on, which counts up by one for IPv4 and by a /64 for IPv6, as each household has its own. FIRST
+ * and TO are of one family; false where they are not. SIZE is that of a frame on the wire, with its check sequence (64 to
+ * LONGEST_FRAME and CHECK_SEQUENCE); with IPv6 at least 66, since the headers have so many.
  */
 bool describe_flows(struct flows *flows, const char *to, const char *first, uint32_t clients, uint16_t port,
-		    const uint8_t *to_mac, const uint8_t *from_mac);
+		    const uint8_t *to_mac, const uint8_t *from_mac, size_t size);
 
 /* Makes a copy of the frame into that of the next client, and moves on. */
 void write_frame(const struct flows *flows, struct position *position, uint8_t *frame);

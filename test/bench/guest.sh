@@ -6,7 +6,7 @@
 #   sh /guest.sh end NAME
 #
 #   sh /guest.sh web NAME SERVERS                  br-lan [r-NAME] ── eth0 [v1-NAME] …, a web server in each
-#   sh /guest.sh watched|keepalived NAME           what watches them
+#   sh /guest.sh watched NAME | keepalived NAME SECONDS AGAIN   what watches them
 #   sh /guest.sh death NAME                        kills the first; prints the seconds until the kernel's table has noticed
 #   sh /guest.sh close NAME
 #
@@ -15,6 +15,8 @@ set -u
 ip() { /usr/sbin/ip "$@"; }
 ghost=192.0.2.80
 port=9000
+# Hundredths of a second after which bridges forget; the clock leaps while nobody sends.
+never=1000000000
 
 router() { ip netns exec "r-$name" "$@"; }
 # For what runs in the background: the process whose number $! has is the program itself, and not a shell before it.
@@ -39,7 +41,7 @@ build() {
 	done
 	ip -n "r-$name" link add wan address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns "u-$name"
 	ip -n "u-$name" link set eth0 up
-	ip -n "r-$name" link add br-lan type bridge mcast_snooping 0
+	ip -n "r-$name" link add br-lan type bridge mcast_snooping 0 ageing_time $never
 	router sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; for file in all default wan; do echo 0 >/proc/sys/net/ipv4/conf/$file/rp_filter; done'
 	ip netns exec "s-$name" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore'
 	echo 'table netdev sink {' >"/tmp/$name/sink"
@@ -70,7 +72,7 @@ build() {
 		ip netns exec "s-$name" ping -c 1 -W 1 -I "srv$number" 192.168.1.1 >/dev/null || :
 	done
 	mkfifo "/tmp/$name/in" "/tmp/$name/out"
-	become "r-$name" bench-sender xdp wan 02:00:00:00:00:02 02:00:00:00:00:01 $ghost 198.18.0.1 "$2" $port "$3" 0 \
+	become "r-$name" bench-sender xdp wan 02:00:00:00:00:02 02:00:00:00:00:01 $ghost 198.18.0.1 "$2" $port "$3" 0 64 \
 		<>"/tmp/$name/in" >"/tmp/$name/out" 2>&1 &
 	echo $! >"/tmp/$name/sender"
 	# Somebody has to keep both pipes open between two commands.
@@ -150,7 +152,7 @@ web() {
 	ip netns add "r-$name"
 	ip -n "r-$name" link set lo up
 	ip -n "r-$name" link add wan type veth peer name eth0
-	ip -n "r-$name" link add br-lan type bridge mcast_snooping 0
+	ip -n "r-$name" link add br-lan type bridge mcast_snooping 0 ageing_time $never
 	for device in wan eth0 br-lan; do ip -n "r-$name" link set $device up; done
 	ip -n "r-$name" address add 203.0.113.1/24 dev wan
 	ip -n "r-$name" address add 192.168.1.1/24 dev br-lan
@@ -176,16 +178,16 @@ serve() {
 	echo $! >"/tmp/$name/pid$1"
 }
 
-# Both ask every 200 ms, and once more before they believe it.
 watched() {
-	oneip_ready /etc/config/watched
+	oneip_ready "/etc/config/$name"
 }
 
+# Asks so often, in seconds, and so many times more before it believes it.
 keepalived() {
 	{
-		echo "virtual_server $ghost 80 { delay_loop 0.2 lvs_sched rr lvs_method DR protocol TCP"
+		echo "virtual_server $ghost 80 { delay_loop $1 lvs_sched rr lvs_method DR protocol TCP"
 		for number in $(numbers); do
-			echo "real_server 192.168.1.$((10 + number)) 80 { TCP_CHECK { connect_timeout 0.2 retry 1 delay_before_retry 0.05 } }"
+			echo "real_server 192.168.1.$((10 + number)) 80 { TCP_CHECK { connect_timeout $1 retry $2 delay_before_retry 0.05 } }"
 		done
 		echo '}'
 	} | sed 's/ *\([{}]\) */ \1\n/g; s/ \(lvs_sched\|lvs_method\|protocol\|retry\|delay_before_retry\) /\n\1 /g' >"/tmp/$name/keepalived.conf"

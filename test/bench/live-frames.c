@@ -6,7 +6,7 @@
  * costs about what a good network card's driver costs, and no copy, no system call, no veth pair.
  *
  * Pages come back to the pool as the router left them (other MACs, a smaller TTL, perhaps another destination), so the program
- * writes the whole frame each time. It is short enough to be assembled here by hand, which needs no compiler for it.
+ * writes all headers each time. They are short enough for it to be assembled here by hand, which needs no compiler.
  */
 #define _GNU_SOURCE
 #include "senders.h"
@@ -117,11 +117,11 @@ static void take_client(struct program *program, int map, uint32_t clients)
 	emit(program, BPF_STX | BPF_MEM | BPF_W, POSITION, NEXT, offsetof(struct position, next), 0);
 }
 
-/* Writes all that the clients' frames have in common, word by word. */
+/* Writes all that the clients' headers have in common, word by word; the kernel writes the frame once, and nobody what follows. */
 static void copy_frame(struct program *program, const struct flows *flows)
 {
-	for (size_t offset = 0; offset + 2 <= flows->length;) {
-		size_t width = offset + 4 <= flows->length ? 4 : 2;
+	for (size_t offset = 0; offset + 2 <= flows->headers;) {
+		size_t width = offset + 4 <= flows->headers ? 4 : 2;
 		uint32_t word = 0;
 		uint16_t half;
 
@@ -174,7 +174,7 @@ static void write_client(struct program *program, const struct flows *flows)
 static void assemble(struct program *program, const struct flows *flows, int map)
 {
 	program->count = 0;
-	check_length(program, flows->length);
+	check_length(program, flows->headers);
 	take_client(program, map, flows->clients);
 	copy_frame(program, flows);
 	write_client(program, flows);

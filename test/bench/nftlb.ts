@@ -4,7 +4,7 @@ import type { LineProcess } from '../lab/process.ts';
 import { eventually } from '../lab/scenario.ts';
 import { ghost, port, serverAddress, serverMac, type BenchLab } from './bench-lab.ts';
 import { peerProgram } from './peer-programs.ts';
-import { serverNumbers } from './service.ts';
+import { patience, serverNumbers } from './service.ts';
 
 /** Ways of nftlb's to hand packets on: direct return, without a connection table, with one. */
 export type NftlbMode = 'dsr' | 'stlsdnat' | 'dnat';
@@ -58,7 +58,7 @@ export class NftlbDaemon {
     const process = lab.router.start([...peerProgram('usr/sbin/nftlb'), ...options, '--config', file]);
     const daemon = new NftlbDaemon(lab, process);
     // curl's own way of trying again waits for a second at least.
-    await eventually('nftlb answers', 20_000, async () => {
+    await eventually('nftlb answers', patience, async () => {
       const { status } = await lab.router.attempt(daemon.#request('GET', '/farms'));
       return status === 0 || undefined;
     });

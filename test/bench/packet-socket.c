@@ -22,7 +22,7 @@ enum { BATCH = 64, ALIGN = 2 };
 static struct {
 	int fd;
 	const struct flows *flows;
-	_Alignas(4) uint8_t frames[BATCH][LONGEST_FRAME + 4];
+	_Alignas(4) uint8_t frames[BATCH][LONGEST_FRAME + ALIGN];
 	struct iovec vectors[BATCH];
 	struct mmsghdr messages[BATCH];
 } self;

@@ -9,8 +9,15 @@ const multipath: Contestant = {
   description: 'kernel route of several next hops',
   async setUp(lab) {
     await lab.knowServers();
-    const hops = serverNumbers(lab).map((number) => `nexthop via ${serverAddress(lab.family, number)} dev br-lan`);
-    await lab.router.ip([`route add ${ghost[lab.family]} ${hops.join(' ')}`]);
+    const hops = serverNumbers(lab).map((number) => [
+      'nexthop',
+      'via',
+      serverAddress(lab.family, number),
+      'dev',
+      'br-lan',
+    ]);
+    // By itself, as a line of a batch may have 512 words.
+    await lab.router.run(['ip', 'route', 'add', ghost[lab.family], ...hops.flat()]);
     return nothing;
   },
   faultOf: everybodyServes,
@@ -50,8 +57,12 @@ function nftlb(name: string, description: string, mode: NftlbMode, more: Partial
   };
 }
 
+/** Below so many clients for a server their hashes may leave one with few. */
+const fewClients = 100;
+
 /** Whether no server has less than half of its fair share; these spread as their hashes do. */
-function everybodyServes(_lab: BenchLab, { byServer, delivered }: Burst): Promise<string | undefined> {
+function everybodyServes({ servers }: BenchLab, { byServer, delivered }: Burst): Promise<string | undefined> {
+  if (delivered < fewClients * servers) return Promise.resolve(undefined);
   const least = Math.min(...byServer);
   return Promise.resolve(least * 2 * byServer.length < delivered ? `a server got ${least} of ${delivered}` : undefined);
 }

@@ -1,8 +1,11 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sweepDeadLabs } from '../lab/namespace.ts';
+import { buildFolder } from '../lab/paths.ts';
 
-/** A benchmark that builds networks, and prints its results as a table or as JSON. */
+/** A benchmark that builds networks, and prints its results as a table or as JSON, which it writes to `build/bench`, too. */
 export interface Benchmark<Options, Result> {
   /** For `--help`, and for who asks for something else than there is. */
   readonly usage: string;
@@ -48,12 +51,24 @@ async function run<Options, Result>(benchmark: Benchmark<Options, Result>): Prom
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', kernel: release(), load: loadavg()[0] ?? NaN };
   const results = await benchmark.measure(options);
   const { cpu, kernel, load } = machine;
+  const json = { machine, options, results };
+  const file = writeResult(basename(process.argv[1] ?? 'benchmark', '.mjs'), json);
+  process.stderr.write(`${file} has it for programs\n`);
   process.stdout.write(
     values.json
-      ? `${JSON.stringify({ machine, options, results }, null, 2)}\n`
+      ? `${JSON.stringify(json, null, 2)}\n`
       : `${cpu}, Linux ${kernel}, load ${load.toFixed(1)} at the beginning\n\n${benchmark.format(results)}`,
   );
   return 0;
+}
+
+/** Writes what a benchmark has found, for programs; returns where. */
+export function writeResult(benchmark: string, result: object): string {
+  const folder = join(buildFolder, 'bench');
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${benchmark}.json`);
+  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+  return file;
 }
 
 /** True for a whole number from 1 to `most`. */

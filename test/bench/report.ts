@@ -1,5 +1,5 @@
 import type { Family } from '../../src/net/address.ts';
-import type { Burst } from './bench-lab.ts';
+import type { Burst, Load } from './bench-lab.ts';
 import type { Contestant } from './contestant.ts';
 import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
@@ -9,8 +9,13 @@ export interface Series {
   readonly setups: readonly (readonly Burst[])[];
 }
 
-export interface Result {
+/** What the contestants had to do. */
+export interface Course extends Load {
   readonly servers: number;
+  readonly family: Family;
+}
+
+export interface Result extends Course {
   readonly series: readonly Series[];
 }
 
@@ -19,20 +24,37 @@ interface Wish {
   readonly of: string;
   readonly to: string;
   readonly atLeast: number;
+  /** With so many servers only; absent: with any number. */
+  readonly servers?: number;
+  /** With so many clients only; absent: with any number. */
+  readonly clients?: number;
 }
 
 const wishes: readonly Wish[] = [
-  { of: 'oneip', to: 'plain', atLeast: 0.84 },
-  { of: 'oneip', to: 'dnat', atLeast: 2.8 },
+  { of: 'oneip', to: 'plain', atLeast: 1, servers: 4 },
+  { of: 'oneip', to: 'plain', atLeast: 0.95, servers: 64 },
+  { of: 'oneip', to: 'nftlb-direct', atLeast: 1.12, servers: 64 },
+  { of: 'oneip', to: 'resilient', atLeast: 1.07, servers: 64 },
+  { of: 'oneip', to: 'dnat', atLeast: 3.3, servers: 64, clients: 100_000 },
+  { of: 'oneip-20', to: 'oneip', atLeast: 0.95 },
   { of: 'bystander', to: 'plain', atLeast: 0.99 },
   { of: 'bystander-ct', to: 'plain-ct', atLeast: 0.99 },
 ];
 
+function wishFor({ servers, clients }: Course, of: string, to: string): Wish | undefined {
+  return wishes.find(
+    (wish) =>
+      wish.of === of &&
+      wish.to === to &&
+      (wish.servers ?? servers) === servers &&
+      (wish.clients ?? clients) === clients,
+  );
+}
+
 /** `open`: the rounds differ too much to say. */
 type Verdict = 'held' | 'missed' | 'open';
 
-export interface Comparison extends MedianInterval {
-  readonly servers: number;
+export interface Comparison extends MedianInterval, Course {
   readonly of: string;
   readonly to: string;
   readonly wanted?: number;
@@ -65,8 +87,10 @@ function compare(of: Series, to: Series): MedianInterval {
   return byRound(of, to, (ofRate, toRate) => ofRate / toRate);
 }
 
-/** Every contestant against the first, and whatever else is wished for. */
-export function comparisons({ servers, series }: Result): Comparison[] {
+/** Every contestant against the first, and against those that are named beside it in a wish. */
+export function comparisons(result: Result): Comparison[] {
+  const { servers, family, clients, size, series } = result;
+  const course: Course = { servers, family, clients, size };
   const [first, ...others] = series;
   if (!first) return [];
   const pairs = others.map((other) => ({ of: other, to: first }));
@@ -78,8 +102,8 @@ export function comparisons({ servers, series }: Result): Comparison[] {
   return pairs.map(({ of, to }) => {
     const names = { of: of.contestant.name, to: to.contestant.name };
     const interval = compare(of, to);
-    const wish = wishes.find((candidate) => candidate.of === names.of && candidate.to === names.to);
-    return { servers, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish) }) };
+    const wish = wishFor(course, names.of, names.to);
+    return { ...course, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish) }) };
   });
 }
 
@@ -94,11 +118,35 @@ function judge({ low, high, confidence }: MedianInterval, { atLeast }: Wish): Ve
   return high < atLeast ? 'missed' : 'open';
 }
 
+/** For people: `64 servers, IPv4, 100000 clients, frames of 64 bytes`. */
+export function formatCourse({ servers, family, clients, size }: Course): string {
+  return `${servers} servers, IPv${family}, ${clients} client${clients === 1 ? '' : 's'}, frames of ${size} bytes`;
+}
+
+/** All that was wanted, and what came of it; nothing where nothing was. */
+export function formatWishes(results: readonly Result[]): string {
+  const rows = results
+    .flatMap(comparisons)
+    .flatMap((comparison) =>
+      comparison.wanted === undefined
+        ? []
+        : [
+            [
+              `${comparison.of} / ${comparison.to}`,
+              formatCourse(comparison),
+              formatInterval(comparison, 3),
+              conclusion(comparison),
+            ],
+          ],
+    );
+  return rows.length === 0 ? '' : `${markdownTable([['ratio', 'with', 'median', 'conclusion'], ...rows])}\n`;
+}
+
 /** A table for people. */
-export function formatResult(result: Result, family: Family): string {
+export function formatResult(result: Result): string {
   const setups = result.series[0]?.setups.length ?? 0;
   const rounds = result.series[0]?.setups[0]?.length ?? 0;
-  const title = `${result.servers} servers, IPv${family}, ${setups} set-ups with ${rounds} rounds each: median (95 % interval)`;
+  const title = `${formatCourse(result)}; ${setups} set-ups with ${rounds} rounds each: median (95 % interval)`;
   const sender = result.series.find(({ contestant }) => contestant.name === 'drop');
   const rows = result.series.map((series) => {
     const { name, description } = series.contestant;

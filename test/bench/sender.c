@@ -2,12 +2,13 @@
 /*
  * Sends UDP datagrams of many clients to a router as fast as one core can.
  *
- * Usage: bench-sender SENDER DEVICE FROM-MAC TO-MAC TO FIRST-CLIENT CLIENTS PORT STEP CPU
+ * Usage: bench-sender SENDER DEVICE FROM-MAC TO-MAC TO FIRST-CLIENT CLIENTS PORT STEP CPU SIZE
  *
  * SENDER is "raw" (a packet socket; DEVICE is the far end of the router's link) or "xdp" (frames that the kernel makes and
  * receives itself; DEVICE is the router's, and so is the network namespace). TO and FIRST-CLIENT are IPv4 or IPv6 addresses;
  * clients are CLIENTS addresses from FIRST-CLIENT on, each with one source port. STEP is how far apart successive senders
- * are; it has no divisor in common with CLIENTS, so that each has its turn before anyone has a second one.
+ * are; it has no divisor in common with CLIENTS, so that each has its turn before anyone has a second one. SIZE is that of a
+ * frame with its check sequence, 64 to 1518; with IPv6 frames of 64 have 66.
  *
  * Prints "ready", or says why not and ends with status 3 where the kernel does not offer this way of sending. Commands on
  * standard input, one a line: "pass" sends one packet of each client, in ascending order; "run MILLISECONDS" sends about
@@ -87,22 +88,24 @@ static bool read_mac(const char *text, uint8_t *mac)
 
 int main(int argc, char **argv)
 {
-	const struct sender *sender = argc == 11 ? sender_called(argv[1]) : NULL;
+	const struct sender *sender = argc == 12 ? sender_called(argv[1]) : NULL;
 	uint8_t from_mac[6], to_mac[6];
 	struct flows flows;
 	struct position position = { 0 };
 	uint64_t each = FIRST_GUESS;
 	uint32_t clients;
+	size_t size;
 	char line[64];
 
 	if (!sender || !read_mac(argv[3], from_mac) || !read_mac(argv[4], to_mac)) {
-		fprintf(stderr, "usage: bench-sender raw|xdp DEVICE FROM-MAC TO-MAC TO FIRST-CLIENT CLIENTS PORT STEP CPU\n");
+		fprintf(stderr, "usage: bench-sender raw|xdp DEVICE FROM-MAC TO-MAC TO FIRST-CLIENT CLIENTS PORT STEP CPU SIZE\n");
 		return WRONG_USAGE;
 	}
 	clients = (uint32_t)strtoul(argv[7], NULL, 10);
-	if (!clients || clients > 1u << 24 ||
-	    !describe_flows(&flows, argv[5], argv[6], clients, (uint16_t)atoi(argv[8]), to_mac, from_mac)) {
-		fprintf(stderr, "bench-sender: two addresses of one family and 1 to 16777216 clients, please\n");
+	size = strtoul(argv[11], NULL, 10);
+	if (!clients || clients > 1u << 24 || size < 64 || size > LONGEST_FRAME + CHECK_SEQUENCE ||
+	    !describe_flows(&flows, argv[5], argv[6], clients, (uint16_t)atoi(argv[8]), to_mac, from_mac, size)) {
+		fprintf(stderr, "bench-sender: two addresses of one family, 1 to 16777216 clients, frames of 64 to 1518, please\n");
 		return WRONG_USAGE;
 	}
 	position.step = (uint32_t)strtoul(argv[9], NULL, 10) % clients;

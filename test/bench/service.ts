@@ -5,6 +5,9 @@ import { oneipProgram } from '../lab/paths.ts';
 import { eventually } from '../lab/scenario.ts';
 import { ghost, port, serverAddress, type BenchLab } from './bench-lab.ts';
 
+/** Milliseconds for what takes seconds, and many where others use the processor: 64 servers in 20 services, or 256 in one. */
+export const patience = 120_000;
+
 /** The service's name in the configuration. */
 export const serviceName = 'bench';
 
@@ -150,11 +153,11 @@ export async function loadRuleset(lab: BenchLab, without: readonly string[] = []
 
 /** Deletes the tables; resolves when the daemon has made them again. */
 export async function loadAnew(lab: BenchLab, daemon: Daemon): Promise<void> {
-  const noticed = daemon.process.waitFor((line) => /loading the ruleset again/.test(line) || undefined);
+  const noticed = daemon.process.waitFor((line) => /loading the ruleset again/.test(line) || undefined, patience);
   await lab.router.nft('flush ruleset');
   await noticed;
   // nft commits all or nothing, so that one table tells of all.
-  await eventually('the tables again', 20_000, async () => {
+  await eventually('the tables again', patience, async () => {
     const { status } = await lab.router.attempt(['nft', '-t', 'list', 'table', 'netdev', 'oneip']);
     return status === 0 || undefined;
   });

@@ -30,17 +30,20 @@ export const slotCounts = [1, 64, 1024] as const;
 
 const root = process.env['ONEIP_ROOT'] ?? '.';
 
+/** Made once. */
+let bundled: Promise<string> | undefined;
+
+async function bundle(): Promise<string> {
+  const program = join(buildFolder, 'bench', 'slot-program.js');
+  const source = join(root, 'test/bench/slot-program.ts');
+  await run([process.execPath, join(root, 'src/build/bundle.mjs'), source, program, 'test']);
+  return program;
+}
+
 /** Loads the ruleset, without a daemon that would repair it, and moves slots as the daemon does. */
 export async function timeSlots(lab: BenchLab, rounds: number): Promise<SlotTimes[]> {
   await loadRuleset(lab);
-  const program = join(lab.folder, 'slot-program.js');
-  await run([
-    process.execPath,
-    join(root, 'src/build/bundle.mjs'),
-    join(root, 'test/bench/slot-program.ts'),
-    program,
-    'test',
-  ]);
+  const program = await (bundled ??= bundle());
   const request: SlotRequest = {
     ...{ map: `${serviceName}/slot`, slots: 4096, counts: slotCounts, rounds },
     chains: [1, 2].map((number) => `${serviceName}/to/server${number}`),

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
-import { Capture } from './capture.ts';
+import { Capture, type Captured } from './capture.ts';
 import { atExit } from './exit.ts';
 import { addNamespaces, labPrefix, Namespace, removeLab } from './namespace.ts';
 import { checksum, protocol, pseudoChecksum } from './packet.ts';
@@ -41,10 +41,10 @@ tests.before(async () => {
 });
 tests.after(() => removeLab(prefix));
 
-async function start(sender: string, family: Family): Promise<LineProcess> {
+async function start(sender: string, family: Family, size = 64): Promise<LineProcess> {
   const [place, device] = sender === 'raw' ? [upstream, 'eth0'] : [router, 'wan'];
   const flows = [mac.upstream, mac.router, target[family], first[family], clients, 9000, clientStep];
-  const started = place.start([tool('bench-sender'), sender, device, ...flows, 0].map(String));
+  const started = place.start([tool('bench-sender'), sender, device, ...flows, 0, size].map(String));
   await started.waitFor((line) => line === 'ready' || undefined);
   return started;
 }
@@ -61,11 +61,25 @@ async function end(sender: LineProcess): Promise<void> {
   assert.is(await sender.ended, 0);
 }
 
-for (const family of [4, 6] as const) {
-  tests(`IPv${family}: one pass is one packet of each client, byte for byte the same from either sender`, async () => {
+/** With the end that has not been kept, and that should hold nothing. */
+function wholeDatagram({ payload }: Captured): Buffer {
+  return Buffer.concat([payload, Buffer.alloc(payload.readUInt16BE(4) - payload.length)]);
+}
+
+/** Bytes of the IP packet in a frame of so many, check sequence included. */
+const packetLengths = [
+  { family: 4, size: 64, length: 46 },
+  { family: 4, size: 1400, length: 1382 },
+  // The headers are longer than the shortest frame.
+  { family: 6, size: 64, length: 48 },
+  { family: 6, size: 1400, length: 1382 },
+] as const;
+
+for (const { family, size, length } of packetLengths) {
+  tests(`IPv${family}, ${size} bytes: one pass is one packet of each client, the same from either sender`, async () => {
     const seen: string[][] = [];
     for (const name of ['raw', 'xdp']) {
-      const sender = await start(name, family);
+      const sender = await start(name, family, size);
       const capture = await Capture.start(router, 'wan');
       assert.is(await sent(sender, 'pass'), clients);
       const packets = (await capture.take()).filter(({ destination }) => destination === target[family]);
@@ -76,15 +90,17 @@ for (const family of [4, 6] as const) {
       assert.equal([packets[0]?.source, packets.at(-1)?.source], [first[family], last[family]]);
       for (const packet of packets) {
         assert.equal([packet.packetType, packet.destinationMac, packet.sourceMac], [0, mac.router, mac.upstream]);
-        assert.equal([packet.ttl, packet.payload.readUInt16BE(2)], [64, 9000]);
+        assert.equal([packet.ttl, packet.payload.readUInt16BE(2), packet.length], [64, 9000, length]);
         if (family === 4) assert.is(checksum(packet.bytes.subarray(0, 20)), 0);
-        else assert.is(pseudoChecksum(packet, protocol.udp, packet.payload), 0);
+        else assert.is(pseudoChecksum(packet, protocol.udp, wholeDatagram(packet)), 0);
       }
       seen.push(packets.map(({ bytes }) => bytes.toString('hex')));
     }
     assert.equal(seen[1], seen[0]);
   });
+}
 
+for (const family of [4, 6] as const) {
   tests(
     `IPv${family}: a run sends the packets of all clients in turn, however the router has changed the last ones`,
     async () => {
@@ -124,7 +140,7 @@ async function packetsByClient(family: Family): Promise<number[]> {
 tests('a device that is not there is refused, and said to be', async () => {
   const flows = [mac.upstream, mac.router, target[4], first[4], clients, 9000, clientStep];
   for (const sender of ['raw', 'xdp']) {
-    const outcome = await router.attempt([tool('bench-sender'), sender, 'nowhere', ...flows, 0].map(String));
+    const outcome = await router.attempt([tool('bench-sender'), sender, 'nowhere', ...flows, 0, 64].map(String));
     assert.equal([outcome.status, outcome.stdout], [3, '']);
     assert.match(outcome.stderr, /nowhere: No such device/);
   }

@@ -11,6 +11,8 @@ export interface Captured extends Packet {
   readonly packetType: number;
   readonly destinationMac: string;
   readonly sourceMac: string;
+  /** Of the IP packet, which may have more bytes than are kept of it. */
+  readonly length: number;
 }
 
 /** Writes down the IP packets of one device; see `capture.c`. */
@@ -111,10 +113,10 @@ export class ServerCaptures {
 }
 
 function readLine(line: string): Captured | undefined {
-  const [direction, packetType, destinationMac = '', sourceMac = '', protocol, , hex = ''] = line.split(' ');
+  const [direction, packetType, destinationMac = '', sourceMac = '', protocol, length, hex = ''] = line.split(' ');
   if (direction !== 'in' && direction !== 'out') return undefined;
   if (protocol !== '0800' && protocol !== '86dd') return undefined;
   const packet = readPacket(Buffer.from(hex, 'hex'));
   if (!packet) return undefined;
-  return { ...packet, direction, packetType: Number(packetType), destinationMac, sourceMac };
+  return { ...packet, direction, packetType: Number(packetType), destinationMac, sourceMac, length: Number(length) };
 }

@@ -37,11 +37,11 @@ export class Daemon {
     await this.#process.waitFor((line) => /\boneip: ready\b/.test(line) || undefined, timeout);
   }
 
-  /** Writes a configuration and has the running daemon load it; resolves once the kernel has it. */
-  async reload(config: string): Promise<void> {
+  /** Writes a configuration and has the running daemon load it; resolves once the kernel has it, within `timeout` milliseconds. */
+  async reload(config: string, timeout = patience): Promise<void> {
     const running = this.process;
     this.configure(config);
-    const reloaded = running.waitFor((line) => /\boneip: reloaded\b/.test(line) || undefined, patience);
+    const reloaded = running.waitFor((line) => /\boneip: reloaded\b/.test(line) || undefined, timeout);
     running.signal('SIGHUP');
     await reloaded;
   }

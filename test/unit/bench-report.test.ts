@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { comparisons, formatResult } from '../bench/report.ts';
+import { comparisons, formatResult, formatWishes } from '../bench/report.ts';
 import type { Result, Series } from '../bench/report.ts';
 
 /** A contestant that delivers so many packets a second, in each round of each set-up. */
@@ -15,8 +15,10 @@ function series(name: string, setups: readonly (readonly number[])[]): Series {
 
 const nine = (rounds: (setup: number) => number[]) => Array.from({ length: 9 }, (_, setup) => rounds(setup));
 
+const course = { servers: 64, family: 4, clients: 100_000, size: 64 } as const;
+
 function result(...contestants: Series[]): Result {
-  return { servers: 4, series: contestants };
+  return { ...course, series: contestants };
 }
 
 test('ratios are taken within a round, medians first over rounds and then over set-ups', () => {
@@ -27,11 +29,11 @@ test('ratios are taken within a round, medians first over rounds and then over s
   );
   const oneip = series(
     'oneip',
-    nine((setup) => [9e5, 9e4, 9e5].map((rate) => (setup % 2 ? rate : rate / 10))),
+    nine((setup) => [96e4, 96e3, 96e4].map((rate) => (setup % 2 ? rate : rate / 10))),
   );
   const [found] = comparisons(result(plain, oneip));
   const rounded = [found?.low, found?.median, found?.high].map((value) => value?.toFixed(9));
-  assert.equal([found?.of, found?.to, ...rounded], ['oneip', 'plain', '0.900000000', '0.900000000', '0.900000000']);
+  assert.equal([found?.of, found?.to, ...rounded], ['oneip', 'plain', '0.960000000', '0.960000000', '0.960000000']);
   assert.is(found?.verdict, 'held');
 });
 
@@ -51,7 +53,7 @@ test('a wish is held or missed only where the whole interval says so', () => {
       ),
     )[0]?.verdict;
   assert.is(
-    verdict((setup) => 850 + setup),
+    verdict((setup) => 960 + setup),
     'held',
   );
   assert.is(
@@ -59,7 +61,7 @@ test('a wish is held or missed only where the whole interval says so', () => {
     'missed',
   );
   assert.is(
-    verdict((setup) => 820 + 5 * setup),
+    verdict((setup) => 930 + 5 * setup),
     'open',
   );
 });
@@ -68,7 +70,7 @@ test('many rounds of few set-ups conclude nothing', () => {
   const rounds = Array.from({ length: 100 }, () => 1000);
   const lab = result(series('plain', [rounds]), series('oneip', [rounds]));
   assert.is(comparisons(lab)[0]?.verdict, 'open');
-  assert.match(formatResult(lab, 4), /^\| oneip \/ plain \| 1\.000 .*\| too few set-ups to conclude anything \|$/m);
+  assert.match(formatResult(lab), /^\| oneip \/ plain \| 1\.000 .*\| too few set-ups to conclude anything \|$/m);
 });
 
 test('where two contestants differ less than their rounds do, the report says so', () => {
@@ -88,7 +90,7 @@ test('where two contestants differ less than their rounds do, the report says so
     'bystander-free',
     nine((setup) => [500 + 50 * setup]),
   );
-  const text = formatResult(result(first, alike, slower, scattered), 4);
+  const text = formatResult(result(first, alike, slower, scattered));
   assert.match(
     text,
     /^\| plain-rule \/ plain \| 1\.000 \(0\.997–1\.003\) \| the rounds differ more than the two do \|$/m,
@@ -109,9 +111,56 @@ test("what a packet costs without the sender's part is told where the sender was
         nine(() => [1e6]),
       ),
     ),
-    4,
   );
   assert.match(text, /^\| plain \| 1\.000 \(1\.000–1\.000\) \| 750 \(750–750\) \|/m);
+});
+
+/** Contestants that deliver this many packets a second in every round. */
+const steady = (rates: Readonly<Record<string, number>>) =>
+  Object.entries(rates).map(([name, rate]) =>
+    series(
+      name,
+      nine(() => [rate]),
+    ),
+  );
+
+test('with 64 servers the wishes are those against each of the others, judged one by one', () => {
+  const rates = { plain: 1000, oneip: 960, resilient: 890, 'nftlb-direct': 870, dnat: 290, 'oneip-20': 900 };
+  const judged = comparisons({ ...course, series: steady(rates) }).flatMap(({ of, to, wanted, verdict }) =>
+    wanted === undefined ? [] : [[of, to, wanted, verdict]],
+  );
+  assert.equal(judged, [
+    ['oneip', 'plain', 0.95, 'held'],
+    ['oneip', 'nftlb-direct', 1.12, 'missed'],
+    ['oneip', 'resilient', 1.07, 'held'],
+    ['oneip', 'dnat', 3.3, 'held'],
+    ['oneip-20', 'oneip', 0.95, 'missed'],
+  ]);
+});
+
+test('other numbers of servers and clients have other wishes, or none', () => {
+  const wished = (servers: number, clients: number) =>
+    comparisons({
+      ...{ ...course, servers, clients },
+      series: steady({ plain: 1000, oneip: 960, resilient: 890, dnat: 290 }),
+    }).flatMap(({ of, to, wanted }) => (wanted === undefined ? [] : [`${of} / ${to} ${wanted}`]));
+  assert.equal(wished(4, 100_000), ['oneip / plain 1']);
+  assert.equal(wished(64, 1), ['oneip / plain 0.95', 'oneip / resilient 1.07']);
+  assert.equal(wished(256, 100_000), []);
+});
+
+test('what was wanted is told for all courses in one table, with what came of it', () => {
+  const text = formatWishes([
+    { ...course, series: steady({ plain: 1000, oneip: 960 }) },
+    { ...course, servers: 4, family: 6, clients: 1, size: 1400, series: steady({ plain: 1000, oneip: 960 }) },
+  ]);
+  assert.equal(text.split('\n').slice(2), [
+    '| oneip / plain | 64 servers, IPv4, 100000 clients, frames of 64 bytes | 0.960 (0.960–0.960) | wanted ≥ 0.95: held |',
+    '| oneip / plain | 4 servers, IPv6, 1 client, frames of 1400 bytes | 0.960 (0.960–0.960) | wanted ≥ 1: MISSED |',
+    '',
+    '',
+  ]);
+  assert.is(formatWishes([{ ...course, servers: 256, series: steady({ plain: 1, oneip: 1 }) }]), '');
 });
 
 test('losses are told', () => {
@@ -119,7 +168,7 @@ test('losses are told', () => {
     ...series('plain', []),
     setups: [[{ delivered: 900, sent: 1000, seconds: 1, byServer: [900, 0] }]],
   };
-  assert.match(formatResult(result(lossy), 4), /→ 1 server, 10\.0 % lost \|$/m);
+  assert.match(formatResult(result(lossy)), /→ 1 server, 10\.0 % lost \|$/m);
 });
 
 test.run();
