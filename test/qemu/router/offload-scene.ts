@@ -17,7 +17,6 @@ import { machineSuite } from '../suite.ts';
 // A router whose firewall has the kernel forward known connections past it: `flow_offloading '1'`. The lab's own kernel may
 // have no flow tables.
 
-export const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
 const root = process.env['ONEIP_ROOT'] ?? '.';
 const recipe = readFileSync(join(root, 'openwrt-feed/oneip/Makefile'), 'utf8');
 
@@ -132,13 +131,13 @@ const period = 400;
 let rounds = 0;
 
 /**
- * Connections to two services, from clients that had none before, once all of them are forwarded past the firewall. `patience`:
- * milliseconds without an answer after which one has broken.
+ * Connections from clients that had none before, `each` of both families and protocols to two services, once all of them are
+ * forwarded past the firewall. `patience`: milliseconds without an answer after which one has broken.
  */
-export async function holdAll(lab: MachineLab, patience: number): Promise<TrafficLoad> {
+export async function holdAll(lab: MachineLab, each: number, patience: number): Promise<TrafficLoad> {
   const load = new TrafficLoad(lab.wan, patience);
   const round = ++rounds;
-  for (let number = 0; number < (full ? 40 : 12); number++) {
+  for (let number = 0; number < each; number++) {
     for (const family of families) {
       for (const protocol of ['tcp', 'udp'] as const) {
         for (const ghost of [hashed, turns]) {

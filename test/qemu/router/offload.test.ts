@@ -12,7 +12,6 @@ import {
   configured,
   covered,
   forwardedPort,
-  full,
   goesOn,
   hashed,
   holdAll,
@@ -23,6 +22,10 @@ import {
   test,
   turns,
 } from './offload-scene.ts';
+
+const full = (globalThis as { ONEIP_FULL?: boolean }).ONEIP_FULL === true;
+/** Connections of each family and protocol, and to each of two services. */
+const each = full ? 40 : 12;
 
 /** A test of the long form only: the machine takes half a minute for each. */
 const longTest: typeof test = (title, body) => {
@@ -69,7 +72,7 @@ function describe(breaks: readonly Break[]): string[] {
 
 longTest('a drain breaks none of them', async ({ lab }) => {
   const patience = 10_000;
-  const load = await holdAll(lab, patience);
+  const load = await holdAll(lab, each, patience);
   figure(`${load.held.size} connections, all of them offloaded`);
   for (const service of ['web', 'turns']) await lab.shell.run(`oneip drain s1 --service ${service}`);
   await goesOn(load);
@@ -91,7 +94,7 @@ longTest('a drain breaks none of them', async ({ lab }) => {
 test('what is taken from a server is forgotten: TCP clients hear it, UDP moves, and nobody else notices', async ({
   lab,
 }) => {
-  const load = await holdAll(lab, 150_000);
+  const load = await holdAll(lab, each, 150_000);
   const isOf = ({ server, options }: { server?: string; options: { destination: string } }) =>
     server === 's2' && families.some((family) => options.destination === hashed[family]);
   const had = [...load.held.values()].filter(isOf);
@@ -118,7 +121,7 @@ test('what is taken from a server is forgotten: TCP clients hear it, UDP moves, 
 });
 
 longTest('a server that dies loses its connections, and only it', async ({ lab, oracle }) => {
-  const load = await holdAll(lab, 150_000);
+  const load = await holdAll(lab, each, 150_000);
   const dead = lab.servers[2];
   assert.ok(dead);
   const had = [...load.held.values()].filter(({ server }) => server === dead.name);
@@ -139,7 +142,7 @@ longTest('a server that dies loses its connections, and only it', async ({ lab, 
   await mendCable(dead);
   for (const [service, ghost] of Object.entries({ web: hashed, routed })) {
     for (const family of families) {
-      const client = spreadClients(family, 40).find((each) => oracle.server(service, each) === dead.name) ?? '';
+      const client = spreadClients(family, 40).find((one) => oracle.server(service, one) === dead.name) ?? '';
       await eventually(`${dead.name} for ${service}`, 60_000, async () => {
         const { server } = await whoAnswers(lab, lab.wan, 'udp', client, ghost[family], echoPort);
         return server === dead.name || undefined;
@@ -184,7 +187,7 @@ longTest(
     const late = new Oracle(configured(lab, 'route'));
     for (const dispatch of ['nat', 'route'] as const) {
       const before = await eachOf(families, 2, async (family) => {
-        const client = spreadClients(family, 40).find((each) => late.server('late', each) !== 's1') ?? '';
+        const client = spreadClients(family, 40).find((one) => late.server('late', one) !== 's1') ?? '';
         const conversation = await lab.traffic(lab.wan).tcp(client, own[family], forwardedPort);
         for (let count = 0; count < 3; count++) assert.is((await heard(conversation)).server, 's1');
         return { family, client, conversation };
