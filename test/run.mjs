@@ -26,6 +26,8 @@ const LONG = [
   'unit/channel-histories',
   'unit/ubus-fuzz',
   'qemu/vlan',
+  'qemu/router/bridge',
+  'qemu/router/offload',
   'qemu/router/router',
   'lab/broadcast',
   'lab/broadcast-changes',

@@ -2,8 +2,11 @@ import { parseUci } from '../config/uci.ts';
 import { type Finding, mendByHand } from './finding.ts';
 import type { Firewall } from './firewall.ts';
 
-const WHY =
-  'A connection that it had before the service began, such as one of a port forward, stays where it is until it ends.';
+/** By whether hardware does it: of that the kernel sees no packet, while software comes behind the fast path. */
+const WHY = {
+  true: 'A connection that it had before the service began, such as one of a port forward, stays where it is until it ends.',
+  false: 'It is told for completeness: nothing changes for services.',
+};
 /** What UCI takes for yes. */
 const YES = ['1', 'on', 'true', 'yes', 'enabled'];
 
@@ -41,7 +44,7 @@ function finding(hardware: boolean, what: string): Finding {
     id: 'flow-offload',
     severity: 'information',
     what,
-    why: WHY,
+    why: WHY[`${hardware}`],
     mend: mendByHand(`uci set firewall.@defaults[0].${option}=0`, 'uci commit firewall', 'service firewall reload'),
   };
 }

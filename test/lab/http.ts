@@ -56,7 +56,7 @@ let uploads = 0;
 
 /** Uploads 2 MB; resolves with the server's name, rejects unless that server has every byte. */
 export async function upload(
-  topology: Topology,
+  topology: Pick<Topology, 'folder'>,
   programs: readonly ServerPrograms[],
   namespace: Namespace,
   source: string,

@@ -72,10 +72,12 @@ mkdir -p "$root/usr/lib/oneip"
 cp "$build"/lib/oneip/*.js "$root/usr/lib/oneip/"
 ln -s ../lib/oneip/oneip.js "$root/usr/bin/oneip"
 
-for module in $modules; do
-	files=$(modprobe -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null) || fail "this kernel has no module $module"
-	echo "$files" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-done | awk '!seen[$0]++' | while read -r file; do
+# Apart from what is done with them, since the end of a part of a pipeline would end nothing else.
+files=$(for module in $modules; do
+	found=$(modprobe -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null) || fail "this kernel has no module $module"
+	echo "$found" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+done)
+echo "$files" | awk 'NF && !seen[$0]++' | while read -r file; do
 	name=$(basename "$file")
 	mkdir -p "$root/modules"
 	cp "$file" "$root/modules/$name"

@@ -16,6 +16,8 @@ export const cards = {
 /** The lab's network with a virtual machine for its router, servers' programs running. */
 export interface MachineLab extends Omit<Topology, 'router' | 'gateway' | 'guest' | 'tun'> {
   readonly machine: Machine;
+  /** Where its cables end. */
+  readonly cabinet: Namespace;
   /** The router's shell. */
   readonly shell: Shell;
   readonly programs: readonly ServerPrograms[];
@@ -55,6 +57,7 @@ export async function withMachine(
     await body({
       ...topology,
       machine,
+      cabinet: topology.router,
       shell,
       programs,
       traffic: (namespace) => {

@@ -16,6 +16,7 @@ export const packagedModules: Readonly<Record<string, readonly string[]>> = {
   ],
   'kmod-nft-netdev': ['nf_dup_netdev', 'nft_dup_netdev', 'nft_fwd_netdev'],
   'kmod-nft-nat': ['nft_nat', 'nft_chain_nat', 'nft_masq'],
+  'kmod-nf-conntrack-netlink': ['nf_conntrack_netlink'],
 };
 
 /** The modules that come with packages, in the order of `packagedModules`; those of `kmod-nft-core` with any of them. */

@@ -1,9 +1,10 @@
 # Runs in the virtual machine: a shell on the console, as a router's has one. The cards get the names of their roles, by the
-# third byte from the end of their addresses.
+# third byte from the end of their addresses; those of the LAN are lan0, lan1 and so on, by the last.
 for device in /sys/class/net/eth*; do
-	case $(cat "$device/address") in
+	address=$(cat "$device/address")
+	case $address in
 	*:01:??:??) name=wan ;;
-	*) name=lan0 ;;
+	*) name=lan$((0x${address##*:} - 1)) ;;
 	esac
 	/usr/sbin/ip link set "${device##*/}" name $name
 done

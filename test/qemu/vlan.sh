@@ -61,18 +61,28 @@ config service 'web'
 	list port '80'
 	list source 'wan.10'
 
+config service 'mapped'
+	list ghost '198.51.100.2'
+	list ghost '2001:db8:100::2'
+	list port '80'
+	list source 'wan.10'
+	option dispatch 'nat'
+
 config server 's1'
 	list service 'web'
+	list service 'mapped'
 	option address '192.168.1.11'
 	option address6 'fd00:1::11'
 
 config server 's2'
 	list service 'web'
+	list service 'mapped'
 	option address '192.168.1.12'
 	option address6 'fd00:1::12'
 
 config server 's3'
 	list service 'web'
+	list service 'mapped'
 	option address '192.168.1.13'
 	option address6 'fd00:1::13'
 CONFIG
@@ -88,19 +98,23 @@ done
 [ "$line" = 'oneip: ready' ] || fail 'the daemon did not start'
 cat <&3 &
 
+# check SERVICE CLIENT URL
 check() {
-	answer=$(in_client curl -sS -m 5 --interface "$1" "$2")
-	expected=$(oneip simulate "$1" | sed -n '1s/.*: \(s[0-9]\) .*/\1/p')
-	[ -n "$expected" ] || fail "simulate says nothing of $1"
-	[ "$answer" = "$expected" ] || { nft list counters; nft list chain netdev oneip from/wan.10; in_client ip neigh; ip neigh; ip -s link show br-lan; fail "client $1 got '$answer', simulate says '$expected'"; }
+	answer=$(in_client curl -sS -m 5 --interface "$2" "$3")
+	expected=$(oneip simulate "$2" --service "$1" | sed -n '1s/.*: \(s[0-9]\) .*/\1/p')
+	[ -n "$expected" ] || fail "simulate says nothing of $2 in $1"
+	[ "$answer" = "$expected" ] || { nft list counters; nft list chain netdev oneip from/wan.10; in_client ip neigh; ip neigh; ip -s link show br-lan; fail "client $2 got '$answer' of $1, simulate says '$expected'"; }
 	count=$((count + 1))
 }
 count=0
-for host in $(seq 10 17); do check 203.0.113.$host http://198.51.100.1/; done
-for host in $(seq 10 13); do check 2001:db8:0:$host::1 'http://[2001:db8:100::1]/'; done
-echo "guest: $count clients on a VLAN got the server that simulate says"
+for host in $(seq 10 17); do check web 203.0.113.$host http://198.51.100.1/; done
+for host in $(seq 10 13); do check web 2001:db8:0:$host::1 'http://[2001:db8:100::1]/'; done
+fast_clients=$count
+for host in $(seq 10 13); do check mapped 203.0.113.$host http://198.51.100.2/; done
+for host in $(seq 10 11); do check mapped 2001:db8:0:$host::1 'http://[2001:db8:100::2]/'; done
+echo "guest: $count clients on a VLAN got the server that simulate says, $((count - fast_clients)) of them by address translation"
 fast=$(nft list counters table netdev oneip | awk '/packets/ { sum += $2 } END { print sum }')
-[ "$fast" -ge $((count * 4)) ] || fail "only $fast packets on the fast path"
+[ "$fast" -ge $((fast_clients * 4)) ] || fail "only $fast packets on the fast path"
 echo "guest: $fast packets on the fast path"
 
 kill -TERM $daemon

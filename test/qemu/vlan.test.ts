@@ -11,7 +11,10 @@ import { Machine, stockMachine } from './machine.ts';
 const PATIENCE = 240_000;
 
 const network = ['veth', '8021q', 'bridge'];
-const netfilter = ['nf_tables', 'nft_fwd_netdev', 'nft_hash', 'nft_ct', 'nft_objref', 'nft_reject_inet', 'nft_nat'];
+const netfilter = [
+  ...['nf_tables', 'nft_fwd_netdev', 'nft_hash', 'nft_ct', 'nft_objref', 'nft_reject_inet', 'nft_nat'],
+  ...['nft_chain_nat', 'nft_masq', 'nf_conntrack_netlink'],
+];
 
 // The kernel is that of Debian's amd64.
 const suite = process.arch === 'x64' ? test : test.skip;

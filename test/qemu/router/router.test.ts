@@ -5,7 +5,6 @@ import { families, ghostPlaces, lanHost, wanClient, type Pair } from '../../lab/
 import { httpGet, url } from '../../lab/http.ts';
 import type { Namespace } from '../../lab/namespace.ts';
 import { ping } from '../../lab/ping.ts';
-import { run as runProgram } from '../../lab/process.ts';
 import { assertSameRouter, type RouterState } from '../../lab/router-state.ts';
 import {
   bigDatagram,
@@ -22,6 +21,7 @@ import { echoPort, echoRange, killServer, restartServer } from '../../lab/server
 import type { Conversation } from '../../lab/traffic.ts';
 import { uciSection } from '../../lab/uci.ts';
 import { guestState } from '../guest-state.ts';
+import { startBus } from '../bus.ts';
 import { buildImage } from '../image.ts';
 import { cards, routerSetup, type MachineLab } from '../machine-lab.ts';
 import { stockMachine } from '../machine.ts';
@@ -72,20 +72,6 @@ async function boot() {
     modules: ['virtio_pci', 'virtio_net', 'bridge', ...netfilter],
   });
   return { command: stockMachine(image, [cards.lan, cards.wan]), ready: /guest: a shell follows/, patience: 120_000 };
-}
-
-/** Starts what does ubusd's work in the guest, which fetches it from a server. */
-async function startBus({ shell, programs }: MachineLab): Promise<void> {
-  const [first] = programs;
-  assert.ok(first);
-  const esbuild = join(root, 'node_modules/.bin/esbuild');
-  const options = ['--bundle', '--format=esm', '--platform=neutral', '--external:oneip:runtime', '--log-level=warning'];
-  const outfile = `--outfile=${join(first.root, 'bus.mjs')}`;
-  await runProgram([esbuild, join(root, 'test/qemu/guest-bus.ts'), ...options, outfile]);
-  await shell.run(`wget -q -O /tmp/bus.mjs ${url(first.server.address[4], '/bus.mjs')}`);
-  await shell.run(
-    'mkfifo /tmp/bus; oneip-runtime /tmp/bus.mjs >/tmp/bus & read -r line </tmp/bus; [ "$line" = "bus: ready" ]',
-  );
 }
 
 const { test, run } = machineSuite(
