@@ -51,8 +51,8 @@ export type HashKey = 'source' | 'source_port';
  */
 export type Dispatch = 'route' | 'broadcast' | 'multicast' | 'nat';
 
-/** What picks the server of a new connection: a hash of the client, turns, or chance (C2). */
-export type Scheduler = 'hash' | 'round_robin' | 'random';
+/** What picks the server of a new connection: a hash of the client, turns, chance (C2), or chance by shares that follow the load (D8). */
+export type Scheduler = 'hash' | 'round_robin' | 'random' | 'least';
 
 /** How connections are translated, with `dispatch` `nat`. */
 export interface Translation {

@@ -200,9 +200,9 @@ export const serviceOptions = {
     "How packets get to the servers. `route`: the router hands each to the server that it is for, unmodified, by that server's own neighbour entry. `broadcast`, `multicast`: the router sends all of them to all servers, in frames to everybody or to the service's group, and each server drops what is not its own; the servers need the filter for it. `nat`: the router puts the server's address in the ghost's place and tracks every connection; the servers need nothing, and neither carry the ghost nor know of it.",
   ),
   scheduler: single(
-    choice(['hash', 'round_robin', 'random']),
+    choice(['hash', 'round_robin', 'random', 'least']),
     'hash',
-    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. With the last two a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
+    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. `least`: chance as well, where servers whose load is small for their weight get more, up to three times their share; the load is the number of live connections. With the last three a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
   ),
   flow_limit: single(
     integer(256, 1048576),

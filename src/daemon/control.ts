@@ -10,6 +10,7 @@ import { withoutTransitions } from '../deployment/distribution.ts';
 import { egressKey } from '../egress/egress.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
+import type { LoadSource } from '../load/levels.ts';
 import type { Address } from '../net/address.ts';
 import type { Tuple } from '../netlink/conntrack.ts';
 import { flowElementKey } from '../netlink/flow-elements.ts';
@@ -49,6 +50,8 @@ export interface DaemonControlOptions extends OrderTakerOptions {
   readonly health: HealthWatch;
   readonly announcer: Pick<Announcer, 'reporter' | 'refusals'>;
   readonly router: Router;
+  /** Live connections of servers, where new ones follow them. */
+  readonly loads: Pick<LoadSource, 'loadOf'>;
   readonly version: string;
   readonly littleEndian: boolean;
   /** Values of sysctls as they are now. */
@@ -211,11 +214,17 @@ export class DaemonControl implements Control {
         : {}),
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);
-        const slots = Math.max(...([4, 6] as const).map((family) => countOf(tables[family], index)));
+        const owners = tables.turns ?? tables;
+        const slots = Math.max(...([4, 6] as const).map((family) => countOf(owners[family], index)));
+        const connections = this.#options.loads.loadOf(service.name, member.server.name);
         const { packets, bytes } = counters.get(serverCounter(service.name, member.server.name)) ?? NOTHING;
         // With all servers getting all packets none of ours counts them.
         const counted = isFlooded(service) ? {} : { packets, bytes };
-        return { ...this.#serverStatus(service.name, member, slots, slots / service.slots), ...counted };
+        return {
+          ...this.#serverStatus(service.name, member, slots, slots / service.slots),
+          ...counted,
+          ...(connections === undefined ? {} : { connections }),
+        };
       }),
     };
   }

@@ -19,6 +19,8 @@ import { decide, memberChanges, standing } from '../membership/members.ts';
 import type { Member, MemberChange, Opinion } from '../membership/members.ts';
 import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
+import { Levels } from '../load/levels.ts';
+import type { LoadSource } from '../load/levels.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
@@ -85,6 +87,7 @@ export class Controller {
   readonly #ghosts = new FollowedGhosts();
   readonly #members = new RosterMemory();
   readonly #rosters = new RosterMemory();
+  readonly #levels = new Levels();
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
@@ -197,7 +200,8 @@ export class Controller {
     for (const roster of rosters(model, orders, new Map())) {
       const { service } = roster;
       const decisions = decide(roster, orders, (server) => this.#opinionOf(service.name, server));
-      tables.set(service.name, await allocate(service, standing(roster, decisions)));
+      const allocated = await allocate(service, standing(roster, decisions));
+      tables.set(service.name, this.#levels.prospect(service, allocated));
       services.push(service);
     }
     const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
@@ -237,6 +241,28 @@ export class Controller {
       .catch(() => this.#reconcile())
       .finally(() => (this.#running = undefined));
     return this.#running;
+  }
+
+  /**
+   * Has the shares of new connections follow the loads, `elapsed` milliseconds after the last ones; the first source that knows
+   * those of all servers of a service counts. Nothing else of what is in force changes, and nobody is told. While something
+   * changes, nothing follows. Throws where the kernel does not take it.
+   */
+  level(sources: readonly LoadSource[], elapsed: number): void {
+    const shape = this.#shape;
+    if (this.#stopped || this.#running || !shape || !this.#loaded.ruleset) return;
+    const fleet = new Map(this.#fleet);
+    for (const [name, squad] of this.#fleet) {
+      const tables = this.#levels.follow(squad.roster.service, sources, elapsed);
+      if (tables && tables !== squad.tables) fleet.set(name, { ...squad, tables });
+    }
+    const { deployment: before } = shape;
+    const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
+    if (isSameDistribution(before, deployment)) return;
+    this.#loaded.redistribute(before, deployment);
+    this.#fleet = fleet;
+    this.#deployment = deployment;
+    this.#shape = { ...shape, deployment };
   }
 
   /** Clock, in milliseconds, when time alone changes something: an order runs out, a transition ends; `Infinity` = never. */
@@ -409,7 +435,8 @@ export class Controller {
       const { name } = roster.service;
       const decisions = decide(roster, this.#orders, (server) => this.#opinionOf(name, server));
       const stand = standing(roster, decisions);
-      const tables = await this.#options.allocate(roster.service, stand);
+      const allocated = await this.#options.allocate(roster.service, stand);
+      const tables = this.#levels.tablesOf(roster.service, allocated);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
       const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>

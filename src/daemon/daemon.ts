@@ -5,6 +5,7 @@ import { isTranslated } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
 import { steadyTime } from '../host/clock.ts';
+import { ConnectionTally } from '../host/connection-tally.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
@@ -28,6 +29,7 @@ import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
+import { LoadWatch } from './load-watch.ts';
 import { OverflowWatch } from './overflow-watch.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
@@ -80,6 +82,8 @@ class Daemon {
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: AnnouncerOnDemand;
   readonly #overflow: OverflowWatch;
+  readonly #tally = new ConnectionTally();
+  readonly #loads: LoadWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -144,6 +148,14 @@ class Daemon {
         this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
       relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
     });
+    this.#loads = new LoadWatch({
+      count: (question) => this.#tally.count(question),
+      littleEndian: isLittleEndian(),
+      clock: steadyTime,
+      ...{ startTimer, turn },
+      found: (counted, elapsed) => this.#controller.level([counted], elapsed),
+      failed: (reason) => log(`the load of servers is not known: ${reason}`),
+    });
     this.#controller = new Controller(
       {
         router: this.#router,
@@ -167,6 +179,7 @@ class Daemon {
       announcer: this.#announcer,
       health: this.#health,
       router: this.#router,
+      loads: this.#loads,
       clock: steadyTime,
       littleEndian: isLittleEndian(),
       ...{ version: VERSION, file, turn, readSysctls },
@@ -215,6 +228,8 @@ class Daemon {
     this.#prober.close();
     this.#announcer.close();
     this.#overflow.close();
+    this.#loads.close();
+    this.#tally.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -294,6 +309,7 @@ class Daemon {
 
   #watch(deployment: Deployment): void {
     this.#overflow.follow(deployment.services.map(({ service }) => service));
+    this.#loads.follow(deployment);
     const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
     const watched = JSON.stringify([
       watchdogs,

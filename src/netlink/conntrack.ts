@@ -2,6 +2,7 @@ import type { Address, Family } from '../net/address.ts';
 import { addressFamily, addressOf, familyOf } from './family.ts';
 import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
 import type { Attributes, NetlinkMessage } from './message.ts';
+import type { TallyPlan } from './tally.ts';
 
 // Connection tracking by netlink (include/uapi/linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c). An
 // entry has two tuples: what the first packet had, and what an answer to it must have to be taken for one.
@@ -16,6 +17,10 @@ const NFGENMSG = 4;
 const NLA_F_NESTED = 0x8000;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
+const CTA_PROTOINFO = 4;
+const CTA_PROTOINFO_TCP = 1;
+const CTA_PROTOINFO_TCP_STATE = 1;
+const TCP_CLOSE_WAIT = 5;
 const CTA_ID = 12;
 const CTA_ZONE = 18;
 const CTA_FILTER = 25;
@@ -71,6 +76,43 @@ export function encodeTrackedDump({ destination, answering }: Ends, littleEndian
       filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_IP_DST).attributeU32(CTA_FILTER_REPLY_FLAGS, FILTER_IP_SRC),
     )
     .finish();
+}
+
+/** Payload of a dump of connections of a family, to one address where it is named. What comes may be more, as above. */
+export function encodeConnectionDump(
+  family: Family,
+  destination: Address | undefined,
+  littleEndian: boolean,
+): Uint8Array {
+  const payload = header(family, littleEndian);
+  if (family === 6 || !destination) return payload.finish();
+  return payload
+    .nest(CTA_TUPLE_ORIG, (tuple) =>
+      tuple.nest(CTA_TUPLE_IP, (ip) => ip.attribute(CTA_IP[family].destination, destination.bytes)),
+    )
+    .nest(CTA_FILTER, (filter) => filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_IP_DST))
+    .finish();
+}
+
+/**
+ * Live connections by the address that they were aimed at, the one that answers, protocol, port that they were aimed at, and
+ * port that answers. Of TCP those that have not been closed by both sides (`TCP_CONNTRACK_CLOSE_WAIT` at most).
+ */
+export function liveConnections(family: Family): TallyPlan {
+  const { source, destination } = CTA_IP[family];
+  const length = family === 4 ? 4 : 16;
+  return {
+    header: NFGENMSG,
+    list: [],
+    limit: { path: [CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE], most: TCP_CLOSE_WAIT },
+    key: [
+      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_IP, destination], length },
+      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_IP, source], length },
+      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM], length: 1 },
+      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT], length: 2 },
+      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT], length: 2 },
+    ],
+  };
 }
 
 /** Payload of a dump of connections of one protocol. Kernels before 5.8 know no such filter, and give all. */

@@ -23,6 +23,8 @@ export interface ServerStatus {
   /** Share of the clients that it gets now, 0–1, and its slots; of the family with the larger number. */
   readonly share: number;
   readonly slots: number;
+  /** Live connections as they were counted last; absent where nobody counts them, since it is not the load by which they are placed. */
+  readonly connections?: number;
   /** Since the daemon's start, from the kernel's counters; absent where all servers get all packets, which nobody counts here. */
   readonly packets?: bigint;
   readonly bytes?: bigint;

@@ -79,6 +79,7 @@ function serverTable(server: ServerStatus): WritableTable {
     weight: server.weight,
     share: double(server.share),
     slots: server.slots,
+    connections: server.connections,
     packets: counted(server.packets),
     bytes: counted(server.bytes),
     added: server.provenance === 'added',

@@ -1,0 +1,121 @@
+import type { Deployment } from '../deployment/deployment.ts';
+import { isLeveled, liveQuestions } from '../deployment/live-connections.ts';
+import type { LiveRange } from '../deployment/live-connections.ts';
+import type { LoadSource } from '../load/levels.ts';
+import type { TallyQuestion } from '../netlink/tally.ts';
+
+/** Milliseconds between two looks. */
+const INTERVAL = 500;
+/** They are longer where a look, and what follows from it, takes long: it is given a fiftieth of the time. */
+const SPARING = 50;
+/** Milliseconds until others have their turn. */
+const SLICE = 2;
+
+export interface LoadWatchOptions {
+  /** How many entries of a dump are in each range. Each `yield` is a place where others may run. */
+  readonly count: (question: TallyQuestion) => Generator<void, Uint32Array>;
+  readonly littleEndian: boolean;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock: () => number;
+  readonly startTimer: (callback: () => void, delay: number) => { cancel(): void };
+  /** Resolves when everything else that was waiting has had its turn. */
+  readonly turn: () => Promise<void>;
+  /** Called with the loads that have been found, and the milliseconds since the last ones. */
+  readonly found: (counted: LoadSource, elapsed: number) => void;
+  /** Why nothing could be found. */
+  readonly failed: (reason: string) => void;
+}
+
+/** Counts the live connections of services that are placed by load, now and then. While there is no such service, nobody looks. */
+export class LoadWatch implements LoadSource {
+  readonly grain = 1;
+  readonly #options: LoadWatchOptions;
+  #deployment: Deployment | undefined;
+  #questions: readonly TallyQuestion<LiveRange>[] = [];
+  #counts: ReadonlyMap<string, number> = new Map();
+  /** Clock, milliseconds, of the last look. */
+  #seen = -Infinity;
+  #timer: { cancel(): void } | undefined;
+  #isLooking = false;
+  #failure = '';
+
+  constructor(options: LoadWatchOptions) {
+    this.#options = options;
+  }
+
+  follow(deployment: Deployment): void {
+    const isNeeded = deployment.services.some(({ service }) => isLeveled(service));
+    this.#deployment = isNeeded ? deployment : undefined;
+    this.#questions = isNeeded ? liveQuestions(deployment, this.#options.littleEndian) : [];
+    if (!isNeeded) this.close();
+    else if (!this.#isLooking) this.#timer ??= this.#options.startTimer(() => void this.#look(), INTERVAL);
+  }
+
+  /** Live connections of a server of a service, when they were counted last; `undefined`: they have not been, or are not. */
+  readonly loadOf = (service: string, server: string): number | undefined => this.#counts.get(keyOf(service, server));
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#deployment = undefined;
+    this.#counts = new Map();
+  }
+
+  async #look(): Promise<void> {
+    const { clock, startTimer, found, failed } = this.#options;
+    const deployment = this.#deployment;
+    this.#timer = undefined;
+    if (!deployment) return;
+    this.#isLooking = true;
+    let took = 0;
+    try {
+      const counts = new Map<string, number>();
+      for (const { service, servers } of deployment.services) {
+        if (isLeveled(service)) for (const { name } of servers) counts.set(keyOf(service.name, name), 0);
+      }
+      for (const question of this.#questions) took += await this.#count(question, counts);
+      // Servers, and their marks, may have become others meanwhile.
+      if (this.#deployment === deployment) {
+        const began = clock();
+        const elapsed = began - this.#seen;
+        [this.#counts, this.#seen] = [counts, began];
+        found(this, elapsed);
+        took += clock() - began;
+        this.#failure = '';
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== this.#failure && this.#deployment) failed(reason);
+      this.#failure = reason;
+    }
+    this.#isLooking = false;
+    if (this.#deployment) this.#timer = startTimer(() => void this.#look(), Math.max(INTERVAL, SPARING * took));
+  }
+
+  /** Adds the answer to the counts; resolves with the milliseconds that it took, without those of others. */
+  async #count(question: TallyQuestion<LiveRange>, counts: Map<string, number>): Promise<number> {
+    const { count, clock, turn } = this.#options;
+    const work = count(question);
+    let [took, began] = [0, clock()];
+    let step = work.next();
+    while (!step.done) {
+      const spent = clock() - began;
+      if (spent >= SLICE) {
+        took += spent;
+        await turn();
+        began = clock();
+      }
+      step = work.next();
+    }
+    const { value } = step;
+    question.ranges.forEach(({ service, server }, index) => {
+      const key = keyOf(service, server);
+      counts.set(key, (counts.get(key) ?? 0) + (value[index] ?? 0));
+    });
+    return took + clock() - began;
+  }
+}
+
+function keyOf(service: string, server: string): string {
+  return `${service}/${server}`;
+}
