@@ -4,7 +4,7 @@ import { partOf } from '../cli/package-part.ts';
 import { isTranslated } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
-import { steadyTime } from '../host/clock.ts';
+import { steadyTime, usedTime } from '../host/clock.ts';
 import { ConnectionTally } from '../host/connection-tally.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
@@ -152,6 +152,7 @@ class Daemon {
       count: (question) => this.#tally.count(question),
       littleEndian: isLittleEndian(),
       clock: steadyTime,
+      used: usedTime,
       ...{ startTimer, turn },
       found: (counted, elapsed) => this.#controller.level([counted], elapsed),
       failed: (reason) => log(`the load of servers is not known: ${reason}`),

@@ -6,7 +6,7 @@ import type { TallyQuestion } from '../netlink/tally.ts';
 
 /** Milliseconds between two looks. */
 const INTERVAL = 500;
-/** They are longer where a look, and what follows from it, takes long: it is given a fiftieth of the time. */
+/** They are longer where a look, and what follows from it, is much work: it is given a fiftieth of the time. */
 const SPARING = 50;
 /** Milliseconds until others have their turn. */
 const SLICE = 2;
@@ -17,6 +17,8 @@ export interface LoadWatchOptions {
   readonly littleEndian: boolean;
   /** Milliseconds of a clock that only goes forward. */
   readonly clock: () => number;
+  /** Milliseconds of processors' time that this program has used. */
+  readonly used: () => number;
   readonly startTimer: (callback: () => void, delay: number) => { cancel(): void };
   /** Resolves when everything else that was waiting has had its turn. */
   readonly turn: () => Promise<void>;
@@ -62,7 +64,7 @@ export class LoadWatch implements LoadSource {
   }
 
   async #look(): Promise<void> {
-    const { clock, startTimer, found, failed } = this.#options;
+    const { clock, used, startTimer, found, failed } = this.#options;
     const deployment = this.#deployment;
     this.#timer = undefined;
     if (!deployment) return;
@@ -76,11 +78,11 @@ export class LoadWatch implements LoadSource {
       for (const question of this.#questions) took += await this.#count(question, counts);
       // Servers, and their marks, may have become others meanwhile.
       if (this.#deployment === deployment) {
-        const began = clock();
-        const elapsed = began - this.#seen;
-        [this.#counts, this.#seen] = [counts, began];
+        const [now, before] = [clock(), used()];
+        const elapsed = now - this.#seen;
+        [this.#counts, this.#seen] = [counts, now];
         found(this, elapsed);
-        took += clock() - began;
+        took += used() - before;
         this.#failure = '';
       }
     } catch (error) {
@@ -92,18 +94,17 @@ export class LoadWatch implements LoadSource {
     if (this.#deployment) this.#timer = startTimer(() => void this.#look(), Math.max(INTERVAL, SPARING * took));
   }
 
-  /** Adds the answer to the counts; resolves with the milliseconds that it took, without those of others. */
+  /** Adds the answer to the counts; resolves with the processors' time that it took, milliseconds, without that of others. */
   async #count(question: TallyQuestion<LiveRange>, counts: Map<string, number>): Promise<number> {
-    const { count, clock, turn } = this.#options;
+    const { count, clock, used, turn } = this.#options;
     const work = count(question);
-    let [took, began] = [0, clock()];
+    let [took, before, began] = [0, used(), clock()];
     let step = work.next();
     while (!step.done) {
-      const spent = clock() - began;
-      if (spent >= SLICE) {
-        took += spent;
+      if (clock() - began >= SLICE) {
+        took += used() - before;
         await turn();
-        began = clock();
+        [before, began] = [used(), clock()];
       }
       step = work.next();
     }
@@ -112,7 +113,7 @@ export class LoadWatch implements LoadSource {
       const key = keyOf(service, server);
       counts.set(key, (counts.get(key) ?? 0) + (value[index] ?? 0));
     });
-    return took + clock() - began;
+    return took + used() - before;
   }
 }
 

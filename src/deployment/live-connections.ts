@@ -1,7 +1,6 @@
 import type { Service } from '../config/model.ts';
 import { isTranslated } from '../config/model.ts';
-import type { Address, Family } from '../net/address.ts';
-import { CONNTRACK_GET, encodeConnectionDump, liveConnections } from '../netlink/conntrack.ts';
+import { CONNTRACK_GET, LIVE_CONNECTIONS, encodeConnectionDump, liveConnectionKey } from '../netlink/conntrack.ts';
 import { LIVE_FLOWS, NFT_MSG_GETSETELEM, encodeFlowQuestion } from '../netlink/flow-elements.ts';
 import { nftablesType } from '../netlink/nftables.ts';
 import { sortRanges } from '../netlink/tally.ts';
@@ -30,7 +29,7 @@ export function isLeveled({ placement, translation }: Pick<Service, 'placement' 
 export function liveQuestions(deployment: Deployment, littleEndian: boolean): TallyQuestion<LiveRange>[] {
   return [
     ...deployment.services.flatMap(({ service }) => flowQuestions(deployment, service, littleEndian)),
-    ...([4, 6] as const).flatMap((family) => trackedQuestion(deployment, family, littleEndian)),
+    ...trackedQuestion(deployment, littleEndian),
   ];
 }
 
@@ -75,11 +74,10 @@ const ANY_PORT = 0x1_0000;
 const ANY_PORTS = ANY_PORT * ANY_PORT;
 
 /** Connections are a server's that were aimed at the service and that the server answers. */
-function trackedQuestion(deployment: Deployment, family: Family, littleEndian: boolean): TallyQuestion<LiveRange>[] {
+function trackedQuestion(deployment: Deployment, littleEndian: boolean): TallyQuestion<LiveRange>[] {
   const spans = deployment.services
     .filter(({ service }) => isTranslated(service))
     .flatMap(({ service }) => service.servers.flatMap((server) => connectionsTo(service, server)))
-    .filter(({ ghost }) => ghost.family === family)
     .flatMap((to) => spansOf(to.service, to.server.port).map((span) => ({ ...to, ...span })));
   // What is meant by the narrower of two is not meant by the other, as in the maps from packets to services.
   spans.sort((one, other) => one.last - one.first - (other.last - other.first));
@@ -89,7 +87,7 @@ function trackedQuestion(deployment: Deployment, family: Family, littleEndian: b
     const others = taken.get(ends) ?? [];
     const free = without({ first, last }, others);
     taken.set(ends, [...others, ...free]);
-    const key = (number: number) => keyOf(ghost, address, number);
+    const key = (number: number) => liveConnectionKey({ destination: ghost, answering: address }, bytesOf(number));
     const which = { service: service.name, server: server.name };
     // Those of others are cut out of what is counted, and not counted themselves.
     return isLeveled(service) ? free.map((span) => ({ ...which, first: key(span.first), last: key(span.last) })) : [];
@@ -97,12 +95,13 @@ function trackedQuestion(deployment: Deployment, family: Family, littleEndian: b
   if (ranges.length === 0) return [];
   const ghosts = spans.flatMap(({ service, ghost }) => (isLeveled(service) ? [ghost] : []));
   const [ghost] = ghosts;
+  const family = ghosts.every((one) => one.family === ghost?.family) ? ghost?.family : undefined;
   const only = ghosts.every(({ text }) => text === ghost?.text) ? ghost : undefined;
   return [
     {
       type: CONNTRACK_GET,
       payload: encodeConnectionDump(family, only, littleEndian),
-      plan: liveConnections(family),
+      plan: LIVE_CONNECTIONS,
       ranges: sortRanges(ranges),
     },
   ];
@@ -136,13 +135,11 @@ function without(span: Span, others: readonly Span[]): Span[] {
   );
 }
 
-function keyOf(ghost: Address, address: Address, number: number): Uint8Array {
-  const length = ghost.bytes.length;
-  const key = new Uint8Array(2 * length + 5);
-  key.set(ghost.bytes);
-  key.set(address.bytes, length);
-  const view = new DataView(key.buffer);
-  view.setUint8(2 * length, Math.floor(number / ANY_PORTS));
-  view.setUint32(2 * length + 1, number % ANY_PORTS);
-  return key;
+/** In network order. */
+function bytesOf(number: number): Uint8Array {
+  const bytes = new Uint8Array(5);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, Math.floor(number / ANY_PORTS));
+  view.setUint32(1, number % ANY_PORTS);
+  return bytes;
 }

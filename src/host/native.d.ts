@@ -30,6 +30,8 @@ declare module 'oneip:runtime' {
 
   /** Milliseconds of CLOCK_MONOTONIC, with a fraction. */
   export function monotonic(): number;
+  /** Milliseconds of processors' time that this process has used, with a fraction. */
+  export function processorTime(): number;
   /** Milliseconds of CLOCK_REALTIME since 1970. */
   export function realtime(): number;
   export interface Timer {

@@ -166,11 +166,11 @@ export class NetlinkChannel {
   }
 
   /** Does what each message asks for, whatever becomes of the others; tells how many of them the kernel has refused. */
-  requestEach(type: number, payloads: readonly Uint8Array[]): number {
+  requestEach(type: number, payloads: readonly Uint8Array[], flags = 0): number {
     let refused = 0;
     for (let first = 0; first < payloads.length; first += AT_ONCE) {
       const here = payloads.slice(first, first + AT_ONCE);
-      this.#socket.send(this.#datagramOf(type, here).finish(), { nlPid: 0, nlGroups: 0 });
+      this.#socket.send(this.#datagramOf(type, flags, here).finish(), { nlPid: 0, nlGroups: 0 });
       for (let received = this.#socket.receive(DUMP_PIECE); received; received = this.#socket.receive(DUMP_PIECE)) {
         for (const answer of decodeMessages(received.data, littleEndian)) {
           if (answer.type === NLMSG_ERROR && decodeAnswer(answer, littleEndian).errno !== 0) refused++;
@@ -186,11 +186,11 @@ export class NetlinkChannel {
   }
 
   /** Of these messages only refusals are answered. */
-  #datagramOf(type: number, payloads: readonly Uint8Array[]): ByteWriter {
+  #datagramOf(type: number, flags: number, payloads: readonly Uint8Array[]): ByteWriter {
     const datagram = new ByteWriter(littleEndian, payloads.length * ROOM);
     for (const payload of payloads) {
       this.#sequence = (this.#sequence + 1) >>> 0;
-      const message = { type, flags: NLM_F_REQUEST, sequence: this.#sequence, port: 0, payload };
+      const message = { type, flags: NLM_F_REQUEST | flags, sequence: this.#sequence, port: 0, payload };
       datagram.bytes(encodeMessage(message, littleEndian));
     }
     return datagram;

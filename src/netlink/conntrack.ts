@@ -30,6 +30,7 @@ const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 /** CTA_IP_V4_SRC and its like. */
 const CTA_IP = { 4: { source: 1, destination: 2 }, 6: { source: 3, destination: 4 } } as const;
+const ADDRESS_LENGTH = { 4: 4, 6: 16 } as const;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
@@ -78,12 +79,13 @@ export function encodeTrackedDump({ destination, answering }: Ends, littleEndian
     .finish();
 }
 
-/** Payload of a dump of connections of a family, to one address where it is named. What comes may be more, as above. */
+/** Payload of a dump of connections, of a family and to one address where these are named. What comes may be more, as above. */
 export function encodeConnectionDump(
-  family: Family,
+  family: Family | undefined,
   destination: Address | undefined,
   littleEndian: boolean,
 ): Uint8Array {
+  if (!family) return new Uint8Array(NFGENMSG);
   const payload = header(family, littleEndian);
   if (family === 6 || !destination) return payload.finish();
   return payload
@@ -95,24 +97,33 @@ export function encodeConnectionDump(
 }
 
 /**
- * Live connections by the address that they were aimed at, the one that answers, protocol, port that they were aimed at, and
- * port that answers. Of TCP those that have not been closed by both sides (`TCP_CONNTRACK_CLOSE_WAIT` at most).
+ * Live connections by the address that they were aimed at and the one that answers, of IPv4 and then of IPv6, protocol, port that
+ * they were aimed at, and port that answers. Of TCP those that have not been closed by both sides.
  */
-export function liveConnections(family: Family): TallyPlan {
-  const { source, destination } = CTA_IP[family];
-  const length = family === 4 ? 4 : 16;
-  return {
-    header: NFGENMSG,
-    list: [],
-    limit: { path: [CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE], most: TCP_CLOSE_WAIT },
-    key: [
-      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_IP, destination], length },
-      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_IP, source], length },
-      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM], length: 1 },
-      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT], length: 2 },
-      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT], length: 2 },
-    ],
-  };
+export const LIVE_CONNECTIONS: TallyPlan = {
+  header: NFGENMSG,
+  list: [],
+  limit: { path: [CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE], most: TCP_CLOSE_WAIT },
+  key: [
+    ...([4, 6] as const).flatMap((family) => [
+      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_IP, CTA_IP[family].destination], length: ADDRESS_LENGTH[family] },
+      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_IP, CTA_IP[family].source], length: ADDRESS_LENGTH[family] },
+    ]),
+    { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM], length: 1 },
+    { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT], length: 2 },
+    { path: [CTA_TUPLE_REPLY, CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT], length: 2 },
+  ],
+};
+
+/** Key of such connections; `rest`: protocol, and both ports. */
+export function liveConnectionKey({ destination, answering }: Ends, rest: Uint8Array): Uint8Array {
+  const lengths = [ADDRESS_LENGTH[4], ADDRESS_LENGTH[4], ADDRESS_LENGTH[6], ADDRESS_LENGTH[6]] as const;
+  const key = new Uint8Array(lengths.reduce((sum, length) => sum + length, rest.length));
+  const at = destination.family === 4 ? 0 : 2 * ADDRESS_LENGTH[4];
+  key.set(destination.bytes, at);
+  key.set(answering.bytes, at + destination.bytes.length);
+  key.set(rest, key.length - rest.length);
+  return key;
 }
 
 /** Payload of a dump of connections of one protocol. Kernels before 5.8 know no such filter, and give all. */

@@ -40,6 +40,7 @@ export interface ServerReply {
   readonly weight: number;
   readonly share: number;
   readonly slots: number;
+  readonly connections?: number;
   readonly packets: number | bigint;
   readonly added: boolean;
   readonly removing: boolean;
