@@ -33,6 +33,7 @@ const LONG = [
   'lab/flows',
   'lab/hitless',
   'lab/hitless-changes',
+  'lab/least',
   'lab/path-mtu',
   'lab/ubus-fuzz',
   'lab/watchdog-detection',

@@ -38,20 +38,24 @@ export function adjust(table: Uint16Array, wanted: readonly Wanted[]): Uint16Arr
     wanted.map(({ share }) => share),
     table.length,
   );
-  const room = new Map(wanted.map(({ owner }, index) => [owner, counts[index] ?? 0]));
+  const room = new Int32Array(1 + wanted.reduce((most, { owner }) => Math.max(most, owner), 0)).fill(-1);
+  wanted.forEach(({ owner }, index) => (room[owner] = counts[index] ?? 0));
   const free: number[] = [];
   let hasStrays = false;
   // From the front, so that it is the last ones for which there is no room.
   for (let entry = 0; entry < table.length; entry++) {
     const owner = table[entry] ?? 0;
-    const left = room.get(owner);
-    if (left === undefined) hasStrays = true;
-    if (left) room.set(owner, left - 1);
+    const left = room[owner] ?? -1;
+    if (left > 0) room[owner] = left - 1;
     else free.push(entry);
+    if (left < 0) hasStrays = true;
   }
-  const isLacking = [...room].some(([owner, left]) => left > 0 && !table.includes(owner));
+  const isLacking = wanted.some(({ owner }, index) => (counts[index] ?? 0) > 0 && room[owner] === counts[index]);
   if (!hasStrays && !isLacking && free.length <= table.length * NEGLIGIBLE) return table;
   const adjusted = table.slice();
-  for (const [owner, left] of room) for (const entry of free.splice(0, left)) adjusted[entry] = owner;
+  let next = 0;
+  for (const { owner } of wanted) {
+    for (let left = room[owner] ?? 0; left > 0; left--) adjusted[free[next++] ?? 0] = owner;
+  }
   return adjusted;
 }

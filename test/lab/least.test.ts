@@ -146,9 +146,9 @@ for (const service of services) {
       }
     }
     // In portions, so that what follows from one is seen by the next.
-    for (let portion = 2; portion < 8; portion++) {
+    for (let portion = 2; portion < 6; portion++) {
       await counted(control, service, load);
-      await open(load, service, some / 2, portion * some);
+      await open(load, service, (3 * some) / 4, portion * some);
     }
     const after = loads(load);
     const sum = [...after.values()].reduce((total, count) => total + count, 0);
@@ -317,10 +317,9 @@ test('what is told of it: shares as they are, connections, and what chance would
       ...['--state', lab.daemon.stateFolder, wanClient(4, 7)],
     ]);
     const [told] = JSON.parse(stdout) as { chances: Record<string, number>; why: string[] }[];
-    assert.equal(
-      names.map((name) => told?.chances[name]),
-      shares,
-    );
+    // A look may have been between the two questions.
+    for (const [index, name] of names.entries())
+      assert.ok(Math.abs((told?.chances[name] ?? 0) - (shares[index] ?? 0)) < 0.05, stdout);
     assert.match(told?.why.join('\n') ?? '', /by chance, as the load is now/);
   }
   await load.end();

@@ -123,7 +123,7 @@ export class RoutersAndServers {
       router.table,
       servers.map((owner, index) => ({ owner, share: shares[index] ?? 0 })),
     );
-    for (let slot = 0; slot < SLOTS; slot++) if (table[slot] !== router.table[slot]) this.moved++;
+    if (table !== router.table) table.forEach((owner, slot) => (this.moved += owner === router.table[slot] ? 0 : 1));
     router.table = table;
   }
 
