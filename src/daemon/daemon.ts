@@ -29,6 +29,7 @@ import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
 import { OverflowWatch } from './overflow-watch.ts';
+import { ReportedLoads } from './reported-loads.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
 const SETTLE = 20;
@@ -79,6 +80,7 @@ class Daemon {
   readonly #prober: HostProber;
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: AnnouncerOnDemand;
+  readonly #loads: ReportedLoads;
   readonly #overflow: OverflowWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
@@ -113,13 +115,21 @@ class Daemon {
       this.#controller.goOn();
     };
     this.#prober = new HostProber();
+    this.#loads = new ReportedLoads({
+      clock: steadyTime,
+      reporter: (server) => this.#announcer.reporter(server),
+      watchdogs: () => this.#controller.configuration?.model.watchdogs ?? [],
+    });
     this.#health = new HealthWatch(
       {
         prober: {
           start: (check, target, timeout, done) =>
             check.type === 'report'
               ? this.#reports.start(target, timeout, done)
-              : this.#prober.start(check, target, timeout, done),
+              : this.#prober.start(check, target, timeout, (result) => {
+                  if (check.type === 'script') this.#loads.heard(check.path, target, result);
+                  done(result);
+                }),
         },
         clock: steadyTime,
         startTimer,
