@@ -8,6 +8,7 @@ import { loadConfiguration } from '../config/validate.ts';
 import { flowsTo } from '../deployment/placement.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
 import { egressKey } from '../egress/egress.ts';
+import { effectiveWeight } from '../load/factors.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
 import type { Address } from '../net/address.ts';
@@ -184,7 +185,10 @@ export class DaemonControl implements Control {
     });
   }
 
-  #serviceStatus({ roster, members, tables, transition }: Squad, counters: ReadonlyMap<string, Count>): ServiceStatus {
+  #serviceStatus(
+    { roster, members, tables, transition, standing }: Squad,
+    counters: ReadonlyMap<string, Count>,
+  ): ServiceStatus {
     const { service } = roster;
     const { controller, clock } = this.#options;
     const isRunning = controller.deployment?.services.some((deployed) => deployed.service.name === service.name);
@@ -215,7 +219,12 @@ export class DaemonControl implements Control {
         const { packets, bytes } = counters.get(serverCounter(service.name, member.server.name)) ?? NOTHING;
         // With all servers getting all packets none of ours counts them.
         const counted = isFlooded(service) ? {} : { packets, bytes };
-        return { ...this.#serverStatus(service.name, member, slots, slots / service.slots), ...counted };
+        const effective = effectiveWeight(member.server, standing.factors);
+        return {
+          ...this.#serverStatus(service.name, member, slots, slots / service.slots),
+          ...(effective === undefined ? {} : { effectiveWeight: effective }),
+          ...counted,
+        };
       }),
     };
   }

@@ -14,6 +14,8 @@ import { ServerWatch } from '../host/server-watch.ts';
 import { claim, everySignal, freeMemory, isLittleEndian, nextTurn, startTimer } from '../host/system.ts';
 import { parseFailures } from '../membership/failures.ts';
 import type { Failure } from '../membership/failures.ts';
+import { parseFactors } from '../load/factors.ts';
+import type { Factors } from '../load/factors.ts';
 import type { MemberChange } from '../membership/members.ts';
 import { NO_ORDERS, parseOrders } from '../membership/orders.ts';
 import type { ServiceEvent } from '../service/control.ts';
@@ -28,6 +30,8 @@ import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
+import { LoadShaping } from './load-shaping.ts';
+import type { LoadShapingOptions } from './load-shaping.ts';
 import { OverflowWatch } from './overflow-watch.ts';
 import { ReportedLoads } from './reported-loads.ts';
 
@@ -41,11 +45,17 @@ const FREE_AFTER = 100;
 /** Timers go no further; a later time is looked for again then. */
 const LONGEST_TIMER = 3_600_000;
 
+/** By which time goes for what follows the load. */
+export type LoadTime = Pick<LoadShapingOptions, 'clock' | 'startTimer'>;
+
 /**
  * `oneip daemon`: dispatches until SIGTERM or SIGINT, and then leaves the router as it was. SIGHUP reads the configuration
  * again. Resolves with the exit status.
  */
-export async function runDaemon(invocation: Invocation): Promise<number> {
+export async function runDaemon(
+  invocation: Invocation,
+  loadTime: LoadTime = { clock: steadyTime, startTimer },
+): Promise<number> {
   const file = optionValue(invocation, 'config');
   const state = optionValue(invocation, 'state');
   ensureDirectory(state);
@@ -57,8 +67,10 @@ export async function runDaemon(invocation: Invocation): Promise<number> {
   const previous = parseSnapshot(readTextIfThere(`${state}/applied.json`) ?? '');
   const orders = parseOrders(readTextIfThere(`${state}/orders.json`) ?? '');
   const failures = parseFailures(readTextIfThere(`${state}/failures.json`) ?? '');
-  const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS, failures };
-  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage);
+  const factors = parseFactors(readTextIfThere(`${state}/factors.json`) ?? '');
+  const numbers = previous?.numbers ?? new Map<string, number>();
+  const heritage = { numbers, orders: orders ?? NO_ORDERS, failures, factors };
+  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage, loadTime);
   return daemon.run(text);
 }
 
@@ -71,6 +83,12 @@ interface Places {
   readonly ubus: string;
 }
 
+interface DaemonHeritage extends Heritage {
+  readonly failures: readonly Failure[];
+  /** What the load had made of weights, by service. */
+  readonly factors: ReadonlyMap<string, Factors>;
+}
+
 class Daemon {
   readonly #file: string;
   readonly #router: HostRouter;
@@ -81,6 +99,7 @@ class Daemon {
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: AnnouncerOnDemand;
   readonly #loads: ReportedLoads;
+  readonly #shaping: LoadShaping;
   readonly #overflow: OverflowWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
@@ -95,7 +114,7 @@ class Daemon {
   #failure: string | undefined;
   #ending = false;
 
-  constructor({ file, state, ubus }: Places, heritage: Heritage & { readonly failures: readonly Failure[] }) {
+  constructor({ file, state, ubus }: Places, heritage: DaemonHeritage, loadTime: LoadTime) {
     this.#file = file;
     this.#router = new HostRouter(state, ubus, {
       log,
@@ -151,9 +170,22 @@ class Daemon {
       counters: () => this.#router.counters(),
       startTimer,
       full: (service, packets) =>
-        this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
-      relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
+        this.#tellService('full', service, `no room for ${packets} new connections, which go by the hash`),
+      relieved: (service) => this.#tellService('room', service, 'there is room for new connections again'),
     });
+    this.#shaping = new LoadShaping(
+      {
+        ...loadTime,
+        turn: nextTurn,
+        fleet: () => this.#controller.fleet,
+        counters: () => this.#router.counters(),
+        reported: (service, servers) => this.#loads.of(service, servers),
+        reconcile: () => this.#reconcile(),
+        keep: (factors) => this.#router.keep('factors', factors),
+        moved: (service, slots) => this.#tellService('adapt', service, `${slots} slots have followed the load`),
+      },
+      heritage.factors,
+    );
     this.#controller = new Controller(
       {
         router: this.#router,
@@ -162,6 +194,7 @@ class Daemon {
         clock: steadyTime,
         defer: (work) => void startTimer(work, 0),
         opinionOf: (service, server) => this.#health.opinionOf(service, server),
+        factorsOf: (service) => this.#shaping.factorsOf(service),
         changed: (changes) => this.#tell(changes),
         ended: (service) => {
           log(`${service}: no old connection is kept any more`);
@@ -225,6 +258,7 @@ class Daemon {
     this.#prober.close();
     this.#announcer.close();
     this.#overflow.close();
+    this.#shaping.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -304,7 +338,8 @@ class Daemon {
 
   #watch(deployment: Deployment): void {
     this.#overflow.follow(deployment.services.map(({ service }) => service));
-    const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
+    const { services = [], watchdogs = [] } = this.#controller.configuration?.model ?? {};
+    this.#shaping.follow(services);
     const watched = JSON.stringify([
       watchdogs,
       deployment.markBase,
@@ -352,7 +387,7 @@ class Daemon {
     }
   }
 
-  #tellOverflow(action: string, service: string, reason: string): void {
+  #tellService(action: string, service: string, reason: string): void {
     log(`${service}: ${reason}`);
     this.#announce({ action, service, reason });
   }
