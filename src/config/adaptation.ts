@@ -28,14 +28,14 @@ export function checkAdaptation({ values, label }: ServiceSection, findings: Fin
   if (dispatch.value === 'route' && on_change.value === 'reset') {
     findings.warning(
       place,
-      "with on_change 'reset' breaks the connections of each slot that it moves, every few minutes",
+      'does reset the connections of each slot that it moves, every few minutes',
       "on_change 'keep'",
     );
   }
   if (slots.value < FEWEST_SLOTS) {
     findings.warning(
       place,
-      `can hardly move anything with ${slots.value} slots, of which no more than one in a hundred shall move`,
+      `has next to nothing to move with ${slots.value} slots, of which no more than one in a hundred may move a minute`,
       "slots '4096'",
     );
   }
