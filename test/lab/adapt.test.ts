@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,6 +14,7 @@ import { figure, spreadClients } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import { kernelOwners } from './slots.ts';
 import { TrafficLoad } from './traffic-load.ts';
+import { uciSection } from './uci.ts';
 import { webService } from './web-service.ts';
 
 const ghost = ghostPlaces.elsewhere[4];
@@ -20,7 +22,8 @@ const ghost = ghostPlaces.elsewhere[4];
 const patience = 60_000;
 /** Slots of 4096 that may move in a minute. */
 const most = 40;
-const light = 40;
+/** So many that some of them are in slots that move. */
+const light = 600;
 const heavy = 6;
 
 /** The daemon whose minutes are short. */
@@ -48,7 +51,7 @@ async function withHurried(body: (lab: Lab, daemon: Daemon, bus: LabBus) => Prom
 }
 
 function configurationOf(lab: Lab, service: Record<string, string>): string {
-  const usual = { proto: 'tcp+udp', adapt: '1', idle_timeout: '1s', drain_timeout: '1h', learn_time: '1s' };
+  const usual = { proto: 'tcp+udp', adapt: '1', idle_timeout: '3s', drain_timeout: '1h', learn_time: '5s' };
   return webService(lab, { service: { ...usual, ...service } });
 }
 
@@ -65,11 +68,11 @@ function held(table: readonly string[], server: string): number {
   return table.filter((owner) => owner === server).length;
 }
 
-/** Clients of all servers, and a few of one that ask a hundred times as often. */
+/** Clients of all servers, and a few of one that ask much more often. */
 async function holdUneven(load: TrafficLoad, busy: string): Promise<void> {
   const flow = { destination: ghost, port: echoPort };
   for (const [index, source] of spreadClients(4, light).entries()) {
-    load.hold({ ...flow, protocol: index % 2 === 0 ? 'tcp' : 'udp', source, period: 200 });
+    load.hold({ ...flow, protocol: index % 2 === 0 ? 'tcp' : 'udp', source, period: 1_000 });
   }
   await load.allOpen(20_000);
   const sources = [...load.held.values()].filter(({ server }) => server === busy).map(({ options }) => options.source);
@@ -104,6 +107,8 @@ test('few heavy clients: slots go from their server to the others, slowly, and n
     await load.until('new connections after the step', 20_000, () => load.attempts.length >= 200);
     assert.equal(load.breaks, [], 'no connection broke, and none has another server');
     for (const { reason, source } of load.attempts) assert.is(reason, undefined, `a new connection of ${source}`);
+    const { kept = {} } = (await control.service('web')).transition ?? {};
+    assert.ok(Number(kept['s1']?.packets ?? 0) > 0, 's1 has packets of connections in slots that have moved');
     load.stream([], 0);
     for (const flow of [...load.held.keys()]) load.drop(flow);
     await control.until(({ action }) => action === 'transition', patience, from);
@@ -129,6 +134,26 @@ test('few heavy clients: slots go from their server to the others, slowly, and n
     assert.match(planned, /nothing|no change/i, 'and a plan says so');
     await daemon.reload(configurationOf(lab, { adapt: '0' }));
     assert.is(movedBetween(start, await owners(lab)), 0, 'switched off, the weights are as configured');
+    assert.is(await daemon.stop(), 0);
+  }));
+
+test('with address translation, by what a script tells of the servers: a step a minute', () =>
+  withHurried(async (lab, daemon, bus) => {
+    const script = join(lab.folder, 'busy');
+    writeFileSync(script, '#!/bin/sh\n[ "$2" = s1 ] && echo 30 || echo 10\n', { mode: 0o755 });
+    const watchdog = uciSection('watchdog', 'busy', { type: 'script', script, interval: '200ms' });
+    await daemon.start(configurationOf(lab, { dispatch: 'nat' }) + watchdog);
+    const control = await ControlClient.join(bus);
+    const { s1 } = (await control.service('web')).servers;
+    let before = s1?.slots ?? 0;
+    for (let step = 0; step < 3; step++) {
+      const { reason = '' } = await control.until(({ action }) => action === 'adapt', patience);
+      assert.ok(Number.parseInt(reason) <= most, reason);
+      const after = (await control.service('web')).servers['s1']?.slots ?? 0;
+      assert.ok(after < before && before - after <= most, `${before} → ${after}`);
+      before = after;
+    }
+    control.close();
     assert.is(await daemon.stop(), 0);
   }));
 
