@@ -27,6 +27,7 @@ const LONG = [
   'unit/ubus-fuzz',
   'qemu/vlan',
   'qemu/router/router',
+  'lab/adapt',
   'lab/broadcast',
   'lab/broadcast-changes',
   'lab/doctor-router',

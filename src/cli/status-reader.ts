@@ -62,6 +62,7 @@ function readServer(server: string, table: Table): ServerStatus {
     since: number(table['since']),
     ...optional('until', table['until'], number),
     weight: number(table['weight']),
+    ...optional('effectiveWeight', table['effective_weight'], number),
     share: number(table['share']),
     slots: number(table['slots']),
     ...optional('packets', table['packets'], counter),

@@ -113,6 +113,8 @@ export interface Service {
   readonly onFailure: 'pass' | 'reset' | 'drop';
   /** What clients get while no server is up: packets go on to all of them, or an ICMP error comes back. */
   readonly allDown: 'keep' | 'reject';
+  /** The load of the servers shapes who has which slots; absent: weights alone do. */
+  readonly adapt?: true;
   /** Milliseconds after which connections are no longer kept where a change found them. */
   readonly drainTimeout: number;
   /** Milliseconds without a packet of an old connection after which a server is taken to have none left. */

@@ -244,6 +244,11 @@ export const serviceOptions = {
     'keep',
     'What clients get while no server is up: packets go to all servers as if they were (`keep`), or an ICMP error comes back (`reject`).',
   ),
+  adapt: single(
+    boolean,
+    '0',
+    'With `scheduler` `hash`: `1` has the load of the servers shape their shares, slowly, around what their weights say: at most one slot of a hundred moves in a minute, and no connection breaks. The load is what the servers report, or else the packets that they get.',
+  ),
   drain_timeout: single(
     duration('1s', '30d'),
     '1h',

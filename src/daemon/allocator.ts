@@ -36,10 +36,10 @@ export function createAllocator(turn: () => Promise<void>): Allocate {
 }
 
 /** All that a table depends on. */
-function keyOf({ servers, disabled, slots, seed, ghosts }: Service, { down, leaving }: Standing): string {
+function keyOf({ servers, disabled, slots, seed, ghosts }: Service, { down, leaving, factors }: Standing): string {
   const [on, off] = [servers, disabled].map((list) =>
     list.map(({ name, weight, address, address6 }) => [name, weight, !!address, !!address6]),
   );
   const families = [...new Set(ghosts.map(({ family }) => family))];
-  return JSON.stringify([on, off, [...down].sort(), [...leaving].sort(), slots, seed, families]);
+  return JSON.stringify([on, off, [...down].sort(), [...leaving].sort(), [...(factors ?? [])], slots, seed, families]);
 }

@@ -7,21 +7,24 @@ import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
 import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import type { Standing } from '../deployment/slot-tables.ts';
 import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { flowsTo } from '../deployment/placement.ts';
+import type { Factors } from '../load/factors.ts';
 import { lostServers } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Member, MemberChange, Opinion } from '../membership/members.ts';
+import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
 import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
 import { Levels } from '../load/levels.ts';
 import type { LoadSource } from '../load/levels.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
+import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Allocate } from './allocator.ts';
@@ -43,6 +46,8 @@ export interface ControllerOptions {
   readonly clock: () => number;
   /** What the watchdogs think of a server; default: it is up. */
   readonly opinionOf?: (service: string, server: string) => Opinion;
+  /** What the load makes of the weights of a service; default: nothing. */
+  readonly factorsOf?: (service: Service) => Factors | undefined;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
   /** Runs what nobody waits for, when others have had their turn; default: at once. */
@@ -200,7 +205,7 @@ export class Controller {
     for (const roster of rosters(model, orders, new Map())) {
       const { service } = roster;
       const decisions = decide(roster, orders, (server) => this.#opinionOf(service.name, server));
-      const allocated = await allocate(service, standing(roster, decisions));
+      const allocated = await allocate(service, this.#standing(roster, decisions));
       tables.set(service.name, this.#levels.prospect(service, allocated));
       services.push(service);
     }
@@ -434,7 +439,7 @@ export class Controller {
     for (const roster of this.#rosters.recall(model, this.#orders, leaving)) {
       const { name } = roster.service;
       const decisions = decide(roster, this.#orders, (server) => this.#opinionOf(name, server));
-      const stand = standing(roster, decisions);
+      const stand = this.#standing(roster, decisions);
       const allocated = await this.#options.allocate(roster.service, stand);
       const tables = this.#levels.tablesOf(roster.service, allocated);
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
@@ -445,6 +450,11 @@ export class Controller {
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
+  }
+
+  #standing(roster: Roster, decisions: readonly Decision[]): Standing {
+    const factors = this.#options.factorsOf?.(roster.service);
+    return { ...standing(roster, decisions), ...(factors ? { factors } : {}) };
   }
 
   #opinionOf(service: string, server: string): Opinion {

@@ -29,8 +29,7 @@ export interface LoadWatchOptions {
 }
 
 /** Counts the live connections of services that are placed by load, now and then. While there is no such service, nobody looks. */
-export class LoadWatch implements LoadSource {
-  readonly grain = 1;
+export class LoadWatch {
   readonly #options: LoadWatchOptions;
   #deployment: Deployment | undefined;
   #questions: readonly TallyQuestion<LiveRange>[] = [];
@@ -54,7 +53,9 @@ export class LoadWatch implements LoadSource {
   }
 
   /** Live connections of a server of a service, when they were counted last; `undefined`: they have not been, or are not. */
-  readonly loadOf = (service: string, server: string): number | undefined => this.#counts.get(keyOf(service, server));
+  countOf(service: string, server: string): number | undefined {
+    return this.#counts.get(keyOf(service, server));
+  }
 
   close(): void {
     this.#timer?.cancel();
@@ -62,6 +63,16 @@ export class LoadWatch implements LoadSource {
     this.#deployment = undefined;
     this.#counts = new Map();
   }
+
+  readonly #source: LoadSource = (service, servers) => {
+    const loads = new Map<string, number>();
+    for (const { name } of servers) {
+      const count = this.countOf(service, name);
+      if (count === undefined) return undefined;
+      loads.set(name, count);
+    }
+    return { loads, grain: 1 };
+  };
 
   async #look(): Promise<void> {
     const { clock, used, startTimer, found, failed } = this.#options;
@@ -81,7 +92,7 @@ export class LoadWatch implements LoadSource {
         const [now, before] = [clock(), used()];
         const elapsed = now - this.#seen;
         [this.#counts, this.#seen] = [counts, now];
-        found(this, elapsed);
+        found(this.#source, elapsed);
         took += used() - before;
         this.#failure = '';
       }

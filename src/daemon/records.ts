@@ -34,6 +34,7 @@ export class Records {
       service,
       down: [...standing.down],
       leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
+      ...(standing.factors ? { factors: standing.factors } : {}),
     }));
     const snapshot = formatSnapshot({
       configuration: withoutSecrets(text),

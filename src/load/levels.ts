@@ -1,18 +1,21 @@
 import { NOBODY } from '../allocation/table.ts';
-import type { Service } from '../config/model.ts';
+import type { Server, Service } from '../config/model.ts';
 import type { FamilyTables, SlotTables } from '../deployment/deployment.ts';
 import { isLeveled } from '../deployment/live-connections.ts';
 import type { Family } from '../net/address.ts';
 import { adjust } from './adjust.ts';
 import { nextFactors, sharesOf } from './least.ts';
 
-/** Loads as they were seen at a moment. */
-export interface LoadSource {
-  /** Load of a server of a service, 0 or more; `undefined`: not known. */
-  loadOf(service: string, server: string): number | undefined;
+/** Loads as they were seen at a moment, to be even in proportion to the weights. */
+export interface SeenLoads {
+  /** By server, 0 or more. */
+  readonly loads: ReadonlyMap<string, number>;
   /** What can hardly be told from none: that of one connection; 0: the load is a measure and not a number. */
   readonly grain: number;
 }
+
+/** The loads of all these servers of a service; `undefined`: not all of them are known. */
+export type LoadSource = (service: string, servers: readonly Server[]) => SeenLoads | undefined;
 
 /** Families whose servers are the same, and how their shares stand. */
 interface Group {
@@ -26,7 +29,7 @@ interface Group {
 
 interface Level {
   readonly base: SlotTables;
-  readonly servers: Service['servers'];
+  readonly servers: readonly Server[];
   readonly groups: readonly Group[];
   /** The tables with what chance picks from. */
   readonly tables: SlotTables;
@@ -60,10 +63,12 @@ export class Levels {
     const level = this.#levels.get(service.name);
     if (!level) return undefined;
     const groups = level.groups.map((group) => {
-      const names = ownersOf(group.base).map((owner) => level.servers[owner]?.name ?? '');
-      const source = sources.find(({ loadOf }) => names.every((name) => loadOf(service.name, name) !== undefined));
-      const loadOf = (name: string) => source?.loadOf(service.name, name) ?? 0;
-      return source ? regroup(group, level.servers, { loadOf, grain: source.grain, elapsed }) : group;
+      const servers = ownersOf(group.base).flatMap((owner) => level.servers[owner] ?? []);
+      for (const source of sources) {
+        const seen = source(service.name, servers);
+        if (seen) return regroup(group, level.servers, seen, elapsed);
+      }
+      return group;
     });
     this.#levels.set(service.name, assemble(level, groups));
     return this.#levels.get(service.name)?.tables;
@@ -83,24 +88,18 @@ export class Levels {
       const turns = before && known ? renumbered(before.turns, known.servers, servers) : table;
       const fitting = turns.length === table.length ? turns : table;
       const group = { families, base: table, factors: before?.factors ?? new Map<string, number>(), turns: fitting };
-      return regroup(group, servers, { loadOf: () => 0, grain: 0, elapsed: 0 });
+      return regroup(group, servers, { loads: new Map(), grain: 0 }, 0);
     });
     return assemble({ base, servers }, groups);
   }
 }
 
-interface Seen {
-  readonly loadOf: (server: string) => number;
-  readonly grain: number;
-  readonly elapsed: number;
-}
-
-function regroup(group: Group, servers: Service['servers'], { loadOf, grain, elapsed }: Seen): Group {
+function regroup(group: Group, servers: readonly Server[], { loads, grain }: SeenLoads, elapsed: number): Group {
   const owners = ownersOf(group.base);
   if (owners.length === 0) return { ...group, factors: new Map(), turns: group.base };
   const candidates = owners.map((owner) => {
     const { name = '', weight = 1 } = servers[owner] ?? {};
-    return { name, weight: Math.max(weight, 1), load: loadOf(name), factor: group.factors.get(name) };
+    return { name, weight: Math.max(weight, 1), load: loads.get(name) ?? 0, factor: group.factors.get(name) };
   });
   const factors = nextFactors(candidates, elapsed, grain);
   const shares = sharesOf(
@@ -132,7 +131,7 @@ function ownersOf(table: Uint16Array): number[] {
 }
 
 /** The same table where servers have other numbers. */
-function renumbered(table: Uint16Array, before: Service['servers'], after: Service['servers']): Uint16Array {
+function renumbered(table: Uint16Array, before: readonly Server[], after: readonly Server[]): Uint16Array {
   const places = new Map(after.map(({ name }, index) => [name, index]));
   return table.map((owner) => places.get(before[owner]?.name ?? '') ?? NOBODY);
 }

@@ -77,6 +77,7 @@ function serverTable(server: ServerStatus): WritableTable {
     since: whole(server.since),
     until: server.until === undefined ? undefined : whole(server.until),
     weight: server.weight,
+    effective_weight: server.effectiveWeight === undefined ? undefined : double(server.effectiveWeight),
     share: double(server.share),
     slots: server.slots,
     connections: server.connections,

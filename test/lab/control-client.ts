@@ -38,6 +38,7 @@ export interface ServerReply {
   readonly since: number;
   readonly until?: number;
   readonly weight: number;
+  readonly effective_weight?: number;
   readonly share: number;
   readonly slots: number;
   readonly connections?: number;

@@ -9,6 +9,7 @@ import { adjust, entriesOf } from '../../src/load/adjust.ts';
 import { LARGEST_FACTOR, LEAST_FACTOR, nextFactors, sharesOf } from '../../src/load/least.ts';
 import type { Candidate } from '../../src/load/least.ts';
 import { Levels } from '../../src/load/levels.ts';
+import type { LoadSource } from '../../src/load/levels.ts';
 import { liveConnectionKey } from '../../src/netlink/conntrack.ts';
 import { buildRuleset } from '../../src/ruleset/build.ts';
 import { parseClient, simulate } from '../../src/simulate/simulate.ts';
@@ -157,10 +158,12 @@ const least = (count: number, changes: Partial<Service> = {}): Service =>
 const nat = (count: number, changes: Partial<Service> = {}): Service =>
   service(count, { dispatch: 'nat', translation: { scheduler: 'least', masquerade: false }, ...changes });
 
-const source = (loads: Readonly<Record<string, number>>, small = 1) => ({
-  grain: small,
-  loadOf: (_: string, server: string) => loads[server],
-});
+const source =
+  (loads: Readonly<Record<string, number>>, grain = 1): LoadSource =>
+  (_, servers) =>
+    servers.every(({ name }) => loads[name] !== undefined)
+      ? { loads: new Map(Object.entries(loads)), grain }
+      : undefined;
 
 test('shares follow the load step by step; what a hash would give stays, and families share their table', () => {
   const levels = new Levels();

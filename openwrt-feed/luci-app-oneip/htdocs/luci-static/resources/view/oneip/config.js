@@ -17,6 +17,7 @@ const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script', 'report' ];
 
 /** Services whose connections the router places one by one. */
 const PLACED = [ 'round_robin', 'random' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
+const HASHED = [ { dispatch: 'route', scheduler: 'hash' }, { dispatch: 'nat', scheduler: 'hash' }, { dispatch: 'broadcast' }, { dispatch: 'multicast' } ];
 
 /** What the daemon takes for a truth value. */
 const TRUTHS = { 1: '1', on: '1', true: '1', yes: '1', enabled: '1', 0: '0', off: '0', false: '0', no: '0', disabled: '0' };
@@ -235,6 +236,8 @@ return view.extend({
 			{ default: 'pass', choices: [ [ 'pass', _('are reset by another server') ], [ 'reset', _('are reset by the router') ], [ 'drop', _('hear nothing') ] ] });
 		this.add(section, 'changes', Choice, 'all_down', _('While no server is up'), null,
 			{ default: 'keep', choices: [ [ 'keep', _('packets go to all servers as if they were up') ], [ 'reject', _('clients get an error') ] ] });
+		this.add(section, 'changes', Switch, 'adapt', _('Shares follow the load'), _('Slowly, around what the weights say, and without breaking a connection.'),
+			{ default: '0', depends: HASHED });
 		this.add(section, 'changes', Text, 'drain_timeout', _('Longest time of a change'), _('What still is open then is broken.'),
 			{ placeholder: '1h', check: values.duration('1s', '30d') });
 		this.add(section, 'changes', Text, 'idle_timeout', _('Silence that ends a change'), _('A server that got no packet of an old connection for that long has none left.'),
