@@ -65,6 +65,7 @@ function readServer(server: string, table: Table): ServerStatus {
     ...optional('effectiveWeight', table['effective_weight'], number),
     share: number(table['share']),
     slots: number(table['slots']),
+    ...optional('connections', table['connections'], number),
     ...optional('packets', table['packets'], counter),
     ...optional('bytes', table['bytes'], counter),
     ...(provenance && { provenance }),

@@ -105,6 +105,12 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
     },
     { title: 'slots', cells: cells(({ slots }) => String(slots)), align: 'right', dispensable: 9 },
     {
+      title: 'connections',
+      cells: cells(({ connections }) => (connections === undefined ? '' : formatQuantity(connections))),
+      align: 'right',
+      dispensable: 2,
+    },
+    {
       title: 'packets/s',
       cells: cells((server) => {
         const rate = rateOf(server);

@@ -202,7 +202,7 @@ export const serviceOptions = {
   scheduler: single(
     choice(['hash', 'round_robin', 'random', 'least']),
     'hash',
-    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. `least`: chance as well, where servers whose load is small for their weight get more, up to three times their share; the load is the number of live connections. With the last three a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
+    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. `least`: chance as well, where servers whose load is small for their weight get more, up to three times their share. With the last three a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
   ),
   flow_limit: single(
     integer(256, 1048576),

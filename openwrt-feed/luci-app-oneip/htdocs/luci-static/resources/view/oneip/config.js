@@ -16,7 +16,7 @@ const callInterfaces = rpc.declare({ object: 'network.interface', method: 'dump'
 const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script', 'report' ];
 
 /** Services whose connections the router places one by one. */
-const PLACED = [ 'round_robin', 'random' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
+const PLACED = [ 'round_robin', 'random', 'least' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
 const HASHED = [ { dispatch: 'route', scheduler: 'hash' }, { dispatch: 'nat', scheduler: 'hash' }, { dispatch: 'broadcast' }, { dispatch: 'multicast' } ];
 
 /** What the daemon takes for a truth value. */
@@ -254,7 +254,7 @@ return view.extend({
 			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ],
 				[ 'nat', _('each connection to one server, with its address in the place of the ghost address') ] ] });
 		this.add(section, 'advanced', Choice, 'scheduler', _('Who gets a new connection'), _('By the weights in any case.'),
-			{ default: 'hash', depends: [ { dispatch: 'route' }, { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ] ] });
+			{ default: 'hash', depends: [ { dispatch: 'route' }, { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ], [ 'least', _('a server by chance, rather one with few connections for its weight') ] ] });
 		this.add(section, 'advanced', Text, 'flow_limit', _('Remembered connections'), _('Of each family. Further ones go to the server of the client.'),
 			{ placeholder: '65535', check: values.integer(256, 1048576), depends: PLACED });
 		this.add(section, 'advanced', Text, 'flow_timeout', _('Longest silence of a remembered connection'), _('After that it is forgotten.'),
