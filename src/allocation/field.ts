@@ -7,7 +7,7 @@ import type { Permutation } from './preference.ts';
 export interface Field {
   /** Binary logarithm of the number of slots. */
   readonly bits: number;
-  /** 1–1000 each. */
+  /** 1–65535 each. */
   readonly weights: Uint16Array;
   /** `logarithm` of the weights. */
   readonly logarithms: Int32Array;

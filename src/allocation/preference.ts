@@ -107,7 +107,7 @@ export function exactWaitingTime(position: number, slots: number): number {
   return DOUBLING * Math.log2(Math.log2((2 * slots) / (2 * slots - 2 * position - 1)));
 }
 
-/** Logarithm of a weight, 1–1000, or of a sum of weights. */
+/** Logarithm of a weight, 1–65535, or of a sum of weights. */
 export function logarithm(weight: number): number {
   return Math.round(DOUBLING * Math.log2(weight));
 }

@@ -6,7 +6,7 @@ const SLICE = 8192;
  * weight, divided by the odd number 2 × its slots + 1, is the greatest, and nobody gets above its fair share by a whole slot.
  * Where a server leaves, none of the others gets fewer, which methods of the largest remainder do not promise.
  *
- * @param weights 0–1000 each; of equal claims the first one counts
+ * @param weights 0–65535 each; of equal claims the first one counts
  * @param slots all slots, those in `held` included
  * @param held what each has already and keeps; default the whole part of each fair share
  * @param most what each may have in the end; default its fair share, rounded up

@@ -8,7 +8,7 @@ import { shareOut } from './share-out.ts';
 /** A server as the allocation table sees it. Names are unique. */
 export interface Member {
   readonly name: string;
-  /** 0–1000; 0 = no slots. */
+  /** 0–65535; 0 = no slots. Only its proportion to the others' counts. */
   readonly weight: number;
 }
 

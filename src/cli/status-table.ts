@@ -94,7 +94,9 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
       dispensable: 0,
     },
     { title: 'since', cells: cells(({ since }) => formatSeconds(since)), align: 'right', dispensable: 4 },
-    { title: 'weight', cells: cells(({ weight }) => String(weight)), align: 'right', dispensable: 3 },
+    { title: 'weight', cells: cells(({ weight, effectiveWeight }) =>
+        effectiveWeight === undefined ? String(weight) : `${weight} → ${effectiveWeight}`,
+      ), align: 'right', dispensable: 3 },
     { title: 'share', cells: cells(({ share }) => formatShare(share)), align: 'right', dispensable: 0 },
     {
       title: '',
@@ -102,6 +104,12 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
       dispensable: 7,
     },
     { title: 'slots', cells: cells(({ slots }) => String(slots)), align: 'right', dispensable: 9 },
+    {
+      title: 'connections',
+      cells: cells(({ connections }) => (connections === undefined ? '' : formatQuantity(connections))),
+      align: 'right',
+      dispensable: 2,
+    },
     {
       title: 'packets/s',
       cells: cells((server) => {

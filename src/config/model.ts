@@ -51,8 +51,8 @@ export type HashKey = 'source' | 'source_port';
  */
 export type Dispatch = 'route' | 'broadcast' | 'multicast' | 'nat';
 
-/** What picks the server of a new connection: a hash of the client, turns, or chance (C2). */
-export type Scheduler = 'hash' | 'round_robin' | 'random';
+/** What picks the server of a new connection: a hash of the client, turns, chance (C2), or chance by shares that follow the load (D8). */
+export type Scheduler = 'hash' | 'round_robin' | 'random' | 'least';
 
 /** How connections are translated, with `dispatch` `nat`. */
 export interface Translation {
@@ -113,6 +113,8 @@ export interface Service {
   readonly onFailure: 'pass' | 'reset' | 'drop';
   /** What clients get while no server is up: packets go on to all of them, or an ICMP error comes back. */
   readonly allDown: 'keep' | 'reject';
+  /** The load of the servers shapes who has which slots; absent: weights alone do. */
+  readonly adapt?: true;
   /** Milliseconds after which connections are no longer kept where a change found them. */
   readonly drainTimeout: number;
   /** Milliseconds without a packet of an old connection after which a server is taken to have none left. */

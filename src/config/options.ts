@@ -200,9 +200,9 @@ export const serviceOptions = {
     "How packets get to the servers. `route`: the router hands each to the server that it is for, unmodified, by that server's own neighbour entry. `broadcast`, `multicast`: the router sends all of them to all servers, in frames to everybody or to the service's group, and each server drops what is not its own; the servers need the filter for it. `nat`: the router puts the server's address in the ghost's place and tracks every connection; the servers need nothing, and neither carry the ghost nor know of it.",
   ),
   scheduler: single(
-    choice(['hash', 'round_robin', 'random']),
+    choice(['hash', 'round_robin', 'random', 'least']),
     'hash',
-    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. With the last two a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
+    'With `route` and `nat`: what picks the server of a new connection, by the weights in any case. `hash`: the hash of the client. `round_robin`: each server in turn. `random`: chance. `least`: chance as well, where servers whose load is small for their weight get more, up to three times their share. With the last three a client has connections to several servers, and with `route` the router remembers who has which, in a table of `flow_limit` connections.',
   ),
   flow_limit: single(
     integer(256, 1048576),
@@ -243,6 +243,11 @@ export const serviceOptions = {
     choice(['keep', 'reject']),
     'keep',
     'What clients get while no server is up: packets go to all servers as if they were (`keep`), or an ICMP error comes back (`reject`).',
+  ),
+  adapt: single(
+    boolean,
+    '0',
+    'With `scheduler` `hash`: `1` has the load of the servers shape their shares, slowly, around what their weights say: at most one slot of a hundred moves in a minute, and no connection breaks. The load is what the servers report, or else the packets that they get.',
   ),
   drain_timeout: single(
     duration('1s', '30d'),

@@ -1,3 +1,4 @@
+import { checkAdaptation, isAdapting } from './adaptation.ts';
 import { checkDispatch } from './dispatch.ts';
 import type { Findings } from './findings.ts';
 import { type Service, isFlooded, isTranslated } from './model.ts';
@@ -21,6 +22,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
   const portsFit = checkPorts(section, findings);
   const dispatchFits = checkDispatch(section, findings);
   checkTimes(section, findings);
+  checkAdaptation(section, findings);
   if (name === undefined || !section.sound || !usable || !portsFit || !dispatchFits || !values.enabled.value)
     return undefined;
 
@@ -31,6 +33,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
   for (const { value, line } of values.source) positions.note(line, label, 'source', value);
   positions.note(values.device.line, label, 'device');
   positions.note(values.dispatch.line, label, 'dispatch');
+  positions.note(values.adapt.line, label, 'adapt');
   const given = new Set(values.proto.flatMap(({ value }) => value));
   return {
     name,
@@ -55,6 +58,7 @@ export function readService(section: ServiceSection, findings: Findings, positio
     onChange: values.on_change.value,
     onFailure: values.on_failure.value,
     allDown: values.all_down.value,
+    ...(isAdapting(values) ? { adapt: true } : {}),
     drainTimeout: values.drain_timeout.value,
     idleTimeout: values.idle_timeout.value,
     learnTime: values.learn_time.value,

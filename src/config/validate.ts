@@ -1,4 +1,5 @@
 import type { Family } from '../net/address.ts';
+import { checkLoads } from './adaptation.ts';
 import { findRouteClash } from './dispatch.ts';
 import { Findings } from './findings.ts';
 import { type Model, type Server, type Service, isFlooded, serverAddress } from './model.ts';
@@ -78,8 +79,11 @@ export function loadConfiguration(text: string, file: string): Configuration {
     (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings, positions) ?? [],
   );
 
+  const model = { globals, services: complete, watchdogs };
+  checkLoads(model, findings, positions);
+
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);
-  return { model: { globals, services: complete, watchdogs }, problems, positions };
+  return { model, problems, positions };
 }
 
 function label(service: string): string {

@@ -36,10 +36,10 @@ export function createAllocator(turn: () => Promise<void>): Allocate {
 }
 
 /** All that a table depends on. */
-function keyOf(service: Service, { down, leaving }: Standing): string {
+function keyOf(service: Service, { down, leaving, factors }: Standing): string {
   let key = keys.get(service);
   if (key === undefined) keys.set(service, (key = serviceKey(service)));
-  return `${JSON.stringify([[...down].sort(), [...leaving].sort()])}${key}`;
+  return `${JSON.stringify([[...down].sort(), [...leaving].sort(), [...(factors ?? [])]])}${key}`;
 }
 
 /** The part of services themselves: the same objects come again with every event. */

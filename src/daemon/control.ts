@@ -8,6 +8,7 @@ import { loadConfiguration } from '../config/validate.ts';
 import { flowsTo } from '../deployment/placement.ts';
 import { withoutTransitions } from '../deployment/distribution.ts';
 import { egressKey } from '../egress/egress.ts';
+import { effectiveWeight } from '../load/factors.ts';
 import type { Squad } from '../membership/fleet.ts';
 import type { Member } from '../membership/members.ts';
 import type { Address } from '../net/address.ts';
@@ -41,6 +42,7 @@ import type { Announcer } from './announcer.ts';
 import { squadsMeant } from './control-lookup.ts';
 import { OrderTaker, type OrderTakerOptions } from './control-orders.ts';
 import type { HealthWatch } from './health-watch.ts';
+import type { LoadWatch } from './load-watch.ts';
 import type { Count, Router } from './router.ts';
 
 const NOTHING: Count = { packets: 0n, bytes: 0n };
@@ -49,6 +51,8 @@ export interface DaemonControlOptions extends OrderTakerOptions {
   readonly health: HealthWatch;
   readonly announcer: Pick<Announcer, 'reporter' | 'refusals'>;
   readonly router: Router;
+  /** Live connections of servers, where new ones follow them. */
+  readonly loads: Pick<LoadWatch, 'countOf'>;
   readonly version: string;
   readonly littleEndian: boolean;
   /** Values of sysctls as they are now. */
@@ -184,7 +188,10 @@ export class DaemonControl implements Control {
     });
   }
 
-  #serviceStatus({ roster, members, tables, transition }: Squad, counters: ReadonlyMap<string, Count>): ServiceStatus {
+  #serviceStatus(
+    { roster, members, tables, transition, standing }: Squad,
+    counters: ReadonlyMap<string, Count>,
+  ): ServiceStatus {
     const { service } = roster;
     const { controller, clock } = this.#options;
     const isRunning = controller.deployment?.services.some((deployed) => deployed.service.name === service.name);
@@ -211,11 +218,19 @@ export class DaemonControl implements Control {
         : {}),
       servers: members.map((member) => {
         const index = service.servers.indexOf(member.server);
-        const slots = Math.max(...([4, 6] as const).map((family) => countOf(tables[family], index)));
+        const owners = tables.turns ?? tables;
+        const slots = Math.max(...([4, 6] as const).map((family) => countOf(owners[family], index)));
+        const connections = this.#options.loads.countOf(service.name, member.server.name);
         const { packets, bytes } = counters.get(serverCounter(service.name, member.server.name)) ?? NOTHING;
         // With all servers getting all packets none of ours counts them.
         const counted = isFlooded(service) ? {} : { packets, bytes };
-        return { ...this.#serverStatus(service.name, member, slots, slots / service.slots), ...counted };
+        const effective = effectiveWeight(member.server, standing.factors);
+        return {
+          ...this.#serverStatus(service.name, member, slots, slots / service.slots),
+          ...(effective === undefined ? {} : { effectiveWeight: effective }),
+          ...counted,
+          ...(connections === undefined ? {} : { connections }),
+        };
       }),
     };
   }

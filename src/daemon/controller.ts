@@ -7,12 +7,14 @@ import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
 import { claimsOf } from '../deployment/deployment.ts';
 import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
+import type { Standing } from '../deployment/slot-tables.ts';
 import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
 import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { flowsTo } from '../deployment/placement.ts';
+import type { Factors } from '../load/factors.ts';
 import { lostServers } from '../membership/lost.ts';
 import type { Fleet, Squad } from '../membership/fleet.ts';
 import { decide, memberChanges, standing } from '../membership/members.ts';
@@ -20,7 +22,10 @@ import type { Decision, Member, MemberChange, Opinion } from '../membership/memb
 import { decideDeaths } from '../membership/deaths.ts';
 import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
+import { Levels } from '../load/levels.ts';
+import type { LoadSource } from '../load/levels.ts';
 import { RosterMemory, departures, rosters } from '../membership/roster.ts';
+import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { stagesOf } from '../plan/stages.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
@@ -43,6 +48,8 @@ export interface ControllerOptions {
   readonly clock: () => number;
   /** What the watchdogs think of a server; default: it is up. */
   readonly opinionOf?: (service: string, server: string) => Opinion;
+  /** What the load makes of the weights of a service; default: nothing. */
+  readonly factorsOf?: (service: Service) => Factors | undefined;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
   /** Resolves when others have had their turn, between two parts of what takes long; default: at once. */
@@ -92,6 +99,7 @@ export class Controller {
   readonly #ghosts = new FollowedGhosts();
   readonly #members = new RosterMemory();
   readonly #rosters = new RosterMemory();
+  readonly #levels = new Levels();
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
@@ -211,7 +219,8 @@ export class Controller {
     for (const roster of rosters(model, orders, new Map())) {
       const { service } = roster;
       const decisions = decide(roster, orders, (server) => this.#opinionOf(service.name, server));
-      tables.set(service.name, await allocate(service, standing(roster, decisions)));
+      const allocated = await allocate(service, this.#standing(roster, decisions));
+      tables.set(service.name, this.#levels.prospect(service, allocated));
       services.push(service);
     }
     const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
@@ -252,6 +261,28 @@ export class Controller {
       .catch(() => this.#bring())
       .finally(() => (this.#running = undefined));
     return this.#running;
+  }
+
+  /**
+   * Has the shares of new connections follow the loads, `elapsed` milliseconds after the last ones; the first source that knows
+   * those of all servers of a service counts. Nothing else of what is in force changes, and nobody is told. While something
+   * changes, nothing follows. Throws where the kernel does not take it.
+   */
+  level(sources: readonly LoadSource[], elapsed: number): void {
+    const shape = this.#shape;
+    if (this.#stopped || this.#running || !shape || !this.#loaded.ruleset) return;
+    const fleet = new Map(this.#fleet);
+    for (const [name, squad] of this.#fleet) {
+      const tables = this.#levels.follow(squad.roster.service, sources, elapsed);
+      if (tables && tables !== squad.tables) fleet.set(name, { ...squad, tables });
+    }
+    const { deployment: before } = shape;
+    const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
+    if (isSameDistribution(before, deployment)) return;
+    this.#loaded.redistribute(before, deployment);
+    this.#fleet = fleet;
+    this.#deployment = deployment;
+    this.#shape = { ...shape, deployment };
   }
 
   /** Clock, in milliseconds, when time alone changes something: an order runs out, a transition ends; `Infinity` = never. */
@@ -324,8 +355,8 @@ export class Controller {
       const squad = fleet.get(name);
       if (!squad) continue;
       const { roster, members } = squad;
-      const stand = standing(roster, decisions);
-      const tables = await this.#options.allocate(roster.service, stand);
+      const stand = this.#standing(roster, decisions);
+      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
       const isBusy = (server: string) =>
         members.some((member) => member.server.name === server && member.state === 'draining');
       fleet.set(name, advance(squad, true, { roster, decisions, standing: stand, tables, isBusy, now }));
@@ -517,8 +548,8 @@ export class Controller {
     for (const roster of this.#rosters.recall(model, this.#orders, leaving)) {
       const { name } = roster.service;
       const decisions = decide(roster, this.#orders, (server) => this.#opinionOf(name, server));
-      const stand = standing(roster, decisions);
-      const tables = await this.#options.allocate(roster.service, stand);
+      const stand = this.#standing(roster, decisions);
+      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
       // The kernel's record of connections goes with the tables: without it nothing can be kept.
       const canKeep = this.#loaded.ruleset !== undefined;
       const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>
@@ -527,6 +558,11 @@ export class Controller {
       fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
     }
     return fleet;
+  }
+
+  #standing(roster: Roster, decisions: readonly Decision[]): Standing {
+    const factors = this.#options.factorsOf?.(roster.service);
+    return { ...standing(roster, decisions), ...(factors ? { factors } : {}) };
   }
 
   #opinionOf(service: string, server: string): Opinion {

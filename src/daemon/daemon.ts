@@ -4,7 +4,8 @@ import { partOf } from '../cli/package-part.ts';
 import { isTranslated } from '../config/model.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import { parseSnapshot } from '../membership/snapshot.ts';
-import { steadyTime } from '../host/clock.ts';
+import { steadyTime, usedTime } from '../host/clock.ts';
+import { ConnectionTally } from '../host/connection-tally.ts';
 import { printError, printIfPossible } from '../host/console.ts';
 import { ensureDirectory, readText, readTextIfThere, writeText } from '../host/files.ts';
 import { Hotplug } from '../host/hotplug.ts';
@@ -14,6 +15,8 @@ import { ServerWatch } from '../host/server-watch.ts';
 import { claim, everySignal, freeMemory, isLittleEndian, nextTurn, startTimer } from '../host/system.ts';
 import { parseFailures } from '../membership/failures.ts';
 import type { Failure } from '../membership/failures.ts';
+import { parseFactors } from '../load/factors.ts';
+import type { Factors } from '../load/factors.ts';
 import type { MemberChange } from '../membership/members.ts';
 import { NO_ORDERS, parseOrders } from '../membership/orders.ts';
 import type { ServiceEvent } from '../service/control.ts';
@@ -28,7 +31,12 @@ import type { Heritage } from './controller.ts';
 import { memberEvents } from './events.ts';
 import { VERSION } from '../version.ts';
 import { HealthWatch } from './health-watch.ts';
+import { LoadShaping } from './load-shaping.ts';
+import type { LoadShapingOptions } from './load-shaping.ts';
+import { LoadWatch } from './load-watch.ts';
+import type { LoadSource } from '../load/levels.ts';
 import { OverflowWatch } from './overflow-watch.ts';
+import { ReportedLoads } from './reported-loads.ts';
 
 /** Events come in bursts (a device appears with its addresses and routes); one reconciliation answers them all. */
 const SETTLE = 20;
@@ -40,11 +48,17 @@ const FREE_AFTER = 100;
 /** Timers go no further; a later time is looked for again then. */
 const LONGEST_TIMER = 3_600_000;
 
+/** By which time goes for what follows the load. */
+export type LoadTime = Pick<LoadShapingOptions, 'clock' | 'startTimer'>;
+
 /**
  * `oneip daemon`: dispatches until SIGTERM or SIGINT, and then leaves the router as it was. SIGHUP reads the configuration
  * again. Resolves with the exit status.
  */
-export async function runDaemon(invocation: Invocation): Promise<number> {
+export async function runDaemon(
+  invocation: Invocation,
+  loadTime: LoadTime = { clock: steadyTime, startTimer },
+): Promise<number> {
   const file = optionValue(invocation, 'config');
   const state = optionValue(invocation, 'state');
   ensureDirectory(state);
@@ -56,8 +70,10 @@ export async function runDaemon(invocation: Invocation): Promise<number> {
   const previous = parseSnapshot(readTextIfThere(`${state}/applied.json`) ?? '');
   const orders = parseOrders(readTextIfThere(`${state}/orders.json`) ?? '');
   const failures = parseFailures(readTextIfThere(`${state}/failures.json`) ?? '');
-  const heritage = { numbers: previous?.numbers ?? new Map<string, number>(), orders: orders ?? NO_ORDERS, failures };
-  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage);
+  const factors = parseFactors(readTextIfThere(`${state}/factors.json`) ?? '');
+  const numbers = previous?.numbers ?? new Map<string, number>();
+  const heritage = { numbers, orders: orders ?? NO_ORDERS, failures, factors };
+  const daemon = new Daemon({ file, state, ubus: optionValue(invocation, 'ubus') }, heritage, loadTime);
   return daemon.run(text);
 }
 
@@ -70,6 +86,12 @@ interface Places {
   readonly ubus: string;
 }
 
+interface DaemonHeritage extends Heritage {
+  readonly failures: readonly Failure[];
+  /** What the load had made of weights, by service. */
+  readonly factors: ReadonlyMap<string, Factors>;
+}
+
 class Daemon {
   readonly #file: string;
   readonly #router: HostRouter;
@@ -79,7 +101,11 @@ class Daemon {
   readonly #prober: HostProber;
   readonly #reports = new ReportProber(startTimer);
   readonly #announcer: AnnouncerOnDemand;
+  readonly #loads: ReportedLoads;
+  readonly #shaping: LoadShaping;
   readonly #overflow: OverflowWatch;
+  readonly #tally = new ConnectionTally();
+  readonly #loadWatch: LoadWatch;
   readonly #control: DaemonControl;
   /** From when there is something to be asked about. */
   #publication: Publication | undefined;
@@ -93,7 +119,7 @@ class Daemon {
   #failure: string | undefined;
   #ending = false;
 
-  constructor({ file, state, ubus }: Places, heritage: Heritage & { readonly failures: readonly Failure[] }) {
+  constructor({ file, state, ubus }: Places, heritage: DaemonHeritage, loadTime: LoadTime) {
     this.#file = file;
     this.#router = new HostRouter(state, ubus, {
       log,
@@ -113,13 +139,21 @@ class Daemon {
       this.#controller.goOn();
     };
     this.#prober = new HostProber();
+    this.#loads = new ReportedLoads({
+      clock: steadyTime,
+      reporter: (server) => this.#announcer.reporter(server),
+      watchdogs: () => this.#controller.configuration?.model.watchdogs ?? [],
+    });
     this.#health = new HealthWatch(
       {
         prober: {
           start: (check, target, timeout, done) =>
             check.type === 'report'
               ? this.#reports.start(target, timeout, done)
-              : this.#prober.start(check, target, timeout, done),
+              : this.#prober.start(check, target, timeout, (result) => {
+                  if (check.type === 'script') this.#loads.heard(check.path, target, result);
+                  done(result);
+                }),
         },
         clock: steadyTime,
         startTimer,
@@ -141,9 +175,31 @@ class Daemon {
       counters: () => this.#router.counters(),
       startTimer,
       full: (service, packets) =>
-        this.#tellOverflow('full', service, `no room for ${packets} new connections, which go by the hash`),
-      relieved: (service) => this.#tellOverflow('room', service, 'there is room for new connections again'),
+        this.#tellService('full', service, `no room for ${packets} new connections, which go by the hash`),
+      relieved: (service) => this.#tellService('room', service, 'there is room for new connections again'),
     });
+    this.#loadWatch = new LoadWatch({
+      count: (question) => this.#tally.count(question),
+      littleEndian: isLittleEndian(),
+      clock: steadyTime,
+      used: usedTime,
+      ...{ startTimer, turn },
+      found: (counted, elapsed) => this.#controller.level([this.#told, counted], elapsed),
+      failed: (reason) => log(`the load of servers is not known: ${reason}`),
+    });
+    this.#shaping = new LoadShaping(
+      {
+        ...loadTime,
+        turn: nextTurn,
+        fleet: () => this.#controller.fleet,
+        counters: () => this.#router.counters(),
+        reported: (service, servers) => this.#loads.of(service, servers),
+        reconcile: () => this.#reconcile(),
+        keep: (factors) => this.#router.keep('factors', factors),
+        moved: (service, slots) => this.#tellService('adapt', service, `${slots} slots have followed the load`),
+      },
+      heritage.factors,
+    );
     this.#controller = new Controller(
       {
         router: this.#router,
@@ -156,6 +212,7 @@ class Daemon {
         clock: steadyTime,
         defer: (work) => void startTimer(work, 0),
         opinionOf: (service, server) => this.#health.opinionOf(service, server),
+        factorsOf: (service) => this.#shaping.factorsOf(service),
         changed: (changes) => this.#tell(changes),
         ended: (service) => {
           log(`${service}: no old connection is kept any more`);
@@ -171,6 +228,7 @@ class Daemon {
       announcer: this.#announcer,
       health: this.#health,
       router: this.#router,
+      loads: this.#loadWatch,
       clock: steadyTime,
       littleEndian: isLittleEndian(),
       ...{ version: VERSION, file, turn, readSysctls },
@@ -184,6 +242,18 @@ class Daemon {
       },
     });
   }
+
+  /**
+   * What scripts tell, which somebody has made for it, comes before the number of connections. Processors are at work for other
+   * reasons, too.
+   */
+  readonly #told: LoadSource = (service, servers) => {
+    const told = this.#loads.of(
+      service,
+      servers.map(({ name }) => name),
+    );
+    return told && told.kind !== 'processor' ? { loads: told.loads, grain: 0 } : undefined;
+  };
 
   async run(text: string): Promise<number> {
     const ended = new Promise<void>((resolve) => {
@@ -219,6 +289,9 @@ class Daemon {
     this.#prober.close();
     this.#announcer.close();
     this.#overflow.close();
+    this.#loadWatch.close();
+    this.#tally.close();
+    this.#shaping.close();
     this.#publication?.close();
     this.#hotplug.close();
     await this.#controller.stop();
@@ -298,7 +371,9 @@ class Daemon {
 
   #watch(deployment: Deployment): void {
     this.#overflow.follow(deployment.services.map(({ service }) => service));
-    const watchdogs = this.#controller.configuration?.model.watchdogs ?? [];
+    this.#loadWatch.follow(deployment);
+    const { services = [], watchdogs = [] } = this.#controller.configuration?.model ?? {};
+    this.#shaping.follow(services);
     const watched = JSON.stringify([
       watchdogs,
       deployment.markBase,
@@ -346,7 +421,7 @@ class Daemon {
     }
   }
 
-  #tellOverflow(action: string, service: string, reason: string): void {
+  #tellService(action: string, service: string, reason: string): void {
     log(`${service}: ${reason}`);
     this.#announce({ action, service, reason });
   }

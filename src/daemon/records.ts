@@ -36,6 +36,7 @@ export class Records {
       service,
       down: [...standing.down],
       leaving: roster.service.servers.filter(({ name }) => roster.leaving.has(name)),
+      ...(standing.factors ? { factors: standing.factors } : {}),
     }));
     // With many servers it is a long text, which is read as a whole for this.
     if (text !== this.#shown.text) this.#shown = { text, configuration: withoutSecrets(text) };

@@ -64,5 +64,5 @@ export interface Router {
   /** Keeps the snapshot for `plan`, `simulate` and the next start. A full disk is no reason to stop: it is reported. */
   remember(snapshot: string): void;
   /** Keeps a text for the next start. Likewise. */
-  keep(what: 'orders' | 'failures', text: string): void;
+  keep(what: 'orders' | 'failures' | 'factors', text: string): void;
 }

@@ -9,8 +9,14 @@ import { claimKey, planFloods } from './flood.ts';
 import type { Flood } from './flood.ts';
 import { devicesThatAnswer } from './ghost.ts';
 
-/** The allocation tables of a service by family: entry = index into `Service.servers`, or `NOBODY` of the allocation. Families with the same members share one table. */
-export type SlotTables = Readonly<Partial<Record<Family, Uint16Array>>>;
+/** Tables by family: entry = index into `Service.servers`, or `NOBODY` of the allocation. Families with the same members share one table. */
+export type FamilyTables = Readonly<Partial<Record<Family, Uint16Array>>>;
+
+/** The allocation tables of a service. */
+export interface SlotTables extends FamilyTables {
+  /** What chance picks the servers of new connections from instead, where shares follow the load; of the same families, shared likewise. */
+  readonly turns?: FamilyTables;
+}
 
 /** What the router tells beside links and addresses. */
 export interface Observation {

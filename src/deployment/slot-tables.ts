@@ -3,6 +3,8 @@ import type { Base, Member } from '../allocation/table.ts';
 import { interleave } from '../allocation/interleave.ts';
 import { serverAddress } from '../config/model.ts';
 import type { Server, Service } from '../config/model.ts';
+import { MOST } from '../load/factors.ts';
+import type { Factors } from '../load/factors.ts';
 import type { Family } from '../net/address.ts';
 import type { SlotTables } from './deployment.ts';
 
@@ -14,7 +16,12 @@ export interface Standing {
   readonly down: ReadonlySet<string>;
   /** No members any more: they are in `Service.servers` for the sake of their old connections only. */
   readonly leaving: ReadonlySet<string>;
+  /** By what weights are multiplied, where the load shapes them; absent: they are as configured. */
+  readonly factors?: Factors;
 }
+
+/** The largest weight that the allocation takes. */
+const LARGEST_WEIGHT = 65535;
 
 export const EVERYBODY_UP: Standing = { down: new Set(), leaving: new Set() };
 
@@ -75,16 +82,33 @@ interface FamilyMembers {
  * Servers with an address of the family, and where they stand in the service. Those that are switched off are members that
  * are down: a change of the members would move slots of others, too.
  */
-function membersOf({ servers, disabled }: Service, { down, leaving }: Standing, family: Family): FamilyMembers {
+function membersOf(
+  { servers, disabled }: Service,
+  { down, leaving, factors }: Standing,
+  family: Family,
+): FamilyMembers {
   const has = (server: Server) => serverAddress(server, family) !== undefined;
   const places = servers.flatMap((server, index) => (has(server) && !leaving.has(server.name) ? [index] : []));
   const off = disabled.filter(has);
   const present = places.flatMap((index) => servers[index] ?? []);
+  const fineness = factors ? finenessOf([...servers, ...disabled]) : 1;
   return {
-    members: [...present, ...off].map(({ name, weight }) => ({ name, weight })),
+    members: [...present, ...off].map(({ name, weight }) => ({
+      name,
+      weight: Math.round(weight * fineness * (factors?.get(name) ?? 1)),
+    })),
     down: new Set([...down, ...off.map(({ name }) => name)]),
     places,
   };
+}
+
+/**
+ * Parts of a unit of weight that are told apart where weights are multiplied: as many as there is room for. A power of two, with which
+ * factors of 1 make the very table that there is without them.
+ */
+function finenessOf(servers: readonly Server[]): number {
+  const heaviest = Math.max(...servers.map(({ weight }) => weight), 1);
+  return 2 ** Math.floor(Math.log2(LARGEST_WEIGHT / (MOST * heaviest)));
 }
 
 function keyOf({ slots, seed }: Service, members: readonly Member[]): string {

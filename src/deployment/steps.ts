@@ -1,7 +1,8 @@
 import { prepareSlots, withoutLoss } from '../transition/preparation.ts';
 import type { PreparedSlots } from '../transition/preparation.ts';
 import type { Transition } from '../transition/transition.ts';
-import type { DeployedService, Deployment, SlotTables } from './deployment.ts';
+import type { Family } from '../net/address.ts';
+import type { DeployedService, Deployment } from './deployment.ts';
 
 const FAMILIES = [4, 6] as const;
 
@@ -55,7 +56,7 @@ function prepareFamily(
   before: DeployedService,
   after: DeployedService,
   transition: Transition,
-  family: keyof SlotTables,
+  family: Family,
 ): PreparedSlots | undefined {
   const [was, is, moved] = [before.tables[family], after.tables[family], transition.tables[family]];
   if (!was || !is || !moved || was.length !== is.length) return undefined;

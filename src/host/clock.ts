@@ -1,8 +1,13 @@
-import { monotonic, realtime, setTimer } from 'oneip:runtime';
+import { monotonic, processorTime, realtime, setTimer } from 'oneip:runtime';
 
 /** Milliseconds of CLOCK_MONOTONIC, which never goes back, and which a restart of this program does not set back either. */
 export function steadyTime(): number {
   return monotonic();
+}
+
+/** Milliseconds of processors' time that this program has used, with a fraction. */
+export function usedTime(): number {
+  return processorTime();
 }
 
 /** Seconds since 1970, with a fraction. */

@@ -30,6 +30,8 @@ declare module 'oneip:runtime' {
 
   /** Milliseconds of CLOCK_MONOTONIC, with a fraction. */
   export function monotonic(): number;
+  /** Milliseconds of processors' time that this process has used, with a fraction. */
+  export function processorTime(): number;
   /** Milliseconds of CLOCK_REALTIME since 1970. */
   export function realtime(): number;
   export interface Timer {
@@ -182,6 +184,24 @@ declare module 'oneip:runtime' {
    * some 10 to 30 ms (`MEMBARRIER_CMD_GLOBAL` of membarrier(2)). False where the kernel does not offer it.
    */
   export function awaitGracePeriod(): boolean;
+
+  /**
+   * Counts the entries of a datagram of a netlink dump by ranges of keys; what an earlier dump left behind is none. -1: there is
+   * more to come; else the error number with which the dump has ended (0: none).
+   *
+   * `plan`, in bytes: length of the header of the message's family; the path of a list of entries (a byte for its depth, then
+   * the types of attributes, each in the one before; of depth 0: a message is one entry); the path of a byte, and the most that
+   * it may be for the entry to count (of depth 0: whatever it is); and the parts of the key, each as its length and a path.
+   * What an entry does not have is zeros. A key has 1 to 64 bytes. `ranges`: first and last key of each range, ascending.
+   * `counts`: a `Uint32Array` as bytes, one number for each range, to which is added.
+   */
+  export function tally(
+    datagram: Uint8Array,
+    sequence: number,
+    plan: Uint8Array,
+    ranges: Uint8Array,
+    counts: Uint8Array,
+  ): number;
 
   export interface NftResult {
     /** 0 = done; anything else: nothing was changed. */

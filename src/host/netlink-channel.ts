@@ -123,6 +123,27 @@ export class NetlinkChannel {
   }
 
   /**
+   * Hands over the datagrams of a dump as they come, to which the sequence number belongs, until `take` gives the error number
+   * with which it has ended (-1: it has not). Each `yield` is a place where others may run, who must leave this channel alone.
+   */
+  *datagrams(
+    type: number,
+    payload: Uint8Array,
+    take: (datagram: Uint8Array, sequence: number) => number,
+  ): Generator<void, void> {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    const message = { type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: this.#sequence, port: 0, payload };
+    this.#socket.send(encodeMessage(message, littleEndian), { nlPid: 0, nlGroups: 0 });
+    for (let errno = -1; errno < 0;) {
+      const received = this.#socket.receive(DUMP_PIECE);
+      if (!received) throw new Error(`netlink: the kernel left a message of type ${type} unanswered`);
+      errno = take(received.data, this.#sequence);
+      if (errno > 0) throw new NetlinkError({ errno });
+      yield;
+    }
+  }
+
+  /**
    * Has the kernel do all of a batch or nothing of it (`nfnetlink_rcv_batch`); throws `NetlinkError` with what it refuses. The
    * socket stays open: to close one right after a transaction takes 15 ms (`nft_rcv_nl_event` waits for all CPUs).
    */
@@ -145,11 +166,11 @@ export class NetlinkChannel {
   }
 
   /** Does what each message asks for, whatever becomes of the others; tells how many of them the kernel has refused. */
-  requestEach(type: number, payloads: readonly Uint8Array[]): number {
+  requestEach(type: number, payloads: readonly Uint8Array[], flags = 0): number {
     let refused = 0;
     for (let first = 0; first < payloads.length; first += AT_ONCE) {
       const here = payloads.slice(first, first + AT_ONCE);
-      this.#socket.send(this.#datagramOf(type, here).finish(), { nlPid: 0, nlGroups: 0 });
+      this.#socket.send(this.#datagramOf(type, flags, here).finish(), { nlPid: 0, nlGroups: 0 });
       for (let received = this.#socket.receive(DUMP_PIECE); received; received = this.#socket.receive(DUMP_PIECE)) {
         for (const answer of decodeMessages(received.data, littleEndian)) {
           if (answer.type === NLMSG_ERROR && decodeAnswer(answer, littleEndian).errno !== 0) refused++;
@@ -165,11 +186,11 @@ export class NetlinkChannel {
   }
 
   /** Of these messages only refusals are answered. */
-  #datagramOf(type: number, payloads: readonly Uint8Array[]): ByteWriter {
+  #datagramOf(type: number, flags: number, payloads: readonly Uint8Array[]): ByteWriter {
     const datagram = new ByteWriter(littleEndian, payloads.length * ROOM);
     for (const payload of payloads) {
       this.#sequence = (this.#sequence + 1) >>> 0;
-      const message = { type, flags: NLM_F_REQUEST, sequence: this.#sequence, port: 0, payload };
+      const message = { type, flags: NLM_F_REQUEST | flags, sequence: this.#sequence, port: 0, payload };
       datagram.bytes(encodeMessage(message, littleEndian));
     }
     return datagram;

@@ -248,7 +248,7 @@ export class HostRouter implements Router {
     return this.#tables ? readCounters(this.#tables.channel) : new Map<string, Count>();
   }
 
-  keep(what: 'orders' | 'failures', text: string): void {
+  keep(what: 'orders' | 'failures' | 'factors', text: string): void {
     try {
       writeText(`${this.#state}/${what}.json`, text);
     } catch (error) {

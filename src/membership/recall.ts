@@ -27,9 +27,13 @@ export function recall(
 ): Recollection {
   const model = environment ? followInterfaces(configuration.model, environment) : configuration.model;
   const services = rosters(model, orders, new Map()).map(({ service }) => service);
-  const down = new Map(standings.map((entry) => [entry.service, new Set(entry.down)]));
+  const known = new Map(standings.map((entry) => [entry.service, entry]));
   return {
     configuration: { ...configuration, model: { ...model, services } },
-    tablesOf: (service) => slotTables(service, { down: down.get(service.name) ?? new Set(), leaving: new Set() }),
+    tablesOf: (service) => {
+      const { down = [], factors } = known.get(service.name) ?? {};
+      const shaped = service.adapt && factors ? { factors } : {};
+      return slotTables(service, { down: new Set(down), leaving: new Set(), ...shaped });
+    },
   };
 }

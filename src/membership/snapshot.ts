@@ -1,5 +1,6 @@
 import type { InterfaceAddress, LinkState } from '../config/environment.ts';
 import type { Server } from '../config/model.ts';
+import type { Factors } from '../load/factors.ts';
 import { NO_ORDERS, formatOrders, parseOrders } from './orders.ts';
 import type { Orders } from './orders.ts';
 import { parseAddress } from '../net/address.ts';
@@ -19,11 +20,12 @@ export interface Snapshot {
   readonly observation: Observation;
 }
 
-/** Who of a service's servers gets no slots, and who is there for old connections only. */
+/** Who of a service's servers gets no slots, who is there for old connections only, and what the load makes of their weights. */
 export interface ServiceStanding {
   readonly service: string;
   readonly down: readonly string[];
   readonly leaving: readonly Server[];
+  readonly factors?: Factors;
 }
 
 const VERSION = 2;
@@ -44,7 +46,7 @@ interface Stored {
   readonly version: number;
   readonly configuration: string;
   readonly orders: string;
-  readonly standings: { service: string; down: string[]; leaving: StoredServer[] }[];
+  readonly standings: { service: string; down: string[]; leaving: StoredServer[]; factors?: [string, number][] }[];
   readonly numbers: [string, number][];
   readonly links: LinkState[];
   readonly addresses: StoredAddress[];
@@ -63,13 +65,14 @@ export function formatSnapshot({ configuration, orders, standings, numbers, obse
     version: VERSION,
     configuration,
     orders: formatOrders(orders),
-    standings: standings.map(({ service, down, leaving }) => ({
+    standings: standings.map(({ service, down, leaving, factors }) => ({
       ...{ service, down: [...down] },
       leaving: leaving.map(({ name, weight, address, address6 }) => ({
         ...{ name, weight },
         ...(address ? { address: address.text } : {}),
         ...(address6 ? { address6: address6.text } : {}),
       })),
+      ...(factors ? { factors: [...factors] } : {}),
     })),
     numbers: [...numbers],
     links: [...environment.links.values()],
@@ -98,9 +101,10 @@ export function parseSnapshot(text: string): Snapshot | undefined {
     return {
       configuration: stored.configuration,
       orders: parseOrders(stored.orders) ?? NO_ORDERS,
-      standings: stored.standings.map(({ service, down, leaving }) => ({
+      standings: stored.standings.map(({ service, down, leaving, factors }) => ({
         ...{ service, down },
         leaving: leaving.map(readServer),
+        ...(factors ? { factors: new Map(factors) } : {}),
       })),
       numbers: new Map(stored.numbers),
       observation: {

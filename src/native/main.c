@@ -23,6 +23,7 @@
 #include "signals.h"
 #include "socket.h"
 #include "system.h"
+#include "tally.h"
 #include "text.h"
 #include "value.h"
 
@@ -43,6 +44,7 @@ static const struct {
 	{ text_exports, text_init },       { file_write_exports, file_write_init },
 	{ output_exports, output_init },   { nft_exports, nft_init },
 	{ memory_exports, memory_init },   { authentication_exports, authentication_init },
+	{ tally_exports, tally_init },
 };
 
 static int module_init(JSContext *ctx, JSModuleDef *module)

@@ -47,6 +47,16 @@ static JSValue monotonic(JSContext *ctx, JSValueConst this_val, int argc, JSValu
 	return JS_NewFloat64(ctx, (double)monotonic_now() / NANOSECONDS_PER_MILLISECOND);
 }
 
+static JSValue processor_time(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+	struct timespec used;
+
+	(void)this_val, (void)argc, (void)argv;
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0)
+		return throw_errno(ctx, errno, "clock_gettime", NULL);
+	return JS_NewFloat64(ctx, (double)used.tv_sec * 1000 + (double)used.tv_nsec / NANOSECONDS_PER_MILLISECOND);
+}
+
 static JSValue realtime(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
 	struct timespec now;
@@ -114,6 +124,7 @@ static const JSCFunctionListEntry system_functions[] = {
 	JS_CFUNC_DEF("exit", 1, exit_process),
 	JS_CFUNC_DEF("getenv", 1, get_environment_variable),
 	JS_CFUNC_DEF("monotonic", 0, monotonic),
+	JS_CFUNC_DEF("processorTime", 0, processor_time),
 	JS_CFUNC_DEF("realtime", 0, realtime),
 	JS_CFUNC_DEF("randomBytes", 1, random_bytes),
 	JS_CFUNC_DEF("interfaceIndex", 1, interface_index),

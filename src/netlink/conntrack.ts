@@ -2,6 +2,7 @@ import type { Address, Family } from '../net/address.ts';
 import { addressFamily, addressOf, familyOf } from './family.ts';
 import { PayloadWriter, decodeAttributes, viewOf } from './message.ts';
 import type { Attributes, NetlinkMessage } from './message.ts';
+import type { TallyPlan } from './tally.ts';
 
 // Connection tracking by netlink (include/uapi/linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c). An
 // entry has two tuples: what the first packet had, and what an answer to it must have to be taken for one.
@@ -16,6 +17,10 @@ const NFGENMSG = 4;
 const NLA_F_NESTED = 0x8000;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
+const CTA_PROTOINFO = 4;
+const CTA_PROTOINFO_TCP = 1;
+const CTA_PROTOINFO_TCP_STATE = 1;
+const TCP_CLOSE_WAIT = 5;
 const CTA_ID = 12;
 const CTA_ZONE = 18;
 const CTA_FILTER = 25;
@@ -25,6 +30,7 @@ const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 /** CTA_IP_V4_SRC and its like. */
 const CTA_IP = { 4: { source: 1, destination: 2 }, 6: { source: 3, destination: 4 } } as const;
+const ADDRESS_LENGTH = { 4: 4, 6: 16 } as const;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
@@ -71,6 +77,53 @@ export function encodeTrackedDump({ destination, answering }: Ends, littleEndian
       filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_IP_DST).attributeU32(CTA_FILTER_REPLY_FLAGS, FILTER_IP_SRC),
     )
     .finish();
+}
+
+/** Payload of a dump of connections, of a family and to one address where these are named. What comes may be more, as above. */
+export function encodeConnectionDump(
+  family: Family | undefined,
+  destination: Address | undefined,
+  littleEndian: boolean,
+): Uint8Array {
+  if (!family) return new Uint8Array(NFGENMSG);
+  const payload = header(family, littleEndian);
+  if (family === 6 || !destination) return payload.finish();
+  return payload
+    .nest(CTA_TUPLE_ORIG, (tuple) =>
+      tuple.nest(CTA_TUPLE_IP, (ip) => ip.attribute(CTA_IP[family].destination, destination.bytes)),
+    )
+    .nest(CTA_FILTER, (filter) => filter.attributeU32(CTA_FILTER_ORIG_FLAGS, FILTER_IP_DST))
+    .finish();
+}
+
+/**
+ * Live connections by the address that they were aimed at and the one that answers, of IPv4 and then of IPv6, protocol, port that
+ * they were aimed at, and port that answers. Of TCP those that have not been closed by both sides.
+ */
+export const LIVE_CONNECTIONS: TallyPlan = {
+  header: NFGENMSG,
+  list: [],
+  limit: { path: [CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE], most: TCP_CLOSE_WAIT },
+  key: [
+    ...([4, 6] as const).flatMap((family) => [
+      { path: [CTA_TUPLE_ORIG, CTA_TUPLE_IP, CTA_IP[family].destination], length: ADDRESS_LENGTH[family] },
+      { path: [CTA_TUPLE_REPLY, CTA_TUPLE_IP, CTA_IP[family].source], length: ADDRESS_LENGTH[family] },
+    ]),
+    { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM], length: 1 },
+    { path: [CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT], length: 2 },
+    { path: [CTA_TUPLE_REPLY, CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT], length: 2 },
+  ],
+};
+
+/** Key of such connections; `rest`: protocol, and both ports. */
+export function liveConnectionKey({ destination, answering }: Ends, rest: Uint8Array): Uint8Array {
+  const lengths = [ADDRESS_LENGTH[4], ADDRESS_LENGTH[4], ADDRESS_LENGTH[6], ADDRESS_LENGTH[6]] as const;
+  const key = new Uint8Array(lengths.reduce((sum, length) => sum + length, rest.length));
+  const at = destination.family === 4 ? 0 : 2 * ADDRESS_LENGTH[4];
+  key.set(destination.bytes, at);
+  key.set(answering.bytes, at + destination.bytes.length);
+  key.set(rest, key.length - rest.length);
+  return key;
 }
 
 /** Payload of a dump of connections of one protocol. Kernels before 5.8 know no such filter, and give all. */

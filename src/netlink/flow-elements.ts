@@ -15,6 +15,7 @@ import {
   head,
 } from './slot-elements.ts';
 import type { Batch, Place, Request } from './slot-elements.ts';
+import type { TallyPlan } from './tally.ts';
 
 // Elements of maps from flows to marks, which packets have put there. There may be a hundred thousand: they are read where they
 // lie, without an object for each attribute.
@@ -26,6 +27,18 @@ const NFTA_SET_ELEM_EXPIRATION = 5;
 const KEY_OFFSET = 12;
 /** Low bits of an attribute's type. */
 const ATTRIBUTE_TYPE = 0x3fff;
+
+/** Flows by mark, in CPU byte order, protocol, and the milliseconds that they have left, in network order. */
+export const LIVE_FLOWS: TallyPlan = {
+  header: NFGENMSG,
+  list: [NFTA_SET_ELEM_LIST_ELEMENTS],
+  limit: { path: [], most: 0 },
+  key: [
+    { path: [NFTA_SET_ELEM_DATA, NFTA_DATA_VALUE], length: 4 },
+    { path: [NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE], length: 1 },
+    { path: [NFTA_SET_ELEM_EXPIRATION], length: 8 },
+  ],
+};
 
 /** Called with the mark of a flow, the milliseconds that it has left, and where in the message its key is. */
 export type TakeFlow = (mark: number, left: number, keyFrom: number, keyTo: number) => void;

@@ -70,7 +70,7 @@ function stayChain(service: string, stage: Stage): string {
 /** The rules that find the server of a packet's flow, or place a new one; afterwards the mark is the server's, or no mark of any. */
 export function findFlow(deployed: DeployedService, family: Family, traffic: Traffic): Rule[] {
   const { service } = deployed;
-  const mode = service.placement?.scheduler === 'random' ? 'random' : 'inc';
+  const mode = service.placement?.scheduler === 'round_robin' ? 'inc' : 'random';
   return [
     rule('no server yet', set(meta('mark'), 0)),
     rule(
@@ -89,13 +89,13 @@ export function findFlow(deployed: DeployedService, family: Family, traffic: Tra
   ];
 }
 
-/** The maps that turns and chance pick from: the allocation table, in which each server has its share. */
+/** The maps that turns and chance pick from: the allocation table, in which each server has its share, or what follows the load. */
 export function turnMaps(deployed: DeployedService): SlotMap[] {
   if (!deployed.service.placement) return [];
   const targets = deployed.servers.map(({ name }) => beginChain(deployed.service.name, name));
   const maps = new Map<string, SlotMap>();
   for (const family of familiesOf(deployed)) {
-    const slots = deployed.tables[family];
+    const slots = (deployed.tables.turns ?? deployed.tables)[family];
     const name = turnMap(deployed, family);
     if (slots) maps.set(name, { name, slots, targets, verdict: 'jump' });
   }

@@ -1,3 +1,4 @@
+import { isTranslated } from '../config/model.ts';
 import type { Service } from '../config/model.ts';
 import type { DeployedService } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
@@ -26,11 +27,14 @@ function slotMapName({ service, tables }: DeployedService, family: Family): stri
     : `${service.name}/slot${family}`;
 }
 
+/** Where shares follow the load, whoever has no record goes by the allocation table, which does not: there are none with `nat`. */
 export function slotMaps(deployed: DeployedService): SlotMap[] {
+  const { tables, service } = deployed;
+  const owners = isTranslated(service) ? (tables.turns ?? tables) : tables;
   const targets = deployed.servers.map(({ name }) => serverChain(deployed.service.name, name));
   const maps = new Map<string, SlotMap>();
   for (const family of familiesOf(deployed)) {
-    const slots = deployed.tables[family];
+    const slots = owners[family];
     const name = slotMapName(deployed, family);
     if (slots) maps.set(name, { name, slots, targets });
   }

@@ -20,9 +20,13 @@ export interface ServerStatus {
   /** Seconds until `auto` again, or until a drain ends at the latest. */
   readonly until?: number;
   readonly weight: number;
+  /** What the load of the servers makes of the weight; absent: nothing else. */
+  readonly effectiveWeight?: number;
   /** Share of the clients that it gets now, 0–1, and its slots; of the family with the larger number. */
   readonly share: number;
   readonly slots: number;
+  /** Live connections as they were counted last; absent where nobody counts them, since it is not the load by which they are placed. */
+  readonly connections?: number;
   /** Since the daemon's start, from the kernel's counters; absent where all servers get all packets, which nobody counts here. */
   readonly packets?: bigint;
   readonly bytes?: bigint;
@@ -93,7 +97,7 @@ export interface DaemonStatus {
 
 /** What subscribers, the event `oneip` and hotplug scripts are told. */
 export interface ServiceEvent {
-  /** ACTION of hotplug scripts: `up`, `down`, `draining`, `drained`, `disabled` (new state of a server), `added`, `removed`, `weight`, `reload`, `transition` (one ended), `full`, `room` (of a table of connections). */
+  /** ACTION of hotplug scripts: `up`, `down`, `draining`, `drained`, `disabled` (new state of a server), `added`, `removed`, `weight`, `reload`, `transition` (one ended), `adapt` (slots have followed the load), `full`, `room` (of a table of connections). */
   readonly action: string;
   readonly service?: string;
   readonly server?: string;

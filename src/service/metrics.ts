@@ -54,6 +54,11 @@ const METRICS: readonly Metric[] = [
   ofServers('oneip_server_slots', 'Slots that the server has', ({ slots }) => slots),
   ofServers('oneip_server_share', 'Share of the clients, 0 to 1', ({ share }) => share.toFixed(6)),
   ofServers('oneip_server_damped', 'Whether the server is held back since it comes and goes', ({ damped }) => damped),
+  ofServers(
+    'oneip_server_connections',
+    'Live connections, where new ones follow them',
+    ({ connections }) => connections,
+  ),
   ofServers('oneip_server_packets_total', 'Packets handed to the server', ({ packets }) => packets, 'counter'),
   ofServers('oneip_server_bytes_total', 'Bytes handed to the server', ({ bytes }) => bytes, 'counter'),
   ofServers('oneip_probe_success', 'Whether the last probe succeeded', ({ probe }) => probe?.passed),

@@ -59,11 +59,12 @@ export function simulate(service: Service, tables: SlotTables, client: Client, o
   if (service.allow.length > 0 && !service.allow.some((prefix) => prefixHolds(prefix, address))) {
     return nobody(`not allowed: ${address.text} is in none of the prefixes of 'allow'`);
   }
-  const table = tables[family];
+  const { turns } = tables;
+  const table = (turns ?? tables)[family];
   if (!table) return nobody(`no server has an IPv${family} address`);
 
   const how = service.translation ?? service.placement;
-  if (how && how.scheduler !== 'hash') return simulateChances(service, table, how);
+  if (how && how.scheduler !== 'hash') return simulateChances(service, table, how, turns !== undefined);
   const packet = packetOf(service, client, options);
   if (typeof packet === 'string') return nobody(packet);
   const slot = slotOf(packet, service, options.littleEndian);

@@ -5,18 +5,20 @@ import type { TrackedConnection, Tuple } from '../netlink/conntrack.ts';
 import { PROTOCOL_NUMBER, transports } from '../ruleset/traffic.ts';
 import type { Client, Simulation } from './simulate.ts';
 
-/** What turns or chance make of any client: shares of the table, and nothing that depends on who it is. */
+/** What turns or chance make of any client: shares of the table, which may follow the load, and nothing that depends on who it is. */
 export function simulateChances(
   service: Service,
   table: Uint16Array,
   { scheduler }: { readonly scheduler: Scheduler },
+  followsLoad: boolean,
 ): Simulation {
   const { name, slots } = service;
   const chances = service.servers.flatMap(({ name: server }, index): [string, number][] => {
     const count = table.filter((owner) => owner === index).length;
     return count === 0 ? [] : [[server, count / table.length]];
   });
-  const how = scheduler === 'random' ? 'by chance' : 'in turn';
+  const byLoad = followsLoad ? 'as the load is now' : 'as the weights are, of which the load makes others';
+  const how = scheduler === 'round_robin' ? 'in turn' : `by chance${scheduler === 'least' ? `, ${byLoad}` : ''}`;
   const listed = chances.map(([server, share]) => `${server} ${(100 * share).toFixed(1)} %`).join(', ');
   const why =
     chances.length === 0

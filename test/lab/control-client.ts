@@ -38,8 +38,10 @@ export interface ServerReply {
   readonly since: number;
   readonly until?: number;
   readonly weight: number;
+  readonly effective_weight?: number;
   readonly share: number;
   readonly slots: number;
+  readonly connections?: number;
   readonly packets: number | bigint;
   readonly added: boolean;
   readonly removing: boolean;

@@ -14,13 +14,20 @@ export class Daemon {
   readonly ubusSocket: string;
   readonly #router: Namespace;
   readonly #command: readonly string[];
+  readonly #program: readonly string[];
   #process: LineProcess | undefined;
 
-  /** `folder` holds the configuration and the state, and is created. */
-  constructor(router: Namespace, folder: string, command: readonly string[] = ['daemon']) {
+  /** `folder` holds the configuration and the state, and is created. `program`: where it is not the one that is installed. */
+  constructor(
+    router: Namespace,
+    folder: string,
+    command: readonly string[] = ['daemon'],
+    program: readonly string[] = [oneipProgram],
+  ) {
     mkdirSync(folder, { recursive: true });
     this.#router = router;
     this.#command = command;
+    this.#program = program;
     this.configFile = join(folder, 'oneip');
     this.stateFolder = join(folder, 'state');
     this.ubusSocket = join(folder, 'ubus.sock');
@@ -30,7 +37,7 @@ export class Daemon {
   async start(config: string, timeout = patience): Promise<void> {
     this.configure(config);
     this.#process = this.#router.startWithSysfs([
-      oneipProgram,
+      ...this.#program,
       ...this.#command,
       ...['--config', this.configFile, '--state', this.stateFolder, '--ubus', this.ubusSocket],
     ]);

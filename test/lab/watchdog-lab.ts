@@ -36,7 +36,7 @@ export interface WatchedScene {
 export function watchedSuite(
   name: string,
   options: TopologyOptions,
-  configure: (lab: Lab) => string,
+  configure: (lab: Lab) => string | Promise<string>,
 ): { test(title: string, body: (scene: WatchedScene) => Promise<void>): void; run(): void } {
   let joined: Promise<ControlClient> | undefined;
   const { test, run } = labSuite(name, options, async (lab) => {

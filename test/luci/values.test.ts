@@ -306,6 +306,7 @@ const texts = [
     'hash',
     'round_robin',
     'random',
+    'least',
     'ping',
     'arp',
     'http',

@@ -4,6 +4,7 @@ import { formatProblem, hasErrors, summarizeProblems } from '../../src/config/re
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { sectionCases } from '../golden/check/sections.ts';
 import { dispatchCases } from '../golden/check/dispatch.ts';
+import { adaptationCases } from '../golden/check/adaptation.ts';
 import { placementCases } from '../golden/check/placement.ts';
 import { serviceCases } from '../golden/check/services.ts';
 import { syntaxCases } from '../golden/check/syntax.ts';
@@ -20,6 +21,7 @@ for (const { title, uci, problems } of [
   ...dispatchCases,
   ...translationCases,
   ...placementCases,
+  ...adaptationCases,
   ...watchdogCases,
 ]) {
   test(`check: ${title}`, () => {

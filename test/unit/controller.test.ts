@@ -1,5 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Service } from '../../src/config/model.ts';
+import { loadConfiguration } from '../../src/config/validate.ts';
 import { Controller } from '../../src/daemon/controller.ts';
 import type { ControllerOptions } from '../../src/daemon/controller.ts';
 import type { Count, Router } from '../../src/daemon/router.ts';
@@ -7,6 +9,8 @@ import type { Egresses } from '../../src/egress/egress.ts';
 import type { Claim, Observation } from '../../src/deployment/deployment.ts';
 import { claimKey } from '../../src/deployment/flood.ts';
 import { slotTables } from '../../src/deployment/slot-tables.ts';
+import type { Factors } from '../../src/load/factors.ts';
+import { recall } from '../../src/membership/recall.ts';
 import { parseSnapshot } from '../../src/membership/snapshot.ts';
 import type { MemberChange } from '../../src/membership/members.ts';
 import { NO_ORDERS, orderState, withdrawState } from '../../src/membership/orders.ts';
@@ -167,7 +171,7 @@ class FakeRouter implements Router {
     return this.counts;
   }
 
-  keep(what: 'orders' | 'failures', text: string): void {
+  keep(what: 'orders' | 'failures' | 'factors', text: string): void {
     this.kept.push(`${what} ${text}`);
   }
 }
@@ -459,6 +463,41 @@ test('a server that is ordered down: its slots move, and nothing else is looked 
   await controller.order((orders) => withdrawState(orders, { service: 'web', server: 's2' }));
   await settle({ controller, time });
   await assertHolds(router, web(3));
+});
+
+test('what the load makes of weights moves slots and nothing else; commands and a plan know of it', async () => {
+  const factors = new Map<string, Factors>();
+  const factorsOf = ({ name, adapt }: Service) => (adapt ? factors.get(name) : undefined);
+  const { router, controller, time } = scene(new Map(), undefined, { factorsOf });
+  const text = web(3).replace("option slots '256'", "option adapt '1'");
+  await controller.configure(text, 'oneip');
+  const tablesOf = () => controller.fleet.get('web')?.tables[4];
+  const before = tablesOf();
+  factors.set('web', new Map([['s1', 0.9], ['s2', 1.05], ['s3', 1.05]]));
+  router.calls.length = 0;
+  await controller.reconcile();
+  assert.not.ok(router.calls.includes('establish'), 'nothing is looked at');
+  const after = tablesOf();
+  assert.is.not(after, before);
+  const count = (table: Uint16Array | undefined) => table?.filter((owner) => owner === 0).length ?? 0;
+  assert.ok(Math.abs(count(after) - (4096 * 0.9) / 3) <= 1, `s1 has ${count(after)} slots`);
+
+  const snapshot = parseSnapshot(router.snapshots.at(-1) ?? '');
+  assert.ok(snapshot);
+  const recalled = recall(loadConfiguration(text, 'oneip'), snapshot);
+  const [service] = recalled.configuration.model.services;
+  assert.ok(service);
+  assert.equal(recalled.tablesOf(service)[4], after);
+  const allocate = (...[which, standing]: Parameters<typeof slotTables>) =>
+    Promise.resolve(slotTables(which, standing));
+  const same = await controller.prospect(loadConfiguration(text, 'oneip'), allocate);
+  assert.equal(same.deployment.services[0]?.tables[4], after);
+  const without = loadConfiguration(text.replace("option adapt '1'", ''), 'oneip');
+  assert.equal((await controller.prospect(without, allocate)).deployment.services[0]?.tables[4], before);
+
+  await settle({ controller, time });
+  await controller.configure(text.replace("option adapt '1'", ''), 'oneip');
+  assert.equal(tablesOf(), before, 'switched off, weights are as configured');
 });
 
 test('slots of a server that lives move when no packet is under way that knows nothing of it', async () => {

@@ -20,6 +20,7 @@ const snapshot: Snapshot = {
   orders: orderWeight(NO_ORDERS, { service: 'web', server: 'web1', weight: 3 }),
   standings: [
     { service: 'web', down: ['web2'], leaving: [{ name: 'web9', weight: 7, address: address('192.168.1.19') }] },
+    { service: 'mail', down: [], leaving: [], factors: new Map([['mail1', 0.75]]) },
   ],
   numbers: new Map([
     ['br-lan/web1', 1],

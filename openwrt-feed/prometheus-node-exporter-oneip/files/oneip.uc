@@ -65,6 +65,7 @@ each_server(gauge("oneip_server_weight", "Share relative to the other servers"),
 each_server(gauge("oneip_server_slots", "Slots that the server has"), s => s.slots);
 each_server(gauge("oneip_server_share", "Share of the clients, 0 to 1"), s => sprintf("%.6f", s.share));
 each_server(gauge("oneip_server_damped", "Whether the server is held back since it comes and goes"), s => s.damped ? 1 : 0);
+each_server(gauge("oneip_server_connections", "Live connections, where new ones follow them"), s => s.connections);
 each_server(counter("oneip_server_packets_total", "Packets handed to the server"), s => s.packets);
 each_server(counter("oneip_server_bytes_total", "Bytes handed to the server"), s => s.bytes);
 each_server(gauge("oneip_probe_success", "Whether the last probe succeeded"), s => s.probe == null ? null : s.probe.passed ? 1 : 0);

@@ -262,9 +262,9 @@ export const valueCases: readonly ValueCase[] = [
   },
   {
     section: 'service',
-    line: "option scheduler 'least'",
+    line: "option scheduler 'most'",
     problem:
-      "oneip:3: error: service 'web': option 'scheduler': 'least' is unknown; accepted: hash, round_robin or random",
+      "oneip:3: error: service 'web': option 'scheduler': 'most' is unknown; accepted: hash, round_robin, random or least",
   },
   {
     section: 'server',

@@ -14,6 +14,7 @@
  * @property {number} since - seconds
  * @property {number} [until] - seconds until an order ends
  * @property {number} weight
+ * @property {number} [effective_weight] - what the load makes of it, where that is another
  * @property {number} share - 0–1
  * @property {number} slots
  * @property {?number} packets - null where nobody counts them

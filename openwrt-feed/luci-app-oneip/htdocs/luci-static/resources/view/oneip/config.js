@@ -16,7 +16,8 @@ const callInterfaces = rpc.declare({ object: 'network.interface', method: 'dump'
 const ASKING = [ 'ping', 'arp', 'tcp', 'http', 'script', 'report' ];
 
 /** Services whose connections the router places one by one. */
-const PLACED = [ 'round_robin', 'random' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
+const PLACED = [ 'round_robin', 'random', 'least' ].map((scheduler) => ({ dispatch: 'route', scheduler }));
+const HASHED = [ { dispatch: 'route', scheduler: 'hash' }, { dispatch: 'nat', scheduler: 'hash' }, { dispatch: 'broadcast' }, { dispatch: 'multicast' } ];
 
 /** What the daemon takes for a truth value. */
 const TRUTHS = { 1: '1', on: '1', true: '1', yes: '1', enabled: '1', 0: '0', off: '0', false: '0', no: '0', disabled: '0' };
@@ -235,6 +236,8 @@ return view.extend({
 			{ default: 'pass', choices: [ [ 'pass', _('are reset by another server') ], [ 'reset', _('are reset by the router') ], [ 'drop', _('hear nothing') ] ] });
 		this.add(section, 'changes', Choice, 'all_down', _('While no server is up'), null,
 			{ default: 'keep', choices: [ [ 'keep', _('packets go to all servers as if they were up') ], [ 'reject', _('clients get an error') ] ] });
+		this.add(section, 'changes', Switch, 'adapt', _('Shares follow the load'), _('Slowly, around what the weights say, and without breaking a connection.'),
+			{ default: '0', depends: HASHED });
 		this.add(section, 'changes', Text, 'drain_timeout', _('Longest time of a change'), _('What still is open then is broken.'),
 			{ placeholder: '1h', check: values.duration('1s', '30d') });
 		this.add(section, 'changes', Text, 'idle_timeout', _('Silence that ends a change'), _('A server that got no packet of an old connection for that long has none left.'),
@@ -251,7 +254,7 @@ return view.extend({
 			{ default: 'route', choices: [ [ 'route', _('each packet to one server') ], [ 'broadcast', _('all packets to all servers') ], [ 'multicast', _('all packets to the group of the servers') ],
 				[ 'nat', _('each connection to one server, with its address in the place of the ghost address') ] ] });
 		this.add(section, 'advanced', Choice, 'scheduler', _('Who gets a new connection'), _('By the weights in any case.'),
-			{ default: 'hash', depends: [ { dispatch: 'route' }, { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ] ] });
+			{ default: 'hash', depends: [ { dispatch: 'route' }, { dispatch: 'nat' } ], choices: [ [ 'hash', _('the server of the client') ], [ 'round_robin', _('each server in turn') ], [ 'random', _('a server by chance') ], [ 'least', _('a server by chance, rather one with few connections for its weight') ] ] });
 		this.add(section, 'advanced', Text, 'flow_limit', _('Remembered connections'), _('Of each family. Further ones go to the server of the client.'),
 			{ placeholder: '65535', check: values.integer(256, 1048576), depends: PLACED });
 		this.add(section, 'advanced', Text, 'flow_timeout', _('Longest silence of a remembered connection'), _('After that it is forgotten.'),

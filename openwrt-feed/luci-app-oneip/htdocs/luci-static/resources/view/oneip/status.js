@@ -188,7 +188,8 @@ return view.extend({
 				dom.content(cells.state, this.renderState(is));
 				dom.content(cells.share, [
 					oneip.bar(is.share, oneip.percent(is.share), _('Share of %s').format(server)),
-					E('small', {}, [ _('weight %d').format(is.weight) ])
+					E('small', {}, [ is.effective_weight == null ? _('weight %d').format(is.weight)
+						: _('weight %d, by the load %s').format(is.weight, is.effective_weight) ])
 				]);
 				dom.content(cells.traffic, this.renderTraffic(server, is.packets, rates, now));
 				dom.content(cells.probe, this.renderProbe(is.probe));
