@@ -17,7 +17,9 @@ export function parseFactors(text: string): Map<string, Factors> {
   try {
     const { version, services } = JSON.parse(text) as { version: number; services: [string, [string, number][]][] };
     if (version !== VERSION) return new Map();
-    return new Map(services.map(([name, factors]) => [name, new Map(factors.filter(([, factor]) => isFactor(factor)))]));
+    return new Map(
+      services.map(([name, factors]) => [name, new Map(factors.filter(([, factor]) => isFactor(factor)))]),
+    );
   } catch {
     return new Map();
   }
