@@ -94,9 +94,14 @@ function serverLines(service: ServiceStatus, { width, paint = plain, rates }: Ta
       dispensable: 0,
     },
     { title: 'since', cells: cells(({ since }) => formatSeconds(since)), align: 'right', dispensable: 4 },
-    { title: 'weight', cells: cells(({ weight, effectiveWeight }) =>
+    {
+      title: 'weight',
+      cells: cells(({ weight, effectiveWeight }) =>
         effectiveWeight === undefined ? String(weight) : `${weight} → ${effectiveWeight}`,
-      ), align: 'right', dispensable: 3 },
+      ),
+      align: 'right',
+      dispensable: 3,
+    },
     { title: 'share', cells: cells(({ share }) => formatShare(share)), align: 'right', dispensable: 0 },
     {
       title: '',

@@ -33,7 +33,6 @@ export function readService(section: ServiceSection, findings: Findings, positio
   for (const { value, line } of values.source) positions.note(line, label, 'source', value);
   positions.note(values.device.line, label, 'device');
   positions.note(values.dispatch.line, label, 'dispatch');
-  positions.note(values.adapt.line, label, 'adapt');
   const given = new Set(values.proto.flatMap(({ value }) => value));
   return {
     name,

@@ -1,5 +1,4 @@
 import type { Family } from '../net/address.ts';
-import { checkLoads } from './adaptation.ts';
 import { findRouteClash } from './dispatch.ts';
 import { Findings } from './findings.ts';
 import { type Model, type Server, type Service, isFlooded, serverAddress } from './model.ts';
@@ -65,11 +64,11 @@ export function loadConfiguration(text: string, file: string): Configuration {
     const section = label(name);
     findings.warning(positions.place(section), 'has no server', `a server section with option service ${quote(name)}`);
   }
-  for (const { name, dispatch } of services.filter(isFlooded)) {
+  for (const { name, dispatch, adapt } of services.filter(isFlooded)) {
     if (globals.key !== undefined) continue;
     findings.warning(
       positions.place(label(name), 'dispatch'),
-      `'${dispatch}' without a key leaves the servers without word of the router: one that fails keeps its clients`,
+      `'${dispatch}' without a key leaves the servers without word of the router: one that fails keeps its clients${adapt ? ", and 'adapt' has no load that they report" : ''}`,
       "option 'key' in the globals, the same on the router and all servers",
     );
   }
@@ -79,11 +78,8 @@ export function loadConfiguration(text: string, file: string): Configuration {
     (section) => readWatchdog(readSection(watchdogOptions, section, findings), watchable, findings, positions) ?? [],
   );
 
-  const model = { globals, services: complete, watchdogs };
-  checkLoads(model, findings, positions);
-
   const problems = [...document.problems, ...findings.problems].sort((a, b) => a.line - b.line);
-  return { model, problems, positions };
+  return { model: { globals, services: complete, watchdogs }, problems, positions };
 }
 
 function label(service: string): string {

@@ -24,10 +24,10 @@ export interface Weighed {
 interface Estimate {
   readonly mean: number;
   readonly variance: number;
+  /** Standard error of the average. */
+  readonly error: number;
   /** Milliseconds that are in the average, up to `SMOOTHING`. */
   readonly span: number;
-  /** The same of the last sample alone. */
-  readonly step: number;
 }
 
 /** What is known of the loads of a service. Values are never changed. All times are milliseconds of one clock. */
@@ -66,16 +66,12 @@ export function observe(
     const load = loads.get(name);
     if (load === undefined) continue;
     const value = pressure(kind, load, weight) / (factors.get(name) ?? 1);
-    const { mean, variance, span } = before.get(name) ?? { mean: value, variance: 0, span: 0 };
+    const { mean = value, variance: spread = 0, span = 0 } = before.get(name) ?? {};
     const longer = Math.min(span + elapsed, SMOOTHING);
     const part = Math.min(elapsed / longer, 1);
     const off = value - mean;
-    estimates.set(name, {
-      mean: mean + part * off,
-      variance: (1 - part) * (variance + part * off * off),
-      span: longer,
-      step: elapsed,
-    });
+    const variance = (1 - part) * (spread + part * off * off);
+    estimates.set(name, { mean: mean + part * off, variance, error: Math.sqrt(variance * part), span: longer });
   }
   const caution = Math.max(1, known.caution * 2 ** -(Math.max(now - known.at, 0) / FORGETTING));
   return { kind, estimates, directions: known.directions, caution, at: now };
@@ -89,10 +85,9 @@ export function target(known: Adaptation, servers: readonly Weighed[], factors: 
   const { kind, estimates, caution } = known;
   const total = servers.reduce((sum, { weight }) => sum + weight, 0);
   const pressures = servers.map(({ name, weight }) => {
-    const { mean = 0, variance = 0, span = 0, step = 1 } = estimates.get(name) ?? {};
+    const { mean = 0, error = 0, span = 0 } = estimates.get(name) ?? {};
     const factor = factors.get(name) ?? 1;
-    const error = Math.sqrt((variance * step) / Math.max(span, step)) * factor;
-    return { name, weight, factor, value: mean * factor, error, isKnown: span >= SMOOTHING };
+    return { name, weight, factor, value: mean * factor, error: error * factor, isKnown: span >= SMOOTHING };
   });
   const average = pressures.reduce((sum, { weight, value }) => sum + weight * value, 0) / total;
   if (servers.length < 2 || !(average > 0) || pressures.some(({ isKnown }) => !isKnown)) return undefined;

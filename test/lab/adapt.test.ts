@@ -30,7 +30,13 @@ const heavy = 6;
 async function hurriedDaemon({ router, folder }: Pick<Lab, 'router' | 'folder'>): Promise<Daemon> {
   const file = join(folder, 'adapt-program.js');
   const root = process.env['ONEIP_ROOT'] ?? '.';
-  await run([process.execPath, join(root, 'src/build/bundle.mjs'), join(root, 'test/lab/adapt-program.ts'), file, 'test']);
+  await run([
+    process.execPath,
+    join(root, 'src/build/bundle.mjs'),
+    join(root, 'test/lab/adapt-program.ts'),
+    file,
+    'test',
+  ]);
   return new Daemon(router, join(folder, 'router'), ['daemon'], [join(buildFolder, 'bin', 'oneip-runtime'), file]);
 }
 
@@ -103,7 +109,10 @@ test('few heavy clients: slots go from their server to the others, slowly, and n
 
     // While open connections are kept elsewhere, the load is not that of the slots.
     const from = control.events.length;
-    load.stream(spreadClients(4, 100).map((source) => ({ source, destination: ghost, port: echoPort })), 50);
+    load.stream(
+      spreadClients(4, 100).map((source) => ({ source, destination: ghost, port: echoPort })),
+      50,
+    );
     await load.until('new connections after the step', 20_000, () => load.attempts.length >= 200);
     assert.equal(load.breaks, [], 'no connection broke, and none has another server');
     for (const { reason, source } of load.attempts) assert.is(reason, undefined, `a new connection of ${source}`);
@@ -112,7 +121,10 @@ test('few heavy clients: slots go from their server to the others, slowly, and n
     load.stream([], 0);
     for (const flow of [...load.held.keys()]) load.drop(flow);
     await control.until(({ action }) => action === 'transition', patience, from);
-    assert.not.ok(control.events.slice(from).some(({ action }) => action === 'adapt'), 'no step amid a change');
+    assert.not.ok(
+      control.events.slice(from).some(({ action }) => action === 'adapt'),
+      'no step amid a change',
+    );
 
     await holdUneven(load, 's1');
     await control.until(({ action }) => action === 'adapt', patience, from);
@@ -121,7 +133,9 @@ test('few heavy clients: slots go from their server to the others, slowly, and n
     assert.ok(held(third, 's1') < held(second, 's1'), 's1 has fewer still');
     await load.end();
     assert.equal(load.breaks, []);
-    figure(`slots of the busy one of three servers: ${[start, second, third].map((table) => held(table, 's1')).join(' → ')}`);
+    figure(
+      `slots of the busy one of three servers: ${[start, second, third].map((table) => held(table, 's1')).join(' → ')}`,
+    );
     control.close();
 
     assert.is(await daemon.stop(), 0);

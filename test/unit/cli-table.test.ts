@@ -64,6 +64,17 @@ const busy: DaemonStatus = {
   ],
 };
 
+test('status: what the load makes of a weight stands beside it', () => {
+  const servers = [serverStatus('web1', { effectiveWeight: 87.5 }), serverStatus('web2')];
+  const status = { version: '1', uptime: 5, services: [serviceStatus('web', { servers })] };
+  const read = readStatus(decodeTable(encodeTable(statusReply(status))) ?? {});
+  assert.is(read.services[0]?.servers[0]?.effectiveWeight, 87.5);
+  const [, , one, two] = lines(formatStatus(read));
+  assert.match(one ?? '', / 100 → 87\.5 /);
+  assert.match(two ?? '', / 100 /);
+  assert.not.match(two ?? '', /→/);
+});
+
 test('status: a header and a table for each service', () => {
   assert.equal(lines(formatStatus(busy)), [
     'failing: nft: no space',

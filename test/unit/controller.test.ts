@@ -473,7 +473,14 @@ test('what the load makes of weights moves slots and nothing else; commands and 
   await controller.configure(text, 'oneip');
   const tablesOf = () => controller.fleet.get('web')?.tables[4];
   const before = tablesOf();
-  factors.set('web', new Map([['s1', 0.9], ['s2', 1.05], ['s3', 1.05]]));
+  factors.set(
+    'web',
+    new Map([
+      ['s1', 0.9],
+      ['s2', 1.05],
+      ['s3', 1.05],
+    ]),
+  );
   router.calls.length = 0;
   await controller.reconcile();
   assert.not.ok(router.calls.includes('establish'), 'nothing is looked at');

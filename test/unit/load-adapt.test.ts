@@ -68,14 +68,14 @@ test('under a constant load the shares go where the load is even, and rest there
       const world = new AdaptWorld(weighted(count, 4096), random);
       const traffic = lopsided(world, times, 0.1);
       const name = `${count} servers, one with ${times} times the load`;
-      const before = world.spread(traffic);
+      const furthest = () => {
+        const pressures = world.pressures(traffic);
+        const average = pressures.reduce((sum, value) => sum + value, 0) / count;
+        return Math.max(...pressures.map((value) => Math.abs(value / average - 1)));
+      };
+      const before = furthest();
       for (let minute = 0; minute < 180; minute++) world.minute(traffic);
-      const pressures = world.pressures(traffic);
-      const average = pressures.reduce((sum, value) => sum + value, 0) / count;
-      for (const value of pressures) {
-        assert.ok(Math.abs(value / average - 1) < 0.13, `${name}: ${pressures.join(' ')}`);
-      }
-      assert.ok(world.spread(traffic) < before);
+      assert.ok(furthest() < Math.min(0.13, before), `${name}: ${before} became ${furthest()}`);
       const late = world.moved.slice(120);
       assert.ok(late.filter((moved) => moved > 0).length <= 2, `${name}: ${late.join(' ')}`);
     }
@@ -112,7 +112,7 @@ test('a client that is half of the load neither runs the shares to their end in 
     }
     const flights = holders.filter((owner, at) => at > 0 && owner !== holders[at - 1]).length;
     assert.ok(flights <= 12, `${count} servers: it was sent to another server ${flights} times in ${hours} hours`);
-    assert.ok(world.spread(traffic) <= before * 1.05, `${count} servers: ${before} became ${world.spread(traffic)}`);
+    assert.ok(world.spread(traffic) <= before * 1.1, `${count} servers: ${before} became ${world.spread(traffic)}`);
     console.log(
       `# heavy client, ${count} servers: worst ${before.toFixed(2)} → ${world.spread(traffic).toFixed(2)} of the average, sent elsewhere ${flights} times in ${hours} h`,
     );
@@ -160,7 +160,14 @@ test('nothing is decided on less than five minutes, on one server, on idle proce
   assert.ok(target(learn(5, 'processor', [0.6, 0.2]), servers, none));
   const third = { name: 'web3', weight: 100 };
   assert.is(target(learn(5, 'packets', [3, 1]), [...servers, third], none), undefined, 'of one nothing is known');
-  const other = { kind: 'script' as const, loads: new Map([['web1', 3], ['web2', 1]]), at: 0 };
+  const other = {
+    kind: 'script' as const,
+    loads: new Map([
+      ['web1', 3],
+      ['web2', 1],
+    ]),
+    at: 0,
+  };
   const anew = observe(learn(5, 'packets', [3, 1]), other, servers, none, { now: 310_000, elapsed: 10_000 });
   assert.is(target(anew, servers, none), undefined, 'another kind of load begins anew');
 });
@@ -181,9 +188,20 @@ test('factors of 1 make the very table of the weights, and only the proportions 
 });
 
 test('factors are written down and read again; what is none is left out', () => {
-  const services = new Map([['web', new Map([['web1', 0.5], ['web2', 1.5]])]]);
+  const services = new Map([
+    [
+      'web',
+      new Map([
+        ['web1', 0.5],
+        ['web2', 1.5],
+      ]),
+    ],
+  ]);
   assert.equal(parseFactors(formatFactors(services)), services);
-  assert.equal(parseFactors('{"version":1,"services":[["web",[["web1",9],["web2",2]]]]}').get('web'), new Map([['web2', 2]]));
+  assert.equal(
+    parseFactors('{"version":1,"services":[["web",[["web1",9],["web2",2]]]]}').get('web'),
+    new Map([['web2', 2]]),
+  );
   assert.is(parseFactors('{"version":2,"services":[]}').size, 0);
   assert.is(parseFactors('nonsense').size, 0);
   assert.is(effectiveWeight({ name: 'web1', weight: 100 }, services.get('web')), 50);

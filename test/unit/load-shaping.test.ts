@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 
 /** A service of three servers in a daemon that is not there, its clock, and packets that its servers get. */
 class World {
-  readonly service: Service = { ...service(3), adapt: true };
+  readonly service: Service = service(3, { slots: 4096, adapt: true });
   readonly states = new Map<string, ServerState>();
   /** Packets a second of each server that a factor of 1 would bring. */
   rates = [300, 100, 100];
@@ -182,7 +182,16 @@ test('what servers report counts before their packets', async () => {
 });
 
 test('an earlier run’s factors hold; switched off they are gone, and nobody looks any more', () => {
-  const factors = new Map([['web', new Map([['web1', 0.5], ['web2', 1.25], ['web3', 1.25]])]]);
+  const factors = new Map([
+    [
+      'web',
+      new Map([
+        ['web1', 0.5],
+        ['web2', 1.25],
+        ['web3', 1.25],
+      ]),
+    ],
+  ]);
   const world = new World(factors);
   assert.is(world.shaping.factorsOf(world.service), factors.get('web'));
   assert.ok(world.isWaiting);

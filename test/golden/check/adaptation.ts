@@ -35,10 +35,10 @@ export const adaptationCases: readonly CheckCase[] = [
       server('web dns mail files'),
     ].join(''),
     problems: [
-      "oneip:3: warning: service 'web': option 'adapt' does not go with scheduler 'random' and is ignored, since it is not the slots that decide who gets a connection; accepted: scheduler 'hash'",
-      "oneip:8: warning: service 'dns': option 'adapt' does reset the connections of each slot that it moves, every few minutes; accepted: on_change 'keep'",
-      "oneip:13: warning: service 'mail': option 'adapt' has next to nothing to move with 512 slots, of which no more than one in a hundred may move a minute; accepted: slots '4096'",
-      "oneip:18: warning: service 'files': option 'adapt' does not go with scheduler 'round_robin' and is ignored, since it is not the slots that decide who gets a connection; accepted: scheduler 'hash'",
+      "oneip:3: warning: service 'web': option 'adapt' does not go with scheduler 'random' and is ignored",
+      "oneip:8: warning: service 'dns': option 'adapt' does reset the connections of each slot that it moves; accepted: on_change 'keep'",
+      "oneip:13: warning: service 'mail': option 'adapt' has next to nothing to move with 512 slots; accepted: slots '4096'",
+      "oneip:18: warning: service 'files': option 'adapt' does not go with scheduler 'round_robin' and is ignored",
     ],
   },
   {
@@ -50,10 +50,9 @@ export const adaptationCases: readonly CheckCase[] = [
       "config watchdog 'busy'\n\toption type 'script'\n\toption script '/etc/oneip/busy'\n\toption service 'mail'\n",
     ].join(''),
     problems: [
-      "oneip:3: warning: service 'web': option 'adapt' has nothing to go by, since servers tell nothing without a key, and nobody counts what goes to all of them; accepted: option 'key' in the globals",
       ...['web', 'mail'].map(
         (name, at) =>
-          `oneip:${4 + 5 * at}: warning: service '${name}': option 'dispatch': 'multicast' without a key leaves the servers without word of the router: one that fails keeps its clients; accepted: option 'key' in the globals, the same on the router and all servers`,
+          `oneip:${4 + 5 * at}: warning: service '${name}': option 'dispatch': 'multicast' without a key leaves the servers without word of the router: one that fails keeps its clients, and 'adapt' has no load that they report; accepted: option 'key' in the globals, the same on the router and all servers`,
       ),
     ],
   },
