@@ -5,6 +5,7 @@ import { formatProblem, hasErrors } from '../config/report.ts';
 import { UciEditError } from '../config/uci-edit.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import { quote } from '../config/wording.ts';
+import { pause } from '../host/clock.ts';
 import { ask, print, printError } from '../host/console.ts';
 import { readTextIfThere, writeText } from '../host/files.ts';
 import { findHosts, hostNames } from '../host/find-hosts.ts';
@@ -28,7 +29,7 @@ import type { Invocation } from './arguments.ts';
 import { complain, DONE, FAILED, NO_DAEMON, WRONG_USAGE } from './ask.ts';
 import { deploymentInForce, observe } from './commands.ts';
 import { examine } from './doctor.ts';
-import { examinationObject, formatExamination } from './doctor-text.ts';
+import { type Examination, examinationObject, formatExamination } from './doctor-text.ts';
 import { startDaemon } from './setup-daemon.ts';
 import { coloured, plain } from './style.ts';
 
@@ -41,6 +42,10 @@ class Abort extends Error {
     this.status = status;
   }
 }
+
+/** On OpenWrt the firewall is loaded anew about a second after it was told of a service: looks at it, and milliseconds between. */
+const FIREWALL_LOOKS = 20;
+const FIREWALL_PAUSE = 500;
 
 /** `oneip setup`: asks, writes a service into the configuration, puts it into force, and looks whether it works. */
 export async function runSetup(invocation: Invocation): Promise<number> {
@@ -173,7 +178,12 @@ class Setup {
     const general = new Map(
       [...this.#invocation.options].filter(([name]) => ['config', 'state', 'ubus'].includes(name)),
     );
-    const examination = await examine({ command: 'doctor', operands: [], options: general, flags: new Set() });
+    const invocation: Invocation = { command: 'doctor', operands: [], options: general, flags: new Set() };
+    let examination = await examine(invocation);
+    for (let look = 1; look < FIREWALL_LOOKS && lacksFirewall(examination); look++) {
+      await pause(FIREWALL_PAUSE);
+      examination = await examine(invocation);
+    }
     const deployment = deploymentInForce(this.#invocation);
     const deployed = deployment?.services.find(({ service }) => service.name === answers.service);
     const requests = deployment && deployed ? await sendRequests(deployed, deployment.markBase) : [];
@@ -216,6 +226,12 @@ class Setup {
     if (this.#isJson) printError(text);
     else print(text);
   }
+}
+
+/** True where the firewall drops something, which it may do until it has heard of the service. */
+function lacksFirewall(examination: Examination | string): boolean {
+  const ids = ['requests-dropped', 'answers-dropped', 'channel-dropped'];
+  return typeof examination !== 'string' && examination.findings.some(({ id }) => ids.includes(id));
 }
 
 function valueOf<T>(understood: Understood<T>, where: string): T {

@@ -81,6 +81,26 @@ test('whoever presses Enter only has a service by translation, and sees a page a
     assert.is(written(lab), text);
   }));
 
+test('a firewall that is loaded anew a moment later is waited for', () =>
+  withRouter({}, untouched, async (lab) => {
+    await lab.router.nft(`table inet late {
+      chain forward { type filter hook forward priority filter; meta mark 0x6f690001-0x6f69ffff drop; }
+    }`);
+    const asked = new LineProcess(lab.router.enter(words(lab, '--yes', '--dispatch', 'nat')));
+    const inForce = async (): Promise<void> => {
+      const { stdout } = await lab.router.attempt([oneipProgram, 'status', '--ubus', lab.daemon.ubusSocket]);
+      if (!stdout.includes('web')) await inForce();
+    };
+    await inForce();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await lab.router.nft('delete table inet late');
+    assert.is(await asked.ended, 0, asked.log.join('\n'));
+    assert.not(
+      asked.log.some((line) => line.includes('drops')),
+      asked.log.join('\n'),
+    );
+  }));
+
 test('with route the servers are set up by their scripts, and answer clients directly', () =>
   withRouter({ firewall }, untouched, async (lab) => {
     const asked = new LineProcess(lab.router.enter(words(lab)));
