@@ -7,6 +7,7 @@ import { withControl } from '../lab/control-client.ts';
 import { Daemon } from '../lab/daemon.ts';
 import { byPing, byTcp, forgetful, timeCuts, timeKills } from '../lab/detection.ts';
 import { withLab } from '../lab/lab.ts';
+import { processorTime } from '../lab/processor-time.ts';
 import { watched } from '../lab/watchdog-lab.ts';
 import { BenchLab, ghost, serverAddress } from './bench-lab.ts';
 import { isCount, runBenchmark } from './program.ts';
@@ -20,6 +21,8 @@ that fails and comes back, one that is drained and comes back, another weight. T
 daemon tells of the new table: a process that is killed, a cable that is cut.
 
   --servers N[,N…]  servers of the service (default 4,64; 1–64)
+  --services N      services with all of them (default 1); with more, a server fails in one of them and in all, and
+                    nothing is detected
   --rounds N        how often each order is given (default 21)
   --json            machine-readable result on standard output
 `;
@@ -70,6 +73,22 @@ const orders: readonly Order[] = [
   },
 ];
 
+/** With several services. */
+const ordersOfMany: readonly Order[] = [
+  {
+    name: 'a server goes down in one service',
+    method: 'set_server',
+    give: (server) => ({ server, service: serviceName, state: 'down' }),
+    undo: (server) => ({ server, service: serviceName, state: 'auto' }),
+  },
+  {
+    name: 'a server goes down in all services',
+    method: 'set_server',
+    give: (server) => ({ server, state: 'down' }),
+    undo: (server) => ({ server, state: 'auto' }),
+  },
+];
+
 interface Result {
   readonly servers: number;
   readonly order: string;
@@ -81,6 +100,8 @@ interface Result {
   readonly low: number;
   readonly high: number;
   readonly worst: number;
+  /** Milliseconds of a processor that the daemon has used for it, on average; absent: not measured. */
+  readonly processor?: number;
 }
 
 async function call(client: UbusClient, method: string, args: WritableTable): Promise<number> {
@@ -102,7 +123,7 @@ async function settled(client: UbusClient): Promise<void> {
   if (services[serviceName]?.transition !== undefined) await ended;
 }
 
-async function measure(servers: number, rounds: number): Promise<Result[]> {
+async function measure(servers: number, services: number, rounds: number): Promise<Result[]> {
   const cpu = availableParallelism() - 1;
   const lab = new BenchLab({ servers, clients: 1, family: 4, sender: 'raw', cpu, target: ghost });
   await lab.build();
@@ -110,18 +131,24 @@ async function measure(servers: number, rounds: number): Promise<Result[]> {
   const daemon = new Daemon(lab.router, join(lab.folder, 'router'));
   const bus = await LabBus.start(daemon.ubusSocket, {});
   await daemon.start(
-    oneipConfig(lab).replace('list source', "option idle_timeout '1s'\n\toption learn_time '0s'\n\tlist source"),
+    oneipConfig(lab, services).replaceAll(
+      'list source',
+      "option idle_timeout '1s'\n\toption learn_time '0s'\n\tlist source",
+    ),
   );
   const client = bus.client();
   await client.whenReady();
   const results: Result[] = [];
-  for (const order of orders) {
+  for (const order of services === 1 ? orders : ordersOfMany) {
+    let processor = 0;
     const times = { given: [] as number[], undone: [] as number[] };
     for (let round = 0; round < rounds; round++) {
       process.stderr.write(`${servers} servers, ${order.name}: ${round + 1} of ${rounds}\n`);
       const server = `server${1 + (round % servers)}`;
       await settled(client);
+      const before = processorTime(daemon.process.pid);
       times.given.push(await call(client, order.method, order.give(server)));
+      processor += (processorTime(daemon.process.pid) - before) / rounds;
       await settled(client);
       times.undone.push(await call(client, order.undoMethod ?? order.method, order.undo(server)));
     }
@@ -131,6 +158,7 @@ async function measure(servers: number, rounds: number): Promise<Result[]> {
       results.push({
         ...{ servers, order: order.name, direction, median, low, high, worst: Math.max(...times[direction]) },
         ...(wanted === undefined ? {} : { wanted }),
+        ...(direction === 'given' ? { processor } : {}),
       });
     }
   }
@@ -166,28 +194,36 @@ async function detect(rounds: number): Promise<Result[]> {
 }
 
 function format(results: readonly Result[]): string {
-  const lines = results.map(({ servers, order, direction, wanted, median, low, high, worst }) => {
+  const lines = results.map(({ servers, order, direction, wanted, median, low, high, worst, processor }) => {
     const verdict =
       low <= (wanted ?? 0) && high > (wanted ?? 0) ? 'cannot tell' : median <= (wanted ?? 0) ? 'held' : 'missed';
     const wish = wanted === undefined ? '' : `${wanted}: ${verdict}`;
     const name = direction === 'given' ? order : `${order}, undone`;
-    return [String(servers), name, formatInterval({ median, low, high }, 1), worst.toFixed(1), wish];
+    return [
+      String(servers),
+      name,
+      formatInterval({ median, low, high }, 1),
+      worst.toFixed(1),
+      processor?.toFixed(0) ?? '',
+      wish,
+    ];
   });
-  return markdownTable([['servers', 'what, ms', 'median', 'worst', 'wanted at most'], ...lines]);
+  return markdownTable([['servers', 'what, ms', 'median', 'worst', 'processor', 'wanted at most'], ...lines]);
 }
 
 runBenchmark({
   usage,
-  defaults: { servers: '4,64', rounds: '21' },
+  defaults: { servers: '4,64', services: '1', rounds: '21' },
   read(valueOf) {
     const servers = valueOf('servers').split(',').map(Number);
-    const rounds = Number(valueOf('rounds'));
-    return isCount(rounds) && servers.every((count) => isCount(count, 64)) ? { servers, rounds } : undefined;
+    const [services, rounds] = [Number(valueOf('services')), Number(valueOf('rounds'))];
+    const areFit = isCount(services, 100) && isCount(rounds) && servers.every((count) => isCount(count, 64));
+    return areFit ? { servers, services, rounds } : undefined;
   },
-  async measure({ servers, rounds }) {
+  async measure({ servers, services, rounds }) {
     const results: Result[] = [];
-    for (const count of servers) results.push(...(await measure(count, rounds)));
-    results.push(...(await detect(rounds)));
+    for (const count of servers) results.push(...(await measure(count, services, rounds)));
+    if (services === 1) results.push(...(await detect(rounds)));
     return results;
   },
   format,

@@ -852,7 +852,7 @@ function servicesOf({ kernel }: FakeRouter, server: string): string[] {
 /** A scene in which servers die, and its hooks; both tell nothing until they are set. */
 function mortals(): Scene & { readonly dead: Set<string>; hooks: { turn: () => void; allocating: () => void } } {
   const dead = new Set<string>();
-  const hooks = { turn: () => undefined as void, allocating: () => undefined as void };
+  const hooks = { turn: (): void => undefined, allocating: (): void => undefined };
   const kept = new Map<string, { standing: string; tables: ReturnType<typeof slotTables> }>();
   const made = scene(undefined, undefined, {
     opinionOf: (_, server) => ({ up: !dead.has(server), reason: 'asked' }),
