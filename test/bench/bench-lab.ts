@@ -173,6 +173,9 @@ export class BenchLab {
         ]),
       ),
     ]);
+    // As if each had been heard of; not all have said something yet, and what is for others would go to all ports.
+    const heard = numbers.map((number) => `fdb replace ${serverMac(number)} dev lan${number} master dynamic\n`);
+    await this.router.run(['bridge', '-batch', '-'], heard.join(''));
     await this.#sinks.nft(`table netdev sink {${numbers.map((number) => sinkChain(`srv${number}`)).join('')}\n}\n`);
     await this.#senderOf(this.#everybody);
   }

@@ -3,10 +3,14 @@ import { keepFlows, nothing, type Contestant } from './contestant.ts';
 import { loadNftlb, type NftlbMode } from './nftlb.ts';
 import { serverNumbers } from './service.ts';
 
+/** For which ip(8) has room: 4096 bytes of a route, of which one takes 28 with IPv6; 1048 of a group, where each takes 8. */
+const mostHops = 128;
+
 /** By a route of several next hops, which the kernel picks by the hash of source and destination address. */
 const multipath: Contestant = {
   name: 'multipath',
   description: 'kernel route of several next hops',
+  mostServers: mostHops,
   async setUp(lab) {
     await lab.knowServers();
     const hops = serverNumbers(lab).map((number) => [
@@ -27,6 +31,7 @@ const multipath: Contestant = {
 const resilient: Contestant = {
   name: 'resilient',
   description: 'kernel route to a resilient group of next hops, 4096 buckets',
+  mostServers: mostHops,
   async setUp(lab) {
     await lab.knowServers();
     const numbers = serverNumbers(lab);
