@@ -180,23 +180,29 @@ for (const service of services) {
     assert.not.ok(load.attempts.slice(-50).some(({ server }) => server === 's4'));
     await setServer(control, service, 's4', 'auto');
     const from = load.attempts.length;
-    const count = 1000;
-    await load.until('connections with it', 30_000, () => load.attempts.length >= from + count);
-    const attempts = load.attempts.slice(from, from + count);
     const fair = weights.s4 / all;
+    await eventually('twice its share', 60_000, async () => {
+      const { share } = await control.server(service, 's4');
+      return share > 2 * fair || undefined;
+    });
+    const more = load.attempts.length;
+    const last = 300;
+    await load.until('connections with it', 30_000, () => load.attempts.length >= more + last);
+    const count = more + last - from;
+    const attempts = load.attempts.slice(from, more + last);
     const size = 100;
-    const parts = Array.from({ length: count / size }, (_, part) => {
+    const parts = Array.from({ length: Math.floor(count / size) }, (_, part) => {
       const here = attempts.slice(part * size, (part + 1) * size);
       return here.filter(({ server }) => server === 's4').length;
     });
-    const got = parts.reduce((total, part) => total + part, 0);
+    const got = attempts.slice(-last).filter(({ server }) => server === 's4').length;
     figure(
       `${service}: with ${had.join(', ')} connections at the others, one that comes back with nothing gets ${parts.join(', ')} of each ${size}; by its weight ${(fair * size).toFixed(1)}`,
     );
     // Chance makes more of it than four standard deviations once in 30 000 times.
     const most = (of: number) => LARGEST * fair * of + 4 * Math.sqrt(LARGEST * fair * (1 - LARGEST * fair) * of);
     for (const part of parts) assert.ok(part <= most(size), parts.join(' '));
-    assert.ok(got > 1.5 * fair * count, `${got} of ${count}`);
+    assert.ok(got > 1.3 * fair * last, `${got} of ${last}`);
     assert.equal(
       attempts.filter(({ reason }) => reason !== undefined),
       [],

@@ -1,4 +1,4 @@
-import { Socket, monotonic, setTimer } from 'oneip:runtime';
+import { Socket, monotonic, processorTime, setTimer } from 'oneip:runtime';
 import type { Timer } from 'oneip:runtime';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -185,6 +185,18 @@ test('a pending timer keeps the process alive, a cancelled one does not', async 
     setInterval(() => {}, 60000).cancel();`);
   assert.is(outcome.status, 0);
   assert.is(outcome.stdout, 'late\n');
+});
+
+test("processors' time goes on with work, and not by waiting", async () => {
+  const before = processorTime();
+  await sleep(300);
+  const waited = processorTime() - before;
+  assert.ok(waited >= 0 && waited < 150, `${waited} ms while it waited`);
+  const began = processorTime();
+  await until(() => {
+    for (let i = 0; i < 1e5; i++) Math.sqrt(i);
+    return processorTime() > began + 20;
+  }, '20 ms of work');
 });
 
 test.after(removeScratch);
