@@ -166,6 +166,61 @@ test('on OpenWrt the service is told, which starts with the next boot, too', () 
     assert.match(failed.stderr, "/etc/config/oneip is written, but '/etc/init.d/oneip reload' says: no");
   }));
 
+/** A step of the dialogue, as rpcd has it done; what it said. */
+async function step(lab: Lab, name: string, input: object): Promise<Record<string, unknown>> {
+  const { stdout, stderr } = await lab.router.attempt(words(lab, name), JSON.stringify(input));
+  assert.is(stderr, '');
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+test('step by step, for pages: each is a call, and nothing is written but what was shown', () =>
+  withRouter({ firewall }, untouched, async (lab) => {
+    const proposed = await step(lab, 'propose', { ubus_rpc_session: '0' });
+    assert.equal([proposed['device'], proposed['ghost'], proposed['services']], ['lan', 'wan', []]);
+    const places = proposed['places'] as { name: string; addresses: string[] }[];
+    assert.equal(places.find(({ name }) => name === 'wan')?.addresses, [own]);
+    const found = await step(lab, 'find', { device: 'lan', port: '80', part: 0 });
+    const serving = lab.servers.map(({ address }) => ({ address: address[4], answers: true }));
+    const client = { address: '192.168.1.50', answers: false };
+    assert.equal([found['parts'], found['hosts']], [1, [...serving, client]]);
+    assert.equal((await step(lab, 'find', { device: 'lan', port: '80', part: 1 }))['hosts'], []);
+
+    assert.equal(await step(lab, 'draft', {}), { question: 'port' });
+    const servers = lab.servers.map(({ address }) => address[4]).join(' ');
+    const answers = { device: 'lan', port: '80', servers, ghost: 'wan' };
+    assert.equal(await step(lab, 'draft', answers), { question: 'dispatch' });
+    assert.equal(await step(lab, 'draft', { ...answers, port: '0' }), {
+      ...{ question: 'port', problem: "'0' is no port; accepted: a port 1–65535, or a range such as 8000-8010" },
+    });
+    const whole = { ...answers, dispatch: 'nat' };
+    const draft = await step(lab, 'draft', whole);
+    assert.equal([draft['ok'], draft['service'], draft['problems']], [true, 'web', []]);
+    assert.is(written(lab), untouched);
+
+    const other = await step(lab, 'write', { ...whole, shown: `${String(draft['added'])}#` });
+    assert.equal(other, { problem: 'the proposal has become another since it was shown' });
+    assert.is(written(lab), untouched);
+    assert.equal(await step(lab, 'write', { ...whole, shown: draft['added'] }), { service: 'web' });
+    assert.is(written(lab), `${untouched}\n${String(draft['added'])}`);
+    const proof = await step(lab, 'prove', { service: 'web' });
+    assert.equal([proof['ok'], (proof['requests'] as { reason: string }[])[0]?.reason], [true, 'status 200']);
+
+    const second = await step(lab, 'draft', whole);
+    assert.equal([second['existing'], second['service'], second['ok']], ['web', 'web2', false]);
+    const text = written(lab);
+    assert.equal(await step(lab, 'write', { ...whole, shown: second['added'] }), {
+      problem: 'the configuration would have errors',
+    });
+    assert.is(written(lab), text);
+    const replacing = await step(lab, 'draft', { ...whole, replace: true });
+    assert.equal([replacing['existing'], replacing['service'], replacing['ok']], [undefined, 'web', true]);
+
+    assert.match((await step(lab, 'scripts', { service: 'web' }))['problem'] as string, "no service 'web' has servers");
+    assert.equal(await step(lab, 'draft', { port: 80 }), { problem: "'port' is no string" });
+    const wrong = await lab.router.attempt(words(lab, 'nothing'), '');
+    assert.equal([wrong.status, /there is no step 'nothing'; there is: propose, find/.test(wrong.stderr)], [2, true]);
+  }));
+
 test('IPv6 is served where servers are named by such addresses', () =>
   withRouter({}, untouched, async (lab) => {
     const list = lab.servers.map(({ name, address }) => `${name}=${address[6]}`).join(',');

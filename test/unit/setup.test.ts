@@ -4,6 +4,7 @@ import { check } from '../../src/cli/check.ts';
 import type { Environment } from '../../src/config/environment.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { type Answers, readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
+import { existingService } from '../../src/setup/names.ts';
 import {
   freeName,
   hostsToAsk,
@@ -15,7 +16,7 @@ import {
   serviceName,
 } from '../../src/setup/propose.ts';
 import { ghostQuestion, portQuestion, prompt, serversQuestion, wayQuestion } from '../../src/setup/questions.ts';
-import { existingService, writeService } from '../../src/setup/write.ts';
+import { writeService } from '../../src/setup/write.ts';
 import { address, environment } from './support/deployments.ts';
 
 /** What an answer was taken for, or the complaint. */
