@@ -24,7 +24,7 @@ export interface OpenQuestion {
 /** All questions are answered. */
 export interface Interpretation {
   readonly answers: Answers;
-  /** Name of a service that is there, and that the new one could replace; it has another name. */
+  /** Service that is there under the usual name, or the wanted one: the new one has it and replaces that, or has another. */
   readonly existing?: string;
 }
 
@@ -71,8 +71,8 @@ export function interpret(
   const usual = proposeServiceName(before, serviceName(ports.value[0]?.first ?? 0));
   const wanted = readServiceName(before, typed.service ?? usual);
   if ('problem' in wanted) return { question: 'service', ...wanted };
-  const isTaken = existingService(before, wanted.value) && typed.replace !== true;
-  const service = isTaken ? anotherServiceName(before, wanted.value) : wanted.value;
+  const isTaken = existingService(before, wanted.value);
+  const service = isTaken && typed.replace !== true ? anotherServiceName(before, wanted.value) : wanted.value;
   const answers = { ports: ports.value, servers: servers.value, ghost: ghost.value, way: way.value };
   return {
     answers: { ...answers, device: device.value.name, service },

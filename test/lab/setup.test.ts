@@ -4,38 +4,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { ghostPlaces, wanClient } from './addresses.ts';
-import { LabBus } from './bus.ts';
 import { httpGet, url } from './http.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
 import { LineProcess, type Outcome } from './process.ts';
 import { ServerScript } from './server-programs.ts';
-import type { TopologyOptions } from './topology.ts';
+import { setupAddress, untouched, withRouter } from './setup-router.ts';
 import { uciSection } from './uci.ts';
 
-const untouched = `# My router.
-
-config globals 'globals'
-	option enabled '1'   # as ever
-`;
-const own = ghostPlaces.router[4];
+const own = setupAddress;
 const routed = ghostPlaces.elsewhere[4];
-
-/** A router with a daemon that has nothing to do, and a bus that knows its interfaces. */
-async function withRouter(options: TopologyOptions, config: string, body: (lab: Lab) => Promise<void>): Promise<void> {
-  await withLab({ servers: 2, bareServers: true, ...options }, async (lab) => {
-    const bus = await LabBus.start(lab.daemon.ubusSocket, {});
-    bus.setAddresses('wan', [own]);
-    bus.setDevice('wan', 'wan');
-    bus.setDevice('lan', 'br-lan');
-    try {
-      await lab.daemon.start(config);
-      await body(lab);
-    } finally {
-      await bus.stop();
-    }
-  });
-}
 
 function words({ daemon }: Lab, ...more: string[]): string[] {
   const { configFile, stateFolder, ubusSocket } = daemon;
@@ -213,7 +191,7 @@ test('step by step, for pages: each is a call, and nothing is written but what w
     });
     assert.is(written(lab), text);
     const replacing = await step(lab, 'draft', { ...whole, replace: true });
-    assert.equal([replacing['existing'], replacing['service'], replacing['ok']], [undefined, 'web', true]);
+    assert.equal([replacing['existing'], replacing['service'], replacing['ok']], ['web', 'web', true]);
 
     assert.match((await step(lab, 'scripts', { service: 'web' }))['problem'] as string, "no service 'web' has servers");
     assert.equal(await step(lab, 'draft', { port: 80 }), { problem: "'port' is no string" });
