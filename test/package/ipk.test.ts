@@ -14,7 +14,7 @@ const LIMITS = {
   'oneip-runtime': 450_000,
   oneip: 121_000,
   'oneip-channel': 9_500,
-  'oneip-tools': 32_000,
+  'oneip-tools': 33_500,
   'oneip-server': 15_000,
   'luci-app-oneip': 25_000,
   'prometheus-node-exporter-lua-oneip': 3_000,

@@ -6,8 +6,7 @@
 'require view';
 
 /**
- * `oneip setup` with a page in the place of a terminal. The program on the router proposes, judges answers and writes; this
- * page asks and shows. Until the last button nothing is changed, and all that a step needs is told anew with each call.
+ * `oneip setup` with a page in the place of a terminal: the program on the router proposes, judges answers and writes.
  */
 
 const ANSWERS = [ 'device', 'port', 'servers', 'ghost', 'dispatch', 'service', 'replace' ];
@@ -22,10 +21,10 @@ const callProve = rpc.declare({ object: 'oneip.setup', method: 'prove', params: 
 /** What an error of a call means here, where another program answers than the daemon. */
 function explain(error) {
 	if (/error -32000|error -32601|ubus code 4/.test(error.message))
-		return _('The package oneip-tools, which has this assistant, is not installed. Install it on the page System → Software, or write the configuration by hand.');
+		return _('The package oneip-tools, which has this assistant, is not installed.');
 
 	if (/ubus code 7|timed out/.test(error.message))
-		return _('The router did not answer in time. What it was doing, it may still do: the page Status tells.');
+		return _('The router did not answer in time. It may still do what it was asked; the page Status tells.');
 
 	return oneip.explain(error);
 }
@@ -35,7 +34,7 @@ function sentence(problem) {
 	return problem.charAt(0).toUpperCase() + problem.slice(1) + '.';
 }
 
-/** A field below its label. */
+/** A field with its label. */
 function field(id, label, node, help) {
 	if (help)
 		node.setAttribute('aria-describedby', `${id}-help`);
@@ -67,14 +66,24 @@ function selection(choices, value) {
 		E('option', { 'value': key, 'selected': (key == value) ? '' : null }, [ text ])));
 }
 
-/** Something to tick, or to choose, with its label behind it. */
+/** Something to tick or to choose, and its label. */
 function tick(type, id, name, value, checked, label) {
 	const input = E('input', { type, id, name, value, 'checked': checked ? '' : null });
 
 	return { input, node: E('div', { 'style': 'margin:.4em 0' }, [ E('label', { 'for': id }, [ input, ' ', ...label ]) ]) };
 }
 
-/** A text to be read and taken along: a script, or a part of the configuration. */
+/** Things to tick or to choose that belong together. */
+function group(title, ticks) {
+	return E('fieldset', { 'style': 'border:0;padding:0;margin:0' }, [ E('legend', {}, [ title ]), ...ticks.map(({ node }) => node) ]);
+}
+
+/** A command for a shell. */
+function command(text) {
+	return E('div', {}, E('code', { 'style': 'overflow-wrap:anywhere' }, [ text ]));
+}
+
+/** A text to be read, and taken along. */
 function listing(text, label) {
 	return E('textarea', {
 		'readonly': '',
@@ -85,7 +94,7 @@ function listing(text, label) {
 	}, [ text ]);
 }
 
-/** Browsers give pages their clipboard over HTTPS only; what is selected can be copied anywhere. */
+/** Without HTTPS a page has no clipboard but this. */
 function copy(area) {
 	area.focus();
 	area.select();
@@ -115,12 +124,11 @@ return view.extend({
 
 		return E([], [
 			E('h2', { 'name': 'content' }, [ _('Set up a service') ]),
-			E('div', { 'class': 'cbi-map-descr' }, [ _('Four questions for whoever has some servers and one address. Nothing is changed before you have seen what will be written.') ]),
+			E('div', { 'class': 'cbi-map-descr' }, [ _('Four questions for whoever has some servers and one address. Nothing is written before you have seen it.') ]),
 			this.stage
 		]);
 	},
 
-	/** Nothing can be asked. */
 	renderEnd(reason) {
 		dom.content(this.stage, [
 			E('div', { 'class': 'alert-message warning', 'role': 'alert' }, [ reason ]),
@@ -128,12 +136,7 @@ return view.extend({
 		]);
 	},
 
-	/**
-	 * Shows a part of the dialogue in the place of the one before.
-	 * @param {string} title
-	 * @param {Node[]} nodes
-	 * @param {{text: string, run: function(): (Promise|void)}[]} buttons - the first is what Enter does
-	 */
+	/** Shows a part of the dialogue in the place of the one before. The first button is what Enter does. */
 	show(title, nodes, buttons) {
 		const turn = ++this.turn;
 		const heading = E('h3', { 'tabindex': '-1' }, [ title ]);
@@ -211,10 +214,6 @@ return view.extend({
 		};
 	},
 
-	back(run) {
-		return { text: _('Back'), run };
-	},
-
 	/** Has the program judge an answer, and goes on to `next` if it is one. */
 	take(answers, fields, next) {
 		const given = { ...this.answers, ...answers };
@@ -237,7 +236,7 @@ return view.extend({
 
 		this.show(_('1. What is served?'), [
 			notice ? E('div', { 'class': 'alert-message notice', 'role': 'status' }, [ notice ]) : '',
-			field('oneip-port', _('TCP port'), port, _('Several with blanks between them: 80 443, or a range: 8000-8010.')),
+			field('oneip-port', _('TCP port'), port, _('Several with blanks between them, or a range: 8000-8010.')),
 			field('oneip-device', _('Where the servers live'), device, _('There they are looked for now.'))
 		], [ {
 			text: _('Find servers'),
@@ -274,7 +273,10 @@ return view.extend({
 
 			return look(0);
 		}).then(
-			(hosts) => this.askServers(hosts),
+			(hosts) => {
+				this.hosts = hosts;
+				this.askServers();
+			},
 			(error) => {
 				this.askPort();
 				this.complain(explain(error));
@@ -282,8 +284,8 @@ return view.extend({
 		);
 	},
 
-	askServers(hosts) {
-		const { device, port } = this.answers;
+	askServers() {
+		const { hosts, answers: { device, port } } = this;
 		const first = port.trim().split(/[\s,-]+/)[0];
 		const before = this.answers.servers?.split(' ');
 		const ticks = hosts.map(({ address, name, answers }, index) => ({
@@ -295,12 +297,9 @@ return view.extend({
 		const others = textInput(before?.filter((word) => !hosts.some(({ address }) => address == word)).join(' '));
 
 		this.show(_('2. Which are the servers?'), [
-			E('fieldset', { 'style': 'border:0;padding:0;margin:0' }, [
-				E('legend', {}, [ serving.length
-					? _('These accept connections on port %s:').format(first)
-					: _('On %s no host accepts connections on port %s (%d looked at).').format(device, first, hosts.length) ]),
-				...serving.map(({ node }) => node)
-			]),
+			group(serving.length
+				? _('These accept connections on port %s:').format(first)
+				: _('On %s no host accepts connections on port %s (%d looked at).').format(device, first, hosts.length), serving),
 			silent.length ? E('details', {}, [
 				E('summary', {}, [ _('Hosts that do not: %d').format(silent.length) ]),
 				...silent.map(({ node }) => node)
@@ -312,16 +311,16 @@ return view.extend({
 				run: () => {
 					const servers = [ ...ticks.filter(({ input }) => input.checked).map(({ input }) => input.value), others.value ].join(' ').trim();
 
-					return this.take({ servers }, { servers: others }, () => this.askGhost(hosts));
+					return this.take({ servers }, { servers: others }, () => this.askGhost());
 				}
 			},
 			{ text: _('Search again'), run: () => this.find() },
-			this.back(() => this.askPort()),
+			{ text: _('Back'), run: () => this.askPort() },
 			this.cancel()
 		]);
 	},
 
-	askGhost(hosts) {
+	askGhost() {
 		const { places, ghost: proposed } = this.proposal;
 		const reachable = places.filter(({ addresses }) => addresses.length);
 		const before = this.answers.ghost ?? proposed ?? '';
@@ -331,7 +330,7 @@ return view.extend({
 			[ '', _('an address…') ]
 		], isPlace ? before : '');
 		const addresses = textInput(isPlace ? '' : before);
-		const typed = field('oneip-address', _('Addresses'), addresses, _('With blanks between them: one of the router, or one that is routed to it.'));
+		const typed = field('oneip-address', _('Addresses'), addresses, _('Of the router, or routed to it; with blanks between them.'));
 		const update = () => { typed.style.display = (place.value == '') ? '' : 'none'; };
 
 		place.addEventListener('change', update);
@@ -340,14 +339,14 @@ return view.extend({
 			{
 				text: _('Next'),
 				run: () => this.take({ ghost: (place.value == '') ? addresses.value : place.value },
-					{ ghost: (place.value == '') ? addresses : place }, () => this.askWay(hosts))
+					{ ghost: (place.value == '') ? addresses : place }, () => this.askWay())
 			},
-			this.back(() => this.askServers(hosts)),
+			{ text: _('Back'), run: () => this.askServers() },
 			this.cancel()
 		]);
 	},
 
-	askWay(hosts) {
+	askWay() {
 		const before = this.answers.dispatch ?? this.proposal.dispatch;
 		const ways = [
 			[ 'nat', _('Translated (nat)'), _('The router puts the address of a server in the place of its own. Nothing is to be done on the servers.') ],
@@ -355,45 +354,39 @@ return view.extend({
 		].map(([ way, title, text ]) => tick('radio', `oneip-way-${way}`, 'way', way, way == before, [ E('strong', {}, [ title ]), E('br'), text ]));
 
 		this.show(_('4. How do packets get to the servers?'), [
-			E('fieldset', { 'style': 'border:0;padding:0;margin:0' }, [
-				E('legend', {}, [ _('Which of both?') ]),
-				...ways.map(({ node }) => node)
-			])
+			group(_('Which of both?'), ways)
 		], [
 			{
 				text: _('Next'),
 				run: () => {
 					const dispatch = ways.find(({ input }) => input.checked).input.value;
 
-					return this.take({ dispatch }, {}, (draft) => this.propose(draft, hosts));
+					return this.take({ dispatch }, {}, (draft) => this.propose(draft));
 				}
 			},
-			this.back(() => this.askGhost(hosts)),
+			{ text: _('Back'), run: () => this.askGhost() },
 			this.cancel()
 		]);
 	},
 
 	/** What would be written, and what is wrong with it. */
-	propose(draft, hosts) {
+	propose(draft) {
 		const { existing, service, added, problems, ok } = draft;
 		const replace = existing ? tick('checkbox', 'oneip-replace', 'replace', '1', service == existing,
 			[ _('Replace the service %s, which is there already').format(existing) ]) : null;
 
-		replace?.input.addEventListener('change', () => this.take({ replace: replace.input.checked }, {}, (other) => this.propose(other, hosts))
+		replace?.input.addEventListener('change', () => this.take({ replace: replace.input.checked }, {}, (other) => this.propose(other))
 			.catch((error) => this.complain(explain(error))));
 		this.show(_('To be written'), [
 			listing(added.trim(), _('Sections of the configuration')),
 			replace?.node ?? '',
 			problems.length ? E('div', { 'class': `alert-message ${ok ? 'warning' : 'danger'}`, 'role': 'status' }, [
 				E('h4', {}, [ ok ? _('The daemon warns') : _('The daemon would refuse this configuration') ]),
-				E('ul', {}, problems.map(({ section, option, message, accepted }) => E('li', {}, [
-					[ section, option ].filter((part) => part).join(', '), section ? ': ' : '', message,
-					accepted ? '; ' + _('accepted: %s').format(accepted) : ''
-				])))
+				oneip.problemList(problems)
 			]) : ''
 		], [
 			...(ok ? [ { text: _('Write it, and put it into force'), run: () => this.write(added) } ] : []),
-			this.back(() => this.askWay(hosts)),
+			{ text: _('Back'), run: () => this.askWay() },
 			this.cancel()
 		]);
 	},
@@ -402,7 +395,7 @@ return view.extend({
 		const { answers } = this;
 		const isRouted = answers.dispatch == 'route';
 
-		return this.wait(_('To be written'), _('The configuration is written, and the daemon takes it…'), [], () =>
+		return this.wait(_('To be written'), _('The daemon takes it…'), [], () =>
 			callWrite(...ANSWERS.map((name) => answers[name]), shown)
 		).then(
 			({ service, problem, failure }) => {
@@ -418,7 +411,6 @@ return view.extend({
 		);
 	},
 
-	/** It cannot go on; the dialogue begins anew from the file as it is now. */
 	renderFailure(title, text) {
 		this.show(title, [ E('div', { 'class': 'alert-message danger', 'role': 'alert' }, [ text ]) ], [
 			{ text: _('Begin anew'), run: () => window.location.reload() }
@@ -432,7 +424,7 @@ return view.extend({
 				return this.renderFailure(_('Set up the servers'), sentence(problem));
 
 			this.show(_('Set up the servers'), [
-				E('p', {}, [ _('The configuration is in force. Each server has to be set up once, as root: save its script there, and run it by “sh FILE start”; or let the router do it by the command below it.') ]),
+				E('p', {}, [ _('Each server has to be set up once: save its script there, and run it as root by “sh FILE start”; or let the router do it by the command below it.') ]),
 				...scripts.map(({ server, address, script, problem: reason }) => {
 					const area = listing(script ?? reason, _('Script for %s').format(server));
 					const told = E('span', { 'role': 'status' });
@@ -445,11 +437,11 @@ return view.extend({
 								'type': 'button',
 								'class': 'btn cbi-button cbi-button-action',
 								'aria-label': _('Copy the script for %s').format(server),
-								'click': () => dom.content(told, [ copy(area) ? _('Copied.') : _('It is selected: copy it by Ctrl+C.') ])
+								'click': () => dom.content(told, [ copy(area) ? _('Copied.') : _('Copy it by Ctrl+C.') ])
 							}, [ _('Copy') ]),
 							told
 						]),
-						E('p', {}, E('code', { 'style': 'overflow-wrap:anywhere' }, [ `oneip server-script ${server} | ssh root@${address} sh -s start` ]))
+						command(`oneip server-script ${server} | ssh root@${address} sh -s start`)
 					]);
 				})
 			], [ { text: _('That is done: test it'), run: () => this.prove(service) } ]);
@@ -458,7 +450,7 @@ return view.extend({
 
 	/** Whether it works. */
 	prove(service) {
-		return this.wait(_('Test'), _('A request is sent through the service, and the doctor looks at the router…'), [], () => callProve(service)).then(
+		return this.wait(_('Test'), _('A request is sent, and the doctor looks at the router…'), [], () => callProve(service)).then(
 			(proof) => proof.problem ? this.renderFailure(_('Test'), sentence(proof.problem)) : this.showProof(service, proof),
 			(error) => this.renderFailure(_('Test'), explain(error))
 		);
@@ -470,16 +462,13 @@ return view.extend({
 		this.show(ok ? _('It works') : _('It does not work yet'), [
 			E('div', { 'class': `alert-message ${ok ? 'success' : 'danger'}`, 'role': 'status' }, [ ok
 				? _('The service %s is in force.').format(service)
-				: _('The service %s is written and in force, but something is wrong.').format(service) ]),
+				: _('The service %s is in force, but something is wrong.').format(service) ]),
 			E('h4', {}, [ _('Requests through it') ]),
 			E('ul', {}, requests.length ? requests.map((request) => E('li', {}, [
 				target(request), ': ', request.passed ? request.reason : _('failed, %s').format(request.reason)
 			])) : E('li', {}, [ _('None: the service does not run.') ])),
 			E('h4', {}, [ _('What the doctor says') ]),
-			E('ul', {}, doctor.findings.length ? doctor.findings.map(({ what, command }) => E('li', {}, [
-				what,
-				command ? E('div', {}, E('code', { 'style': 'overflow-wrap:anywhere' }, [ command ])) : ''
-			])) : E('li', {}, [ _('Nothing is wrong.') ]))
+			E('ul', {}, doctor.findings.length ? doctor.findings.map(({ what, command: mend }) => E('li', {}, [ what, mend ? command(mend) : '' ])) : E('li', {}, [ _('Nothing is wrong.') ]))
 		], [
 			{ text: _('Status'), run: () => { window.location.href = L.url('admin/services/oneip/status'); } },
 			{ text: _('Test again'), run: () => this.prove(service) }
