@@ -23,10 +23,8 @@ export function proposeServiceName(text: string, usual: string): string {
 
 /** The name with a number that makes it one that no section has. */
 export function anotherServiceName(text: string, name: string): string {
-  for (let number = 2; ; number++) {
-    const other = freeName(`${name.slice(0, 26)}${number}`, otherNames(text));
-    if (!existingService(text, other)) return other;
-  }
+  const { sections } = parseUci(text, '');
+  return freeName(name, new Set([name, ...sections.flatMap((section) => section.name ?? [])]));
 }
 
 /** Names of all sections but those of services. */

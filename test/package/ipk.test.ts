@@ -205,6 +205,11 @@ test('the web interface is where LuCI looks for it', () => {
   assert.match(listed, /^usr\/share\/luci\/menu\.d\/luci-app-oneip\.json f 644 /m);
 });
 
+test('what rpcd is to offer for set-up is where it looks for programs', () => {
+  assert.match(listTree(named('oneip-tools').root).join('\n'), /^usr\/libexec\/rpcd\/oneip\.setup f 755 /m);
+  assert.match(readFileSync(join(named('oneip-tools').control, 'postinst-pkg'), 'utf8'), /killall -HUP rpcd/);
+});
+
 test('the collectors are where the node exporters look for them', () => {
   const files = COLLECTORS.map((name) => listTree(named(name).root).filter((line) => line.split(' ')[1] === 'f'));
   const [lua = [], ucode = []] = files;

@@ -4,6 +4,7 @@ import { check } from '../../src/cli/check.ts';
 import type { Environment } from '../../src/config/environment.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { type Answers, readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
+import { type TypedAnswers, interpret } from '../../src/setup/interpret.ts';
 import { existingService } from '../../src/setup/names.ts';
 import {
   freeName,
@@ -11,6 +12,7 @@ import {
   linkOf,
   proposeDevice,
   proposeGhost,
+  proposePlaces,
   readLeases,
   serverName,
   serviceName,
@@ -211,6 +213,50 @@ test('servers and watchdogs that are there are used, and a service is replaced w
   );
   const general = "config watchdog 'all'\n\toption type 'ping'\n";
   assert.not.match(writeService(general, answers, home, names).added, 'config watchdog');
+});
+
+test('of answers the first that is missing or wrong is named, and all of them make a service', () => {
+  const open = (typed: TypedAnswers, before = '') => {
+    const read = interpret(typed, before, home);
+    return 'question' in read ? [read.question, read.problem] : [read.answers.service, read.existing];
+  };
+  const all = { port: '443 80', servers: '192.168.1.11', ghost: 'wan', dispatch: 'nat' };
+  assert.equal(open({}), ['port', undefined]);
+  assert.equal(open({ ...all, device: 'nowhere' }), [
+    'device',
+    "'nowhere' is neither a logical interface that is up nor a device",
+  ]);
+  assert.equal(open({ port: '443', dispatch: 'nat' }), ['servers', undefined]);
+  assert.equal(open({ ...all, servers: '' }), ['servers', 'there has to be a server; accepted: its address']);
+  assert.equal(open({ ...all, dispatch: 'best' }), ['dispatch', "'best' is neither nat nor route"]);
+  assert.equal(open(all), ['web', undefined]);
+  assert.equal(open(all, "config server 'web'\n"), ['web2', undefined]);
+  const there = "config service 'web'\n\nconfig server 'web2'\n";
+  assert.equal(open(all, there), ['web3', 'web']);
+  assert.equal(open({ ...all, replace: true }, there), ['web', 'web']);
+  assert.equal(open({ ...all, service: 'pages' }, there), ['pages', undefined]);
+  assert.equal(open({ ...all, service: 'web2' }, there), ['service', "another section has the name 'web2'"]);
+  assert.is(open({ ...all, service: 'no-name' })[0], 'service');
+  const bare = { ...home, addresses: home.addresses.filter(({ device }) => device !== 'eth1') };
+  assert.equal(interpret({ ...all, dispatch: 'route' }, '', bare), {
+    ...{ question: 'dispatch', problem: 'with route the address has to be known, and the interface has none' },
+  });
+});
+
+test('places are logical interfaces, and devices that belong to none', () => {
+  const places = proposePlaces({
+    ...home,
+    links: new Map([...home.links, ['tun0', { name: 'tun0', ifindex: 10, mtu: 1500, up: true }]]),
+    addresses: [...home.addresses, { device: 'tun0', address: address('10.9.0.1'), prefixLength: 24 }],
+  });
+  assert.equal(
+    places.map(({ name }) => name),
+    ['lan', 'wan', 'tun0'],
+  );
+  assert.equal(
+    places[1]?.addresses.map(({ text }) => text),
+    ['203.0.113.7'],
+  );
 });
 
 test.run();
