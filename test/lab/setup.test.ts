@@ -162,6 +162,11 @@ test('step by step, for pages: each is a call, and nothing is written but what w
     const client = { address: '192.168.1.50', answers: false };
     assert.equal([found['parts'], found['hosts']], [1, [...serving, client]]);
     assert.equal((await step(lab, 'find', { device: 'lan', port: '80', part: 1 }))['hosts'], []);
+    await lab.router.ip(['address add 10.9.0.1/22 dev br-lan']);
+    await lab.lan.ip(['address add 10.9.3.9/22 dev eth0']);
+    const last = await step(lab, 'find', { device: 'lan', port: '80', part: 4 });
+    assert.equal([last['parts'], last['hosts']], [5, [{ address: '10.9.3.9', answers: false }]]);
+    await lab.router.ip(['address del 10.9.0.1/22 dev br-lan']);
 
     assert.equal(await step(lab, 'draft', {}), { question: 'port' });
     const servers = lab.servers.map(({ address }) => address[4]).join(' ');

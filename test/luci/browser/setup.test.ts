@@ -238,10 +238,15 @@ test('no server is found: it says so, and takes addresses', () =>
   }));
 
 test('cancelled at any point, or gone back: nothing is changed', () =>
-  visit(async ({ page, written, bridge }) => {
+  visit(async ({ page, lab, written, bridge }) => {
+    // A large network, which takes several calls.
+    await lab.router.ip(['address add 10.9.0.1/22 dev br-lan']);
     await press(page, 'Find servers');
+    await page.getByText(/Looking for hosts on lan… [2-8]0 %/).waitFor({ timeout: patience });
     await press(page, 'Cancel');
     await page.getByText('Cancelled. Nothing has been changed.').waitFor({ timeout: patience });
+    assert.ok(bridge.calls.filter((call) => call === 'oneip.setup find').length < 5);
+    await lab.router.ip(['address del 10.9.0.1/22 dev br-lan']);
     await findServers(page);
     await advance(page, 2, 5);
     for (const title of [titles[2], titles[1]]) {

@@ -144,16 +144,16 @@ return view.extend({
 
 		this.complaint = E('div', { 'role': 'alert' });
 
-		const run = (button) => {
+		const run = ({ run: press }, node) => {
 			if (turn != this.turn || form.getAttribute('aria-busy') == 'true')
 				return;
 
 			form.setAttribute('aria-busy', 'true');
-			form.classList.add('spinning');
+			node?.classList.add('spinning');
 			dom.content(this.complaint, null);
 
 			return Promise.resolve()
-				.then(() => button.run())
+				.then(press)
 				.catch((error) => {
 					if (turn != this.turn)
 						throw error;
@@ -162,17 +162,17 @@ return view.extend({
 				})
 				.finally(() => {
 					form.removeAttribute('aria-busy');
-					form.classList.remove('spinning');
+					node?.classList.remove('spinning');
 				});
 		};
-		const form = E('form', { 'submit': (ev) => { ev.preventDefault(); return run(buttons[0]); } }, [
+		const form = E('form', { 'submit': (ev) => { ev.preventDefault(); return run(buttons[0], ev.submitter); } }, [
 			heading,
 			...nodes,
 			this.complaint,
 			E('div', { 'class': 'cbi-section-actions', 'style': 'display:flex;flex-wrap:wrap;gap:6px;margin-top:1em' }, buttons.map((button, index) => E('button', {
 				'class': `btn cbi-button ${index ? 'cbi-button-neutral' : 'cbi-button-positive important'}`,
 				'type': index ? 'button' : 'submit',
-				...(index && { 'click': () => run(button) })
+				...(index && { 'click': (ev) => run(button, ev.currentTarget) })
 			}, [ button.text ])))
 		]);
 
