@@ -1,3 +1,4 @@
+import { firstTcpPort } from '../config/model.ts';
 import { type Request, sendRequests } from '../host/send-request.ts';
 import type { Invocation } from './arguments.ts';
 import { deploymentInForce } from './commands.ts';
@@ -8,7 +9,9 @@ import { examine } from './doctor.ts';
 export interface Proof {
   /** What the doctor found; a text says why it has not looked. */
   readonly examination: Examination | string;
-  /** None where the service does not run. */
+  /** It runs, and has no port of TCP to which a request could be sent. */
+  readonly unasked: boolean;
+  /** Where none was sent although there is such a port, the service does not run. */
   readonly requests: readonly Request[];
   /** All requests were answered, and the doctor has found no error. */
   readonly passed: boolean;
@@ -23,7 +26,8 @@ export async function proveService(invocation: Invocation, service: string): Pro
   const deployment = deploymentInForce(invocation);
   const deployed = deployment?.services.find((each) => each.service.name === service);
   const requests = deployment && deployed ? await sendRequests(deployed, deployment.markBase) : [];
-  const isServed = requests.length > 0 && requests.every(({ passed }) => passed);
+  const unasked = deployed !== undefined && firstTcpPort(deployed.service) === undefined;
+  const isServed = unasked || (requests.length > 0 && requests.every(({ passed }) => passed));
   const isWell = typeof examination !== 'string' && examination.findings.every(({ severity }) => severity !== 'error');
-  return { examination, requests, passed: isServed && isWell };
+  return { examination, requests, passed: isServed && isWell, unasked };
 }

@@ -6,7 +6,7 @@ import { loadConfiguration } from '../config/validate.ts';
 import { print, readInput } from '../host/console.ts';
 import { readTextIfThere, writeText } from '../host/files.ts';
 import { findHosts, hostNames, partsOfSearch } from '../host/find-hosts.ts';
-import { readPorts } from '../setup/answers.ts';
+import { portToAsk, readPorts } from '../setup/answers.ts';
 import { interpret, interpretDevice } from '../setup/interpret.ts';
 import type { Interpretation, OpenQuestion, TypedAnswers } from '../setup/interpret.ts';
 import { proposeDevice, proposeGhost, proposePlaces } from '../setup/propose.ts';
@@ -91,9 +91,9 @@ async function find({ device, port, part = 0 }: Input, { environment }: Scene): 
   if ('problem' in place) return { question: 'device', ...place };
   const ports = readPorts(port ?? '');
   if ('problem' in ports) return { question: 'port', ...ports };
-  const hosts = await findHosts(environment, place.value.link, ports.value[0]?.first ?? 0, part);
+  const hosts = await findHosts(environment, place.value.link, portToAsk(ports.value), part);
   return {
-    parts: partsOfSearch(environment, place.value.link),
+    ...{ asked: portToAsk(ports.value), parts: partsOfSearch(environment, place.value.link) },
     hosts: hosts.map(({ address, ...host }) => ({ address: address.text, ...host })),
   };
 }
@@ -140,9 +140,9 @@ function scripts({ service = '' }: Input, { file, before }: Scene): object {
 
 /** The doctor's findings, and what became of requests through a service. */
 async function prove({ service = '' }: Input, { invocation }: Scene): Promise<object> {
-  const { examination, requests, passed } = await proveService(invocation, service);
+  const { examination, requests, passed, unasked } = await proveService(invocation, service);
   if (typeof examination === 'string') return { problem: examination };
-  return { ok: passed, requests, doctor: examinationObject(examination) };
+  return { ok: passed, unasked, requests, doctor: examinationObject(examination) };
 }
 
 /** Takes what it knows out of an object; rpcd adds something of its own. */

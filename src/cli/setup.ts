@@ -7,7 +7,7 @@ import { findHosts, hostNames } from '../host/find-hosts.ts';
 import { mayAsk } from '../host/observe/connection.ts';
 import type { Request } from '../host/send-request.ts';
 import { terminalState } from '../host/terminal.ts';
-import { type Answers, type Understood, formatPorts } from '../setup/answers.ts';
+import { type Answers, type Understood, formatPorts, portToAsk } from '../setup/answers.ts';
 import { interpretDevice, whyNoWay } from '../setup/interpret.ts';
 import { anotherServiceName, existingService, proposeServiceName, readServiceName } from '../setup/names.ts';
 import { serviceName } from '../setup/propose.ts';
@@ -91,16 +91,22 @@ class Setup {
     if ('problem' in place) throw new Abort(place.problem, FAILED);
     const { name: device, link } = place.value;
     const ports = this.#answer('port', portQuestion);
-    const first = ports[0]?.first ?? 0;
     const isNamed = this.#invocation.options.has('servers');
     if (!isNamed) this.#say(`Looking for hosts on ${device} …\n`);
-    const hosts = isNamed ? [] : await findHosts(environment, link, first);
+    const hosts = isNamed ? [] : await findHosts(environment, link, portToAsk(ports));
     const servers = this.#answer('servers', serversQuestion(hosts, ports, device));
     const ghost = this.#answer('ghost', ghostQuestion(environment, device));
     const way = this.#answer('dispatch', wayQuestion);
     const obstacle = whyNoWay({ way, ghost }, environment);
     if (obstacle !== undefined) throw new Abort(obstacle, FAILED);
-    return { ports, servers, ghost, way, device, service: this.#nameService(before, serviceName(first)) };
+    return {
+      ports,
+      servers,
+      ghost,
+      way,
+      device,
+      service: this.#nameService(before, serviceName(ports.ranges[0]?.first ?? 0)),
+    };
   }
 
   /** The value of an option where it is given; else what was typed, or proposed where nobody types. */
@@ -152,11 +158,12 @@ class Setup {
 
   /** Looks at all of it, and sends requests. */
   async #prove(draft: Draft, answers: Answers): Promise<number> {
-    const { examination, requests, passed } = await proveService(this.#invocation, answers.service);
+    const { examination, requests, passed, unasked } = await proveService(this.#invocation, answers.service);
     if (typeof examination === 'string') printError(`oneip: ${examination}\n`);
     else if (!this.#isJson) print(`\n${formatExamination(examination, terminalState().colour ? coloured : plain)}`);
     for (const request of requests) this.#say(`${requestText(request)}\n`);
-    if (requests.length === 0) this.#say(`'${answers.service}' does not run: no request was sent\n`);
+    if (unasked) this.#say('no request was sent: what is answered over UDP is not known here\n');
+    else if (requests.length === 0) this.#say(`'${answers.service}' does not run: no request was sent\n`);
     if (this.#isJson) {
       const { service, way, ports } = answers;
       const told = {

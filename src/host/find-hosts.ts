@@ -25,13 +25,13 @@ export function partsOfSearch(environment: Environment, device: LinkState): numb
 
 /**
  * Hosts with IPv4 on a device, in the order of their addresses: those that the router knows as neighbours, those that answer
- * ARP, and whether they accept connections on a port. Leaves nothing behind in the router's neighbour table but of these. With
+ * ARP, and whether they accept connections on a port, if there is one. Leaves nothing behind in the router's neighbour table but of these. With
  * `part`, counted from 0, only those of one part of the search; neighbours are in the first.
  */
 export async function findHosts(
   environment: Environment,
   device: LinkState,
-  port: number,
+  port: number | undefined,
   part?: number,
 ): Promise<Host[]> {
   const names = hostNames();
@@ -48,7 +48,9 @@ export async function findHosts(
     const found = new Map([...known, ...here].map((address) => [address.text, address]));
     for (const own of environment.addresses) found.delete(own.address.text);
     const hosts = [...found.values()].sort(byBytes);
-    const serving = new Set(await inGroups(hosts, (address) => passes({ type: 'tcp', port }, address, TCP_PATIENCE)));
+    const accepts = (address: Address) =>
+      port === undefined ? Promise.resolve(false) : passes({ type: 'tcp', port }, address, TCP_PATIENCE);
+    const serving = new Set(await inGroups(hosts, accepts));
     return hosts.map((address) => {
       const name = names.get(address.text);
       return { address, answers: serving.has(address), ...(name === undefined ? {} : { name }) };

@@ -68,7 +68,7 @@ export function interpret(
   if ('question' in way) return way;
   const obstacle = whyNoWay({ way: way.value, ghost: ghost.value }, environment);
   if (obstacle !== undefined) return { question: 'dispatch', problem: obstacle };
-  const usual = proposeServiceName(before, serviceName(ports.value[0]?.first ?? 0));
+  const usual = proposeServiceName(before, serviceName(ports.value.ranges[0]?.first ?? 0));
   const wanted = readServiceName(before, typed.service ?? usual);
   if ('problem' in wanted) return { question: 'service', ...wanted };
   const isTaken = existingService(before, wanted.value);

@@ -55,7 +55,9 @@ export function writeService(
   const { sections } = parseUci(text, '');
   if (!sections.some((section) => section.type === 'watchdog' && watches(section, service))) {
     const taken = new Set(sections.flatMap((section) => section.name ?? []));
-    add('watchdog', freeName('alive', taken), { type: 'tcp', service: [service], interval: '1s' });
+    add('watchdog', freeName('alive', taken), {
+      ...{ type: answers.ports.transport === 'udp' ? 'ping' : 'tcp', service: [service], interval: '1s' },
+    });
   }
   return { text, added, servers };
 }
@@ -67,8 +69,8 @@ function serviceOptionsOf({ ports, servers, ghost, way, device }: Answers, envir
     ...('interface' in ghost && way === 'nat'
       ? { ghost_interface: [ghost.interface] }
       : { ghost: addresses.map(({ text }) => text) }),
-    proto: 'tcp',
-    port: ports.map(formatPortRange),
+    proto: ports.transport,
+    port: ports.ranges.map(formatPortRange),
     source: proposeSources(environment, ghost, device),
     device,
     dispatch: way,

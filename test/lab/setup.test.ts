@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { ghostPlaces, wanClient } from './addresses.ts';
+import { answered } from './traffic.ts';
 import { httpGet, url } from './http.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
@@ -173,7 +174,11 @@ test('step by step, for pages: each is a call, and nothing is written but what w
     const answers = { device: 'lan', port: '80', servers, ghost: 'wan' };
     assert.equal(await step(lab, 'draft', answers), { question: 'dispatch' });
     assert.equal(await step(lab, 'draft', { ...answers, port: '0' }), {
-      ...{ question: 'port', problem: "'0' is no port; accepted: a port 1–65535, or a range such as 8000-8010" },
+      ...{
+        question: 'port',
+        problem:
+          "'0' is no port; accepted: a port 1–65535, or a range such as 8000-8010; with /udp or /tcp+udp behind it where it is not TCP",
+      },
     });
     const whole = { ...answers, dispatch: 'nat' };
     const draft = await step(lab, 'draft', whole);
@@ -186,7 +191,10 @@ test('step by step, for pages: each is a call, and nothing is written but what w
     assert.equal(await step(lab, 'write', { ...whole, shown: draft['added'] }), { service: 'web' });
     assert.is(written(lab), `${untouched}\n${String(draft['added'])}`);
     const proof = await step(lab, 'prove', { service: 'web' });
-    assert.equal([proof['ok'], (proof['requests'] as { reason: string }[])[0]?.reason], [true, 'status 200']);
+    assert.equal(
+      [proof['ok'], proof['unasked'], (proof['requests'] as { reason: string }[])[0]?.reason],
+      [true, false, 'status 200'],
+    );
 
     const second = await step(lab, 'draft', whole);
     assert.equal([second['existing'], second['service'], second['ok']], ['web', 'web2', false]);
@@ -214,6 +222,31 @@ test('IPv6 is served where servers are named by such addresses', () =>
     assert.is(outcome.status, 0, outcome.stdout + outcome.stderr);
     assert.match(outcome.stdout, `request to [${ghostPlaces.router[6]}]:80: status 200`);
     assert.is((await httpGet(lab.wan, wanClient(6, 5), url(ghostPlaces.router[6]))).status, 200);
+  }));
+
+test('UDP: hosts are shown without being asked, and what is set up serves', () =>
+  withRouter({ firewall }, untouched, async (lab) => {
+    const servers = lab.servers.map(({ address }) => address[4]).join(' ');
+    const { status, stdout, stderr } = await setUp(lab, ['7000/udp', servers, '', '', '']);
+    assert.is(status, 0, stdout + stderr);
+    assert.match(stdout, 'Hosts on lan, whether they serve or not:\n     192.168.1.11\n');
+    assert.match(stdout, 'no request was sent');
+    const { services, watchdogs } = loadConfiguration(written(lab), 'oneip').model;
+    assert.equal([services[0]?.name, services[0]?.protocols], ['port_7000', ['udp']]);
+    assert.equal(
+      watchdogs.map(({ check }) => check.type),
+      ['ping'],
+    );
+    const client = await lab.traffic(lab.wan).udp(wanClient(4, 7), own, 7000);
+    assert.ok(answered(await client.ask()));
+    client.close();
+    const silent = await setUp(lab, [], '--yes', '--port', '53/udp');
+    assert.match(silent.stderr, 'nothing was found to propose for --servers');
+    const found = await step(lab, 'find', { port: '7000/udp' });
+    assert.equal(
+      [found['asked'], (found['hosts'] as { answers: boolean }[]).some(({ answers }) => answers)],
+      [...[undefined, false]],
+    );
   }));
 
 test('without a daemon the file is written, and it is said that none runs', () =>

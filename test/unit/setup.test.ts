@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { check } from '../../src/cli/check.ts';
 import type { Environment } from '../../src/config/environment.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
-import { type Answers, readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
+import { type Answers, type PortChoice, formatPorts, portToAsk } from '../../src/setup/answers.ts';
+import { readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
 import { type TypedAnswers, interpret } from '../../src/setup/interpret.ts';
 import { existingService } from '../../src/setup/names.ts';
 import {
@@ -44,11 +45,15 @@ const home: Environment = {
 };
 
 test('answers are read as people write them', () => {
-  assert.equal(understood(readPorts(' 80, 443 8000-8010')), [
-    { first: 80, last: 80 },
-    { first: 443, last: 443 },
-    { first: 8000, last: 8010 },
-  ]);
+  const ports = (answer: string) => {
+    const read = readPorts(answer);
+    return 'value' in read ? [read.value.transport, formatPorts(read.value), portToAsk(read.value)] : read.problem;
+  };
+  assert.equal(ports(' 80, 443 8000-8010'), ['tcp', '80 443 8000-8010', 80]);
+  assert.equal(ports('53/udp 5353/udp'), ['udp', '53/udp 5353/udp', undefined]);
+  assert.equal(ports('443 443/udp'), ['tcp+udp', '443/tcp+udp', 443]);
+  assert.equal(ports('443/tcp+udp'), ['tcp+udp', '443/tcp+udp', 443]);
+  assert.equal(ports('80/tcp'), ['tcp', '80', 80]);
   const servers = understood(readServers('nas=192.168.1.11,192.168.1.12 fd00:1::13'));
   assert.ok(Array.isArray(servers));
   assert.equal(
@@ -73,6 +78,8 @@ test('what means nothing is told', () => {
     ['there has to be a port', readPorts(' ')],
     ["'1.2.3' is no address", readServers('1.2.3')],
     ["'127.0.0.1' is a loopback address", readServers('127.0.0.1')],
+    ['one service has the same ports', readPorts('80 53/udp')],
+    ["'53/sctp' is no port", readPorts('53/sctp')],
     ["'NAS' is no name of a server", readServers('NAS=192.168.1.11')],
     ["'192.168.1.11' is the second 192.168.1.11", readServers('192.168.1.11 192.168.1.11')],
     ["'a=192.168.1.12' is the second a", readServers('a=192.168.1.11 a=192.168.1.12')],
@@ -128,11 +135,14 @@ test('the questions say what was found, and propose it', () => {
     { address: address('192.168.1.12'), answers: true },
     { address: address('192.168.1.50'), answers: false },
   ];
-  const ports = [{ first: 80, last: 80 }];
+  const ports: PortChoice = { ranges: [{ first: 80, last: 80 }], transport: 'tcp' };
   const found = prompt(serversQuestion(hosts, ports, 'lan'));
   assert.match(found, 'these hosts accept connections on port 80, and 1 other none');
   assert.match(found, '     192.168.1.11  nas\n     192.168.1.12\n');
   assert.ok(found.endsWith('[192.168.1.11 192.168.1.12] '));
+  const datagrams = serversQuestion(hosts.slice(2), { ...ports, transport: 'udp' }, 'lan');
+  assert.match(datagrams.text, 'Hosts on lan, whether they serve or not:\n     192.168.1.50\n');
+  assert.is(datagrams.fallback, undefined);
   const none = serversQuestion(hosts.slice(2), ports, 'lan');
   assert.match(none.text, 'no host accepts connections on port 80 (1 host looked at)');
   assert.not.match(prompt(none), '[');
@@ -141,7 +151,7 @@ test('the questions say what was found, and propose it', () => {
 });
 
 const answers: Answers = {
-  ports: [{ first: 80, last: 80 }],
+  ports: { ranges: [{ first: 80, last: 80 }], transport: 'tcp' },
   servers: [{ address: address('192.168.1.11') }, { address: address('192.168.1.12'), name: 'shelf' }],
   ghost: { interface: 'wan' },
   way: 'nat',
@@ -176,7 +186,7 @@ test('servers and watchdogs that are there are used, and a service is replaced w
     "'192.168.1.11'",
     "'192.168.1.11'\n\toption weight '7'",
   );
-  const ssh = { ...answers, service: 'ssh', ports: [{ first: 22, last: 22 }] };
+  const ssh = { ...answers, service: 'ssh', ports: { ranges: [{ first: 22, last: 22 }], transport: 'tcp' } as const };
   const second = writeService(first, ssh, home, names);
   const { model } = loadConfiguration(second.text, 'oneip');
   assert.equal(

@@ -126,7 +126,7 @@ async function proposal(page: Page): Promise<string> {
 
 test('whoever goes by what is proposed has a service by translation, and sees a page arrive', () =>
   visit(async ({ page, lab, written }) => {
-    assert.is(await page.getByLabel('TCP port').inputValue(), '80');
+    assert.is(await page.getByLabel('Port', { exact: true }).inputValue(), '80');
     assert.is(await page.getByLabel('Where the servers live').inputValue(), 'lan');
     await findServers(page);
     for (const { address } of lab.servers) assert.ok(await page.getByLabel(address[4]).isChecked());
@@ -215,16 +215,21 @@ test('direct return to servers that nobody has set up: what fails is said, and c
 
 test('no server is found: it says so, and takes addresses', () =>
   visit(async ({ page, lab, written }) => {
-    await page.getByLabel('TCP port').fill('99999');
+    await page.getByLabel('Port', { exact: true }).fill('99999');
     await press(page, 'Find servers');
     await page.getByRole('alert').getByText("'99999' is no port; accepted: ").waitFor({ timeout: patience });
-    await page.getByLabel('TCP port').fill('81');
+    await page.getByLabel('Port', { exact: true }).fill('53/udp');
+    await press(page, 'Find servers');
+    await page.getByText('Who serves UDP cannot be seen.').waitFor({ timeout: patience });
+    await page.getByText('Other hosts: 3').waitFor({ timeout: patience });
+    await press(page, 'Back');
+    await page.getByLabel('Port', { exact: true }).fill('81');
     await press(page, 'Find servers');
     await page.getByText('On lan no host accepts connections on port 81 (3 looked at).').waitFor({ timeout: patience });
     await press(page, 'Next');
     await page.getByRole('alert').getByText('There has to be a server').waitFor({ timeout: patience });
     const [first, second] = lab.servers;
-    await page.getByText('Hosts that do not: 3').click();
+    await page.getByText('Other hosts: 3').click();
     await page.getByLabel(first?.address[4] ?? '').check();
     await page.getByLabel('Others').fill(`shelf=${second?.address[4] ?? ''}`);
     await advance(page, 2, 5);
@@ -279,7 +284,7 @@ test('a service that is there is replaced only if somebody says so, and what cha
       await page.getByText('The proposal has become another since it was shown.').waitFor({ timeout: patience });
       assert.is(written(), changed);
       await press(page, 'Begin anew');
-      await page.getByLabel('TCP port').waitFor({ timeout: patience });
+      await page.getByLabel('Port', { exact: true }).waitFor({ timeout: patience });
     },
     {},
     `${untouched}
@@ -354,7 +359,7 @@ test('by keyboard alone, on a phone: nothing is wider than the screen, and all h
           .map((node) => node.outerHTML)`);
         assert.equal(nameless, [], what);
       };
-      await page.getByLabel('TCP port').focus();
+      await page.getByLabel('Port', { exact: true }).focus();
       await judge('port');
       await page.keyboard.press('Enter');
       await page.getByText('These accept connections on port 80:').waitFor({ timeout: patience });

@@ -236,7 +236,7 @@ return view.extend({
 
 		this.show(_('1. What is served?'), [
 			notice ? E('div', { 'class': 'alert-message notice', 'role': 'status' }, [ notice ]) : '',
-			field('oneip-port', _('TCP port'), port, _('Several with blanks between them, or a range: 8000-8010.')),
+			field('oneip-port', _('Port'), port, _('Several with blanks between them, or 8000-8010; 53/udp, 443/tcp+udp.')),
 			field('oneip-device', _('Where the servers live'), device, _('There they are looked for now.'))
 		], [ {
 			text: _('Find servers'),
@@ -263,6 +263,8 @@ return view.extend({
 
 				reply.hosts.forEach((host) => hosts.set(host.address, host));
 
+				this.asked = reply.asked;
+
 				if (part + 1 >= reply.parts || !isWanted())
 					return [ ...hosts.values() ];
 
@@ -285,8 +287,7 @@ return view.extend({
 	},
 
 	askServers() {
-		const { hosts, answers: { device, port } } = this;
-		const first = port.trim().split(/[\s,-]+/)[0];
+		const { hosts, asked, answers: { device } } = this;
 		const before = this.answers.servers?.split(' ');
 		const ticks = hosts.map(({ address, name, answers }, index) => ({
 			answers,
@@ -298,10 +299,11 @@ return view.extend({
 
 		this.show(_('2. Which are the servers?'), [
 			group(serving.length
-				? _('These accept connections on port %s:').format(first)
-				: _('On %s no host accepts connections on port %s (%d looked at).').format(device, first, hosts.length), serving),
+				? _('These accept connections on port %s:').format(asked)
+				: asked ? _('On %s no host accepts connections on port %s (%d looked at).').format(device, asked, hosts.length)
+				: _('Who serves UDP cannot be seen.'), serving),
 			silent.length ? E('details', {}, [
-				E('summary', {}, [ _('Hosts that do not: %d').format(silent.length) ]),
+				E('summary', {}, [ _('Other hosts: %d').format(silent.length) ]),
 				...silent.map(({ node }) => node)
 			]) : '',
 			field('oneip-servers', _('Others'), others, _('Addresses, if you like with names: nas=192.168.1.11.'))
@@ -456,7 +458,7 @@ return view.extend({
 		);
 	},
 
-	showProof(service, { ok, requests, doctor }) {
+	showProof(service, { ok, unasked, requests, doctor }) {
 		const target = ({ ghost, port, server }) => (ghost.includes(':') ? `[${ghost}]:${port}` : `${ghost}:${port}`) + (server ? ` → ${server}` : '');
 
 		this.show(ok ? _('It works') : _('It does not work yet'), [
@@ -466,7 +468,7 @@ return view.extend({
 			E('h4', {}, [ _('Requests through it') ]),
 			E('ul', {}, requests.length ? requests.map((request) => E('li', {}, [
 				target(request), ': ', request.passed ? request.reason : _('failed, %s').format(request.reason)
-			])) : E('li', {}, [ _('None: the service does not run.') ])),
+			])) : E('li', {}, [ unasked ? _('None: UDP.') : _('None: the service does not run.') ])),
 			E('h4', {}, [ _('What the doctor says') ]),
 			E('ul', {}, doctor.findings.length ? doctor.findings.map(({ what, command: mend }) => E('li', {}, [ what, mend ? command(mend) : '' ])) : E('li', {}, [ _('Nothing is wrong.') ]))
 		], [
