@@ -264,6 +264,27 @@ test('cancelled at any point, or gone back: nothing is changed', () =>
     assert.not.ok(bridge.calls.includes('oneip.setup write'));
   }));
 
+test('a search that fails after it was cancelled is not heard of any more', () =>
+  visit(async ({ page }) => {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route('**/ubus/**', async (route) => {
+      if (!(route.request().postData() ?? '').includes('"find"')) return route.fallback();
+      await held;
+      return route.fulfill({ contentType: 'application/json', body: '{"jsonrpc":"2.0","id":1,"result":[7]}' });
+    });
+    const answered = page.waitForResponse((response) => (response.request().postData() ?? '').includes('"find"'));
+    await press(page, 'Find servers');
+    await press(page, 'Cancel');
+    const notice = page.getByText('Cancelled. Nothing has been changed.');
+    await notice.waitFor({ timeout: patience });
+    release();
+    await (await answered).finished();
+    // Whatever the page makes of the answer is made before it has drawn twice.
+    await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
+    assert.is(await notice.count(), 1);
+  }));
+
 test('a service that is there is replaced only if somebody says so, and what changes meanwhile is not overwritten', () =>
   visit(
     async ({ page, lab, written }) => {

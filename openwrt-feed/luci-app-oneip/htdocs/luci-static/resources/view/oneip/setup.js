@@ -201,7 +201,7 @@ return view.extend({
 		const turn = this.show(title, [ status ], buttons);
 
 		return task((progress) => dom.content(status, [ progress ]), () => (turn == this.turn))
-			.then((result) => (turn == this.turn) ? result : new Promise(() => {}));
+			.finally(() => (turn == this.turn) ? null : new Promise(() => {}));
 	},
 
 	cancel() {
