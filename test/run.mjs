@@ -41,6 +41,7 @@ const LONG = [
   'lab/ubus-fuzz',
   'lab/watchdog-detection',
   'luci/browser/pages',
+  'luci/browser/setup',
   'openwrt-image/image',
 ].map((name) => `test/${name}.test.ts`);
 const runtime = join(root, 'build/bin/oneip-runtime');

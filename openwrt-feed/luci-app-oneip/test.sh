@@ -12,7 +12,7 @@ set -e
 
 # What the menu names is there, and LuCI's own parser can read it.
 menu=/usr/share/luci/menu.d/luci-app-oneip.json
-for page in status config; do
+for page in setup status config; do
 	[ "$(jsonfilter -i "$menu" -e "@['admin/services/oneip/$page'].action.path")" = "oneip/$page" ]
 	[ -s "/www/luci-static/resources/view/oneip/$page.js" ]
 done

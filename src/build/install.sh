@@ -21,7 +21,7 @@ fi
 cd "$(dirname "$0")/../../files"
 find . -type f | sort | while read -r file; do
 	case $file in
-	*/bash-completion/*) owner=oneip-tools ;;
+	*/bash-completion/* | */libexec/rpcd/*) owner=oneip-tools ;;
 	*/oneip-server) owner=oneip-server ;;
 	*) owner=oneip ;;
 	esac

@@ -80,9 +80,9 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'setup',
-    operands: '',
+    operands: '[STEP]',
     minimum: 0,
-    maximum: 0,
+    maximum: 1,
     summary: 'ask four questions, and put a first service into force',
     takes: ['port', 'servers', 'ghost', 'dispatch', 'device', 'service', 'yes', 'replace', 'json'],
     examples: [

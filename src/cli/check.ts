@@ -3,7 +3,7 @@ import { followInterfaces } from '../config/ghost-interface.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Problem } from '../config/problem.ts';
 import { formatProblem, hasErrors, summarizeProblems } from '../config/report.ts';
-import { loadConfiguration } from '../config/validate.ts';
+import { type Configuration, loadConfiguration } from '../config/validate.ts';
 import { identify } from '../server/identity.ts';
 
 /** Result of `oneip check`: what to print, and the exit status. */
@@ -17,17 +17,25 @@ export interface CheckResult {
  * hold it against: what a server needs is looked at by `oneip doctor`.
  */
 export function check(text: string, file: string, environment: Environment, json: boolean): CheckResult {
-  const { model, problems, positions } = loadConfiguration(text, file);
-  const identity = identify(model, undefined, environment.addresses);
+  const configuration = loadConfiguration(text, file);
+  const identity = identify(configuration.model, undefined, environment.addresses);
   const isServer = typeof identity !== 'string';
-  const ofRouter = isServer
-    ? []
-    : checkEnvironment(followInterfaces(model, environment), environment, positions).problems;
-  const all: Problem[] = [...problems, ...ofRouter];
+  const all = [...configuration.problems, ...(isServer ? [] : problemsOfRouter(configuration, environment))];
   all.sort((a, b) => a.line - b.line);
   const status = hasErrors(all) ? 1 : 0;
   if (json) return { output: `${JSON.stringify({ ok: status === 0, problems: all }, null, 2)}\n`, status };
   const summary = summarizeProblems(all);
   const last = isServer ? `${summary}, looked at as on server '${identity.server.name}'` : summary;
   return { output: [...all.map(formatProblem), last].map((line) => `${line}\n`).join(''), status };
+}
+
+/** What is wrong in a configuration for this router, in the order of the lines. */
+export function checkConfiguration(text: string, file: string, environment: Environment): Problem[] {
+  const configuration = loadConfiguration(text, file);
+  const all = [...configuration.problems, ...problemsOfRouter(configuration, environment)];
+  return all.sort((a, b) => a.line - b.line);
+}
+
+function problemsOfRouter({ model, positions }: Configuration, environment: Environment): readonly Problem[] {
+  return checkEnvironment(followInterfaces(model, environment), environment, positions).problems;
 }

@@ -1,20 +1,16 @@
-import { checkEnvironment } from '../config/check-environment.ts';
 import type { Environment } from '../config/environment.ts';
-import { followInterfaces } from '../config/ghost-interface.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { UciEditError } from '../config/uci-edit.ts';
-import { loadConfiguration } from '../config/validate.ts';
-import { quote } from '../config/wording.ts';
-import { pause } from '../host/clock.ts';
 import { ask, print, printError } from '../host/console.ts';
 import { readTextIfThere, writeText } from '../host/files.ts';
 import { findHosts, hostNames } from '../host/find-hosts.ts';
 import { mayAsk } from '../host/observe/connection.ts';
-import { sendRequests } from '../host/send-request.ts';
 import type { Request } from '../host/send-request.ts';
 import { terminalState } from '../host/terminal.ts';
-import { type Answers, type Understood, formatPorts, ghostAddresses } from '../setup/answers.ts';
-import { freeName, linkOf, proposeDevice, serviceName } from '../setup/propose.ts';
+import { type Answers, type Understood, formatPorts, portToAsk } from '../setup/answers.ts';
+import { interpretDevice, whyNoWay } from '../setup/interpret.ts';
+import { anotherServiceName, existingService, proposeServiceName, readServiceName } from '../setup/names.ts';
+import { serviceName } from '../setup/propose.ts';
 import {
   type Question,
   ghostQuestion,
@@ -23,14 +19,16 @@ import {
   serversQuestion,
   wayQuestion,
 } from '../setup/questions.ts';
-import { type Draft, existingService, otherNames, writeService } from '../setup/write.ts';
+import { type Draft, writeService } from '../setup/write.ts';
 import { optionValue } from './arguments.ts';
 import type { Invocation } from './arguments.ts';
 import { complain, DONE, FAILED, NO_DAEMON, WRONG_USAGE } from './ask.ts';
-import { deploymentInForce, observe } from './commands.ts';
-import { examine } from './doctor.ts';
-import { type Examination, examinationObject, formatExamination } from './doctor-text.ts';
+import { checkConfiguration } from './check.ts';
+import { observe } from './commands.ts';
+import { examinationObject, formatExamination } from './doctor-text.ts';
 import { startDaemon } from './setup-daemon.ts';
+import { proveService } from './setup-proof.ts';
+import { runSetupStep } from './setup-steps.ts';
 import { coloured, plain } from './style.ts';
 
 /** Nothing was written; `status` is the exit status. */
@@ -43,13 +41,11 @@ class Abort extends Error {
   }
 }
 
-/** On OpenWrt the firewall is loaded anew about a second after it was told of a service: looks at it, and milliseconds between. */
-const FIREWALL_LOOKS = 20;
-const FIREWALL_PAUSE = 500;
-
-/** `oneip setup`: asks, writes a service into the configuration, puts it into force, and looks whether it works. */
+/** `oneip setup [STEP]`: asks, writes a service into the configuration, puts it into force, and looks whether it works. */
 export async function runSetup(invocation: Invocation): Promise<number> {
   if (!mayAsk()) return complain('only root may ask the network; nothing was looked at', WRONG_USAGE);
+  const [step] = invocation.operands;
+  if (step !== undefined) return runSetupStep(step, invocation);
   try {
     return await new Setup(invocation, (await observe(invocation)).environment).run();
   } catch (error) {
@@ -91,26 +87,26 @@ class Setup {
 
   async #askAll(before: string): Promise<Answers> {
     const environment = this.#environment;
-    const device = this.#invocation.options.get('device') ?? proposeDevice(environment);
-    const link = device === undefined ? undefined : linkOf(environment, device);
-    if (device === undefined || !link)
-      throw new Abort(
-        device === undefined
-          ? 'no device has a private address; --device says where the servers live'
-          : `${quote(device)} is neither a logical interface that is up nor a device`,
-        FAILED,
-      );
+    const place = interpretDevice(this.#invocation.options.get('device'), environment);
+    if ('problem' in place) throw new Abort(place.problem, FAILED);
+    const { name: device, link } = place.value;
     const ports = this.#answer('port', portQuestion);
-    const first = ports[0]?.first ?? 0;
     const isNamed = this.#invocation.options.has('servers');
     if (!isNamed) this.#say(`Looking for hosts on ${device} …\n`);
-    const hosts = isNamed ? [] : await findHosts(environment, link, first);
+    const hosts = isNamed ? [] : await findHosts(environment, link, portToAsk(ports));
     const servers = this.#answer('servers', serversQuestion(hosts, ports, device));
     const ghost = this.#answer('ghost', ghostQuestion(environment, device));
     const way = this.#answer('dispatch', wayQuestion);
-    if (way === 'route' && ghostAddresses(ghost, environment).length === 0)
-      throw new Abort('with route the address has to be known, and the interface has none', FAILED);
-    return { ports, servers, ghost, way, device, service: this.#nameService(before, serviceName(first)) };
+    const obstacle = whyNoWay({ way, ghost }, environment);
+    if (obstacle !== undefined) throw new Abort(obstacle, FAILED);
+    return {
+      ports,
+      servers,
+      ghost,
+      way,
+      device,
+      service: this.#nameService(before, serviceName(ports.ranges[0]?.first ?? 0)),
+    };
   }
 
   /** The value of an option where it is given; else what was typed, or proposed where nobody types. */
@@ -132,35 +128,22 @@ class Setup {
   /** A service that is there is not replaced unless somebody says so. */
   #nameService(before: string, usual: string): string {
     const { options, flags } = this.#invocation;
-    const wanted = options.get('service') ?? freeName(usual, otherNames(before));
-    if (!/^[a-z0-9_]{1,32}$/.test(wanted))
-      throw new Abort(
-        `--service: ${quote(wanted)} is no name; accepted: up to 32 letters a–z, digits and underscores`,
-        WRONG_USAGE,
-      );
-    if (otherNames(before).has(wanted)) throw new Abort(`another section has the name ${quote(wanted)}`, FAILED);
+    const chosen = options.get('service') ?? proposeServiceName(before, usual);
+    const wanted = valueOf(readServiceName(before, chosen), '--service: ');
     if (!existingService(before, wanted) || flags.has('replace')) return wanted;
     if (this.#isSilent)
       throw new Abort(
         `there is a service '${wanted}' already: --replace takes its place, --service is another name`,
         FAILED,
       );
-    if (this.#agrees(`\nThere is a service '${wanted}' already. Replace it?`, false)) return wanted;
-    for (let number = 2; ; number++) {
-      const other = freeName(`${wanted}${number}`, otherNames(before));
-      if (!existingService(before, other)) return other;
-    }
+    const isReplaced = this.#agrees(`\nThere is a service '${wanted}' already. Replace it?`, false);
+    return isReplaced ? wanted : anotherServiceName(before, wanted);
   }
 
   #check(text: string): void {
-    const { model, problems, positions } = loadConfiguration(text, this.#file);
-    const environment = this.#environment;
-    const all = [
-      ...problems,
-      ...checkEnvironment(followInterfaces(model, environment), environment, positions).problems,
-    ];
-    for (const problem of all) printError(`${formatProblem(problem)}\n`);
-    if (hasErrors(all)) throw new Abort('the configuration would have errors', FAILED);
+    const problems = checkConfiguration(text, this.#file, this.#environment);
+    for (const problem of problems) printError(`${formatProblem(problem)}\n`);
+    if (hasErrors(problems)) throw new Abort('the configuration would have errors', FAILED);
   }
 
   /** With `route` the servers carry the ghost: nothing works before they do. */
@@ -175,34 +158,21 @@ class Setup {
 
   /** Looks at all of it, and sends requests. */
   async #prove(draft: Draft, answers: Answers): Promise<number> {
-    const general = new Map(
-      [...this.#invocation.options].filter(([name]) => ['config', 'state', 'ubus'].includes(name)),
-    );
-    const invocation: Invocation = { command: 'doctor', operands: [], options: general, flags: new Set() };
-    let examination = await examine(invocation);
-    for (let look = 1; look < FIREWALL_LOOKS && lacksFirewall(examination); look++) {
-      await pause(FIREWALL_PAUSE);
-      examination = await examine(invocation);
-    }
-    const deployment = deploymentInForce(this.#invocation);
-    const deployed = deployment?.services.find(({ service }) => service.name === answers.service);
-    const requests = deployment && deployed ? await sendRequests(deployed, deployment.markBase) : [];
-    const isServed = requests.length > 0 && requests.every(({ passed }) => passed);
-    const isWell =
-      typeof examination !== 'string' && examination.findings.every(({ severity }) => severity !== 'error');
+    const { examination, requests, passed, unasked } = await proveService(this.#invocation, answers.service);
     if (typeof examination === 'string') printError(`oneip: ${examination}\n`);
     else if (!this.#isJson) print(`\n${formatExamination(examination, terminalState().colour ? coloured : plain)}`);
     for (const request of requests) this.#say(`${requestText(request)}\n`);
-    if (requests.length === 0) this.#say(`'${answers.service}' does not run: no request was sent\n`);
+    if (unasked) this.#say('no request was sent: what is answered over UDP is not known here\n');
+    else if (requests.length === 0) this.#say(`'${answers.service}' does not run: no request was sent\n`);
     if (this.#isJson) {
       const { service, way, ports } = answers;
       const told = {
-        ...{ ok: isServed && isWell, service, dispatch: way, port: formatPorts(ports), servers: draft.servers },
+        ...{ ok: passed, service, dispatch: way, port: formatPorts(ports), servers: draft.servers },
         ...{ requests, doctor: typeof examination === 'string' ? null : examinationObject(examination) },
       };
       print(`${JSON.stringify(told, null, 2)}\n`);
     }
-    return isServed && isWell ? DONE : FAILED;
+    return passed ? DONE : FAILED;
   }
 
   #agrees(question: string, usual: boolean): boolean {
@@ -226,12 +196,6 @@ class Setup {
     if (this.#isJson) printError(text);
     else print(text);
   }
-}
-
-/** True where the firewall drops something, which it may do until it has heard of the service. */
-function lacksFirewall(examination: Examination | string): boolean {
-  const ids = ['requests-dropped', 'answers-dropped', 'channel-dropped'];
-  return typeof examination !== 'string' && examination.findings.some(({ id }) => ids.includes(id));
 }
 
 function valueOf<T>(understood: Understood<T>, where: string): T {

@@ -1,4 +1,4 @@
-import { args, exit, isTerminal, readLine, writeOutput } from 'oneip:runtime';
+import { args, decodeUtf8, exit, isTerminal, readInput as readAll, readLine, writeOutput } from 'oneip:runtime';
 
 /** Words behind the program's name. */
 export function commandLine(): readonly string[] {
@@ -38,6 +38,11 @@ export function ask(text: string, write: (text: string) => void): string | undef
   const line = readLine();
   if (line === null || !isTerminal(0)) write(`${line ?? ''}\n`);
   return line ?? undefined;
+}
+
+/** All of standard input. */
+export function readInput(): string {
+  return decodeUtf8(readAll());
 }
 
 export function endProcess(status: number): never {

@@ -15,12 +15,25 @@ const LEASES = '/tmp/dhcp.leases';
 const AT_ONCE = 128;
 const ARP_PATIENCE = 400;
 const TCP_PATIENCE = 1000;
+/** Addresses of a part of a search: a second or two at most. */
+const PART = 256;
+
+/** Into how many parts a search on a device can be cut, one at least. */
+export function partsOfSearch(environment: Environment, device: LinkState): number {
+  return Math.max(1, Math.ceil(hostsToAsk(environment, device).length / PART));
+}
 
 /**
  * Hosts with IPv4 on a device, in the order of their addresses: those that the router knows as neighbours, those that answer
- * ARP, and whether they accept connections on a port. Leaves nothing behind in the router's neighbour table but of these.
+ * ARP, and whether they accept connections on a port, if there is one. Leaves nothing behind in the router's neighbour table but of these. With
+ * `part`, counted from 0, only those of one part of the search; neighbours are in the first.
  */
-export async function findHosts(environment: Environment, device: LinkState, port: number): Promise<Host[]> {
+export async function findHosts(
+  environment: Environment,
+  device: LinkState,
+  port: number | undefined,
+  part?: number,
+): Promise<Host[]> {
   const names = hostNames();
   const prober = new HostProber();
   const passes = (check: Check, address: Address, patience: number): Promise<boolean> => {
@@ -28,13 +41,16 @@ export async function findHosts(environment: Environment, device: LinkState, por
     return new Promise((resolve) => prober.start(check, target, patience, ({ passed }) => resolve(passed)));
   };
   try {
-    const here = await inGroups(hostsToAsk(environment, device), (address) =>
-      passes({ type: 'arp' }, address, ARP_PATIENCE),
-    );
-    const found = new Map([...neighboursOn(device), ...here].map((address) => [address.text, address]));
+    const all = hostsToAsk(environment, device);
+    const asked = part === undefined ? all : all.slice(part * PART, (part + 1) * PART);
+    const here = await inGroups(asked, (address) => passes({ type: 'arp' }, address, ARP_PATIENCE));
+    const known = part === undefined || part === 0 ? neighboursOn(device) : [];
+    const found = new Map([...known, ...here].map((address) => [address.text, address]));
     for (const own of environment.addresses) found.delete(own.address.text);
     const hosts = [...found.values()].sort(byBytes);
-    const serving = new Set(await inGroups(hosts, (address) => passes({ type: 'tcp', port }, address, TCP_PATIENCE)));
+    const accepts = (address: Address) =>
+      port === undefined ? Promise.resolve(false) : passes({ type: 'tcp', port }, address, TCP_PATIENCE);
+    const serving = new Set(await inGroups(hosts, accepts));
     return hosts.map((address) => {
       const name = names.get(address.text);
       return { address, answers: serving.has(address), ...(name === undefined ? {} : { name }) };

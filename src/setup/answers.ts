@@ -10,6 +10,15 @@ import { type Address, parseAddress } from '../net/address.ts';
 /** What clients connect to: an interface, whichever addresses it has, or addresses. */
 export type GhostChoice = { readonly interface: string } | { readonly addresses: readonly Address[] };
 
+/** Protocols that a service can be of here, as its option `proto` has them. */
+export type Transport = 'tcp' | 'udp' | 'tcp+udp';
+
+/** Ports of one service; not empty. */
+export interface PortChoice {
+  readonly ranges: readonly PortRange[];
+  readonly transport: Transport;
+}
+
 /** A server as it was named. */
 export interface ServerChoice {
   readonly address: Address;
@@ -22,8 +31,7 @@ export type Way = 'nat' | 'route';
 
 /** All that has to be known for a first service. */
 export interface Answers {
-  /** TCP ports. */
-  readonly ports: readonly PortRange[];
+  readonly ports: PortChoice;
   readonly servers: readonly ServerChoice[];
   readonly ghost: GhostChoice;
   readonly way: Way;
@@ -36,15 +44,24 @@ export interface Answers {
 /** What an answer means; or why it means nothing, as a sentence without its full stop. */
 export type Understood<T> = { readonly value: T } | { readonly problem: string };
 
-/** `80`, `80 443`, `8000-8010`. */
-export function readPorts(answer: string): Understood<readonly PortRange[]> {
-  const ports: PortRange[] = [];
+/** `80`, `80 443`, `8000-8010`, `53/udp`, `443/tcp+udp`; without a protocol, TCP. */
+export function readPorts(answer: string): Understood<PortChoice> {
+  const accepted = `${portRange.accepted}; with /udp or /tcp+udp behind it where it is not TCP`;
+  const ports = { tcp: new Map<string, PortRange>(), udp: new Map<string, PortRange>() };
   for (const word of wordsOf(answer)) {
-    const reading = portRange.read(word);
-    if (!('value' in reading)) return { problem: `${quote(word)} ${reading.reason}; accepted: ${portRange.accepted}` };
-    ports.push(reading.value);
+    const [, text = '', transport = 'tcp'] = /^(.*?)(?:\/(tcp|udp|tcp\+udp))?$/.exec(word) ?? [];
+    const reading = portRange.read(text);
+    if (!('value' in reading)) return { problem: `${quote(text)} ${reading.reason}; accepted: ${accepted}` };
+    for (const protocol of ['tcp', 'udp'] as const)
+      if (transport.includes(protocol)) ports[protocol].set(text, reading.value);
   }
-  return ports.length > 0 ? { value: ports } : { problem: `there has to be a port; accepted: ${portRange.accepted}` };
+  const { tcp, udp } = ports;
+  if (tcp.size + udp.size === 0) return { problem: `there has to be a port; accepted: ${accepted}` };
+  if (udp.size === 0) return { value: { ranges: [...tcp.values()], transport: 'tcp' } };
+  if (tcp.size === 0) return { value: { ranges: [...udp.values()], transport: 'udp' } };
+  if (tcp.size !== udp.size || [...udp.keys()].some((text) => !tcp.has(text)))
+    return { problem: 'one service has the same ports of TCP and of UDP: set up one after the other' };
+  return { value: { ranges: [...tcp.values()], transport: 'tcp+udp' } };
 }
 
 /** `192.168.1.11 nas=192.168.1.12`: addresses, each with a name before it or without. */
@@ -94,8 +111,13 @@ export function ghostAddresses(choice: GhostChoice, environment: Environment): r
 }
 
 /** As it would be typed. */
-export function formatPorts(ports: readonly PortRange[]): string {
-  return ports.map(formatPortRange).join(' ');
+export function formatPorts({ ranges, transport }: PortChoice): string {
+  return ranges.map((range) => `${formatPortRange(range)}${transport === 'tcp' ? '' : `/${transport}`}`).join(' ');
+}
+
+/** The port that connections can be opened to, to see who serves; undefined where there is none but of UDP. */
+export function portToAsk({ ranges, transport }: PortChoice): number | undefined {
+  return transport === 'udp' ? undefined : ranges[0]?.first;
 }
 
 function wordsOf(answer: string): string[] {

@@ -35,6 +35,22 @@ export function proposeGhost(environment: Environment, device: string): string |
   );
 }
 
+/** A logical interface, or a device that is none's, with the addresses at which clients can reach it; maybe none. */
+export interface NamedPlace {
+  readonly name: string;
+  readonly addresses: readonly Address[];
+}
+
+/** All places with an address of any kind that can be chosen from; what the proposals name is among them. */
+export function proposePlaces(environment: Environment): NamedPlace[] {
+  const logical = new Set(environment.interfaces.values());
+  const devices = environment.addresses.map(({ device }) => device).filter((device) => !logical.has(device));
+  const names = new Set([...environment.interfaces.keys(), ...devices]);
+  return [...names]
+    .filter((name) => linkOf(environment, name) && resolveDevice(environment, name) !== 'lo')
+    .map((name) => ({ name, addresses: addressesOf(environment, name) }));
+}
+
 /** Where clients arrive: by the interface, or by the devices that have the addresses or a subnet of them; and the LAN. */
 export function proposeSources(
   environment: Environment,

@@ -3,8 +3,8 @@ import { addressesOf } from '../config/ghost-interface.ts';
 import { count } from '../config/wording.ts';
 import type { Address } from '../net/address.ts';
 import { type Understood, type Way, readGhost, readPorts, readServers, readWay } from './answers.ts';
+import { type PortChoice, portToAsk } from './answers.ts';
 import type { GhostChoice, ServerChoice } from './answers.ts';
-import type { PortRange } from '../config/model.ts';
 import { proposeGhost } from './propose.ts';
 
 /** A question of the dialogue. */
@@ -21,12 +21,12 @@ export interface Host {
   readonly address: Address;
   /** As it has told by DHCP. */
   readonly name?: string;
-  /** It accepts connections on the first port. */
+  /** It accepts connections on the first port; of UDP nobody is asked. */
   readonly answers: boolean;
 }
 
-export const portQuestion: Question<readonly PortRange[]> = {
-  text: '1. On which TCP port is the service? Several with blanks between them.',
+export const portQuestion: Question<PortChoice> = {
+  text: '1. On which TCP port is the service? Several with blanks between them; 53/udp or 443/tcp+udp where it is not TCP alone.',
   fallback: '80',
   read: readPorts,
 };
@@ -34,23 +34,24 @@ export const portQuestion: Question<readonly PortRange[]> = {
 /** `device`: how the servers' network is called. */
 export function serversQuestion(
   hosts: readonly Host[],
-  ports: readonly PortRange[],
+  ports: PortChoice,
   device: string,
 ): Question<readonly ServerChoice[]> {
   const serving = hosts.filter(({ answers }) => answers);
-  const first = ports[0]?.first ?? 0;
+  const asked = portToAsk(ports);
   const silent = hosts.length - serving.length;
-  const lines = serving.map(({ address, name }) => `     ${address.text}${name === undefined ? '' : `  ${name}`}`);
-  const found =
-    serving.length === 0
-      ? `On ${device} no host accepts connections on port ${first} (${count(hosts.length, 'host')} looked at).`
-      : [
-          `On ${device} ${serving.length === 1 ? 'this host accepts' : 'these hosts accept'} connections on port ${first}` +
-            `${silent === 0 ? '' : `, and ${count(silent, 'other')} none`}:`,
-          ...lines,
-        ].join('\n');
+  const linesOf = (some: readonly Host[]) =>
+    some.map(({ address, name }) => `     ${address.text}${name === undefined ? '' : `  ${name}`}`);
+  const found = (): string => {
+    if (asked === undefined) return [`Hosts on ${device}, whether they serve or not:`, ...linesOf(hosts)].join('\n');
+    if (serving.length === 0)
+      return `On ${device} no host accepts connections on port ${asked} (${count(hosts.length, 'host')} looked at).`;
+    const these = serving.length === 1 ? 'this host accepts' : 'these hosts accept';
+    const others = silent === 0 ? '' : `, and ${count(silent, 'other')} none`;
+    return [`On ${device} ${these} connections on port ${asked}${others}:`, ...linesOf(serving)].join('\n');
+  };
   return {
-    text: `${found}\n2. Which are the servers? Addresses, if you like with names: nas=192.168.1.11.`,
+    text: `${found()}\n2. Which are the servers? Addresses, if you like with names: nas=192.168.1.11.`,
     ...(serving.length === 0 ? {} : { fallback: serving.map(({ address }) => address.text).join(' ') }),
     read: readServers,
   };

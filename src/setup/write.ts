@@ -4,6 +4,7 @@ import { parseUci } from '../config/uci.ts';
 import type { UciSection } from '../config/uci.ts';
 import { formatPortRange } from '../config/ports.ts';
 import { type Answers, ghostAddresses } from './answers.ts';
+import { existingService } from './names.ts';
 import { freeName, proposeSources, serverName } from './propose.ts';
 
 /** A configuration with a service more. */
@@ -13,17 +14,6 @@ export interface Draft {
   readonly added: string;
   /** Names of the servers' sections, in the order of the answers. */
   readonly servers: readonly string[];
-}
-
-/** The section of a service of that name, where there is one. */
-export function existingService(text: string, name: string): boolean {
-  return parseUci(text, '').sections.some((section) => section.type === 'service' && section.name === name);
-}
-
-/** Names of all sections but those of services, which a new service cannot have. */
-export function otherNames(text: string): Set<string> {
-  const sections = parseUci(text, '').sections.filter(({ type }) => type !== 'service');
-  return new Set(sections.flatMap(({ name }) => name ?? []));
 }
 
 /**
@@ -65,7 +55,9 @@ export function writeService(
   const { sections } = parseUci(text, '');
   if (!sections.some((section) => section.type === 'watchdog' && watches(section, service))) {
     const taken = new Set(sections.flatMap((section) => section.name ?? []));
-    add('watchdog', freeName('alive', taken), { type: 'tcp', service: [service], interval: '1s' });
+    add('watchdog', freeName('alive', taken), {
+      ...{ type: answers.ports.transport === 'udp' ? 'ping' : 'tcp', service: [service], interval: '1s' },
+    });
   }
   return { text, added, servers };
 }
@@ -77,8 +69,8 @@ function serviceOptionsOf({ ports, servers, ghost, way, device }: Answers, envir
     ...('interface' in ghost && way === 'nat'
       ? { ghost_interface: [ghost.interface] }
       : { ghost: addresses.map(({ text }) => text) }),
-    proto: 'tcp',
-    port: ports.map(formatPortRange),
+    proto: ports.transport,
+    port: ports.ranges.map(formatPortRange),
     source: proposeSources(environment, ghost, device),
     device,
     dispatch: way,

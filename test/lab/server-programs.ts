@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { Daemon } from './daemon.ts';
 import type { Lab } from './lab.ts';
@@ -80,14 +80,20 @@ export class ServerScript {
 
   /** Has the program print it, from a configuration in UCI's syntax. */
   static async make(lab: Lab, server: Server, config: string, shell: readonly string[]): Promise<ServerScript> {
-    const folder = join(lab.folder, server.name, 'script');
-    mkdirSync(folder, { recursive: true });
-    const configFile = join(folder, 'config');
+    const configFile = join(lab.folder, server.name, 'script-config');
+    mkdirSync(dirname(configFile), { recursive: true });
     writeFileSync(configFile, config);
     const { status, stdout, stderr } = await lab.daemon.command(['server-script', server.name, '--config', configFile]);
     assert.is(status, 0, stderr);
+    return ServerScript.of(lab, server, stdout, shell);
+  }
+
+  /** Takes its text. */
+  static of(lab: Lab, server: Server, text: string, shell: readonly string[]): ServerScript {
+    const folder = join(lab.folder, server.name, 'script');
+    mkdirSync(folder, { recursive: true });
     const script = new ServerScript(server, join(folder, 'script'), join(folder, 'state'), shell);
-    writeFileSync(script.file, stdout);
+    writeFileSync(script.file, text);
     return script;
   }
 

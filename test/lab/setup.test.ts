@@ -4,38 +4,17 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfiguration } from '../../src/config/validate.ts';
 import { ghostPlaces, wanClient } from './addresses.ts';
-import { LabBus } from './bus.ts';
+import { answered } from './traffic.ts';
 import { httpGet, url } from './http.ts';
 import { withLab, type Lab } from './lab.ts';
 import { oneipProgram } from './paths.ts';
 import { LineProcess, type Outcome } from './process.ts';
 import { ServerScript } from './server-programs.ts';
-import type { TopologyOptions } from './topology.ts';
+import { setupAddress, untouched, withRouter } from './setup-router.ts';
 import { uciSection } from './uci.ts';
 
-const untouched = `# My router.
-
-config globals 'globals'
-	option enabled '1'   # as ever
-`;
-const own = ghostPlaces.router[4];
+const own = setupAddress;
 const routed = ghostPlaces.elsewhere[4];
-
-/** A router with a daemon that has nothing to do, and a bus that knows its interfaces. */
-async function withRouter(options: TopologyOptions, config: string, body: (lab: Lab) => Promise<void>): Promise<void> {
-  await withLab({ servers: 2, bareServers: true, ...options }, async (lab) => {
-    const bus = await LabBus.start(lab.daemon.ubusSocket, {});
-    bus.setAddresses('wan', [own]);
-    bus.setDevice('wan', 'wan');
-    bus.setDevice('lan', 'br-lan');
-    try {
-      await lab.daemon.start(config);
-      await body(lab);
-    } finally {
-      await bus.stop();
-    }
-  });
-}
 
 function words({ daemon }: Lab, ...more: string[]): string[] {
   const { configFile, stateFolder, ubusSocket } = daemon;
@@ -186,6 +165,73 @@ test('on OpenWrt the service is told, which starts with the next boot, too', () 
     assert.match(failed.stderr, "/etc/config/oneip is written, but '/etc/init.d/oneip reload' says: no");
   }));
 
+/** A step of the dialogue, as rpcd has it done; what it said. */
+async function step(lab: Lab, name: string, input: object): Promise<Record<string, unknown>> {
+  const { stdout, stderr } = await lab.router.attempt(words(lab, name), JSON.stringify(input));
+  assert.is(stderr, '');
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+test('step by step, for pages: each is a call, and nothing is written but what was shown', () =>
+  withRouter({ firewall }, untouched, async (lab) => {
+    const proposed = await step(lab, 'propose', { ubus_rpc_session: '0' });
+    assert.equal([proposed['device'], proposed['ghost'], proposed['services']], ['lan', 'wan', []]);
+    const places = proposed['places'] as { name: string; addresses: string[] }[];
+    assert.equal(places.find(({ name }) => name === 'wan')?.addresses, [own]);
+    const found = await step(lab, 'find', { device: 'lan', port: '80', part: 0 });
+    const serving = lab.servers.map(({ address }) => ({ address: address[4], answers: true }));
+    const client = { address: '192.168.1.50', answers: false };
+    assert.equal([found['parts'], found['hosts']], [1, [...serving, client]]);
+    assert.equal((await step(lab, 'find', { device: 'lan', port: '80', part: 1 }))['hosts'], []);
+    await lab.router.ip(['address add 10.9.0.1/22 dev br-lan']);
+    await lab.lan.ip(['address add 10.9.3.9/22 dev eth0']);
+    const last = await step(lab, 'find', { device: 'lan', port: '80', part: 4 });
+    assert.equal([last['parts'], last['hosts']], [5, [{ address: '10.9.3.9', answers: false }]]);
+    await lab.router.ip(['address del 10.9.0.1/22 dev br-lan']);
+
+    assert.equal(await step(lab, 'draft', {}), { question: 'port' });
+    const servers = lab.servers.map(({ address }) => address[4]).join(' ');
+    const answers = { device: 'lan', port: '80', servers, ghost: 'wan' };
+    assert.equal(await step(lab, 'draft', answers), { question: 'dispatch' });
+    assert.equal(await step(lab, 'draft', { ...answers, port: '0' }), {
+      ...{
+        question: 'port',
+        problem:
+          "'0' is no port; accepted: a port 1–65535, or a range such as 8000-8010; with /udp or /tcp+udp behind it where it is not TCP",
+      },
+    });
+    const whole = { ...answers, dispatch: 'nat' };
+    const draft = await step(lab, 'draft', whole);
+    assert.equal([draft['ok'], draft['service'], draft['problems']], [true, 'web', []]);
+    assert.is(written(lab), untouched);
+
+    const other = await step(lab, 'write', { ...whole, shown: `${String(draft['added'])}#` });
+    assert.equal(other, { problem: 'the proposal has become another since it was shown' });
+    assert.is(written(lab), untouched);
+    assert.equal(await step(lab, 'write', { ...whole, shown: draft['added'] }), { service: 'web' });
+    assert.is(written(lab), `${untouched}\n${String(draft['added'])}`);
+    const proof = await step(lab, 'prove', { service: 'web' });
+    assert.equal(
+      [proof['ok'], proof['unasked'], (proof['requests'] as { reason: string }[])[0]?.reason],
+      [true, false, 'status 200'],
+    );
+
+    const second = await step(lab, 'draft', whole);
+    assert.equal([second['existing'], second['service'], second['ok']], ['web', 'web2', false]);
+    const text = written(lab);
+    assert.equal(await step(lab, 'write', { ...whole, shown: second['added'] }), {
+      problem: 'the configuration would have errors',
+    });
+    assert.is(written(lab), text);
+    const replacing = await step(lab, 'draft', { ...whole, replace: true });
+    assert.equal([replacing['existing'], replacing['service'], replacing['ok']], ['web', 'web', true]);
+
+    assert.match((await step(lab, 'scripts', { service: 'web' }))['problem'] as string, "no service 'web' has servers");
+    assert.equal(await step(lab, 'draft', { port: 80 }), { problem: "'port' is no string" });
+    const wrong = await lab.router.attempt(words(lab, 'nothing'), '');
+    assert.equal([wrong.status, /there is no step 'nothing'; there is: propose, find/.test(wrong.stderr)], [2, true]);
+  }));
+
 test('IPv6 is served where servers are named by such addresses', () =>
   withRouter({}, untouched, async (lab) => {
     const list = lab.servers.map(({ name, address }) => `${name}=${address[6]}`).join(',');
@@ -196,6 +242,31 @@ test('IPv6 is served where servers are named by such addresses', () =>
     assert.is(outcome.status, 0, outcome.stdout + outcome.stderr);
     assert.match(outcome.stdout, `request to [${ghostPlaces.router[6]}]:80: status 200`);
     assert.is((await httpGet(lab.wan, wanClient(6, 5), url(ghostPlaces.router[6]))).status, 200);
+  }));
+
+test('UDP: hosts are shown without being asked, and what is set up serves', () =>
+  withRouter({ firewall }, untouched, async (lab) => {
+    const servers = lab.servers.map(({ address }) => address[4]).join(' ');
+    const { status, stdout, stderr } = await setUp(lab, ['7000/udp', servers, '', '', '']);
+    assert.is(status, 0, stdout + stderr);
+    assert.match(stdout, 'Hosts on lan, whether they serve or not:\n     192.168.1.11\n');
+    assert.match(stdout, 'no request was sent');
+    const { services, watchdogs } = loadConfiguration(written(lab), 'oneip').model;
+    assert.equal([services[0]?.name, services[0]?.protocols], ['port_7000', ['udp']]);
+    assert.equal(
+      watchdogs.map(({ check }) => check.type),
+      ['ping'],
+    );
+    const client = await lab.traffic(lab.wan).udp(wanClient(4, 7), own, 7000);
+    assert.ok(answered(await client.ask()));
+    client.close();
+    const silent = await setUp(lab, [], '--yes', '--port', '53/udp');
+    assert.match(silent.stderr, 'nothing was found to propose for --servers');
+    const found = await step(lab, 'find', { port: '7000/udp' });
+    assert.equal(
+      [found['asked'], (found['hosts'] as { answers: boolean }[]).some(({ answers }) => answers)],
+      [...[undefined, false]],
+    );
   }));
 
 test('without a daemon the file is written, and it is said that none runs', () =>

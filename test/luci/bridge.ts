@@ -28,9 +28,13 @@ export interface BridgeOptions {
   readonly configFile: string;
   /** Called when staged changes have been written; resolves when the daemon has them. */
   readonly applied: () => Promise<void>;
+  /** What an executable plugin of rpcd answers; absent where there is none. */
+  readonly plugin?: (method: string, args: object) => Promise<unknown>;
 }
 
 const root = process.env['ONEIP_ROOT'] ?? '';
+/** The object that oneip-tools adds to rpcd. */
+const PLUGIN = 'oneip.setup';
 const standin = join(root, 'test/luci/standin');
 /** Groups that a session has: what the daemon's package and that of the pages grant. */
 const groups = [
@@ -50,6 +54,8 @@ const commonToWriters = ['uci stage', 'uci apply'];
 export class Bridge {
   /** A session that may look only. */
   readonly = false;
+  /** rpcd has no executable plugins. */
+  withoutPlugin = false;
   /** Calls so far, as `object method`. */
   readonly calls: string[] = [];
   readonly #options: BridgeOptions;
@@ -74,7 +80,7 @@ export class Bridge {
     if (folder === 'ubus') return json(await this.#call(JSON.parse(body) as { id: number; params: unknown[] }));
     if (folder === 'standin') return file(standin, rest.join('/'));
     if (folder === 'resources') return file(resources, rest.join('/'));
-    if (['status', 'config', 'overview'].includes(folder))
+    if (['status', 'config', 'overview', 'setup'].includes(folder))
       return { status: 200, type: 'text/html', body: this.#page(folder) };
     return { status: 404, type: 'text/plain', body: '' };
   }
@@ -127,9 +133,10 @@ export class Bridge {
         this.#staged = undefined;
         await this.#options.applied();
         return {};
-      default:
-        return this.#options.bus.call(object, method, args);
     }
+    const { bus, plugin } = this.#options;
+    if (object === PLUGIN && plugin && !this.withoutPlugin) return plugin(method, args);
+    return bus.call(object, method, args);
   }
 
   #sections(): readonly Section[] {

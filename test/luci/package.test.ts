@@ -45,8 +45,8 @@ function granted(groups: Groups, side: 'read' | 'write'): string[] {
 test('every call of the pages is granted, orders to those only who may write', () => {
   const reading = [...granted(own, 'read'), ...granted(daemons, 'read')];
   const writing = [...granted(own, 'write'), ...granted(daemons, 'write')];
-  const orders = ['oneip set_server', 'oneip set_weight'];
-  assert.ok(calls.length >= 7);
+  const orders = ['oneip set_server', 'oneip set_weight', ...calls.filter((call) => call.startsWith('oneip.setup '))];
+  assert.ok(calls.length >= 13);
   assert.equal(
     calls.filter((call) => !reading.includes(call) && !orders.includes(call)),
     [],
@@ -58,9 +58,32 @@ test('every call of the pages is granted, orders to those only who may write', (
 });
 
 test('the group of the pages grants what they call and the group of the daemon does not, and nothing else', () => {
-  assert.equal(granted(own, 'read').sort(), calls.filter((call) => !call.startsWith('oneip ')).sort());
+  assert.equal(granted(own, 'read').sort(), calls.filter((call) => !/^oneip[. ]/.test(call)).sort());
   assert.equal(granted(own, 'write'), []);
   assert.equal(Object.keys(own), ['luci-app-oneip']);
+});
+
+test('what rpcd is told of its plugin is what the pages call, with the same arguments, and what may be granted', () => {
+  const plugin = join(root, 'files/usr/libexec/rpcd/oneip.setup');
+  const listed = JSON.parse(execFileSync('busybox', ['ash', plugin, 'list'], { encoding: 'utf8' })) as object;
+  const script = scripts.find(({ name }) => name === 'view/oneip/setup.js')?.text ?? '';
+  const words = (text: string | undefined) => [...(text ?? '').matchAll(/'(\w+)'/g)].map(([, word = '']) => word);
+  const answers = words(/const ANSWERS = \[(.*)\];/.exec(script)?.[1]);
+  const declared = [
+    ...script.matchAll(
+      /rpc\.declare\(\{ object: 'oneip\.setup', method: '(\w+)'(?:, params: (ANSWERS|\[.*?\]))?, reject/g,
+    ),
+  ].map(([, method = '', given = '']): [string, string[]] => [
+    method,
+    [...(given.includes('ANSWERS') ? answers : []), ...words(given)],
+  ]);
+  assert.is(answers.length, 7);
+  assert.equal(
+    Object.entries(listed).map(([method, args]) => [method, Object.keys(args as object)]),
+    declared,
+  );
+  const grants = Object.values(daemons).flatMap(({ write }) => write?.ubus?.['oneip.setup'] ?? []);
+  assert.equal(grants, Object.keys(listed));
 });
 
 test('menu entries need both groups, and lead to what is there', () => {

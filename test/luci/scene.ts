@@ -11,7 +11,7 @@ export const patience = 15_000;
 /** Where the pages are served: by the stand-in, or by LuCI. */
 export interface Site {
   /** Opens a page; resolves when it shows something. */
-  open(page: Page, name: 'status' | 'config' | 'overview'): Promise<void>;
+  open(page: Page, name: 'status' | 'config' | 'overview' | 'setup'): Promise<void>;
   /** The configuration file, as the daemon reads it. */
   configText(): string;
 }

@@ -14,7 +14,7 @@ const LIMITS = {
   'oneip-runtime': 450_000,
   oneip: 126_500,
   'oneip-channel': 9_500,
-  'oneip-tools': 32_000,
+  'oneip-tools': 33_500,
   'oneip-server': 15_000,
   'luci-app-oneip': 25_000,
   'prometheus-node-exporter-lua-oneip': 3_000,
@@ -204,6 +204,11 @@ test('the web interface is where LuCI looks for it', () => {
   const listed = listTree(named('luci-app-oneip').root).join('\n');
   assert.match(listed, /^www\/luci-static\/resources\/view\/oneip\/\S+\.js f 644 /m);
   assert.match(listed, /^usr\/share\/luci\/menu\.d\/luci-app-oneip\.json f 644 /m);
+});
+
+test('what rpcd is to offer for set-up is where it looks for programs', () => {
+  assert.match(listTree(named('oneip-tools').root).join('\n'), /^usr\/libexec\/rpcd\/oneip\.setup f 755 /m);
+  assert.match(readFileSync(join(named('oneip-tools').control, 'postinst-pkg'), 'utf8'), /killall -HUP rpcd/);
 });
 
 test('the collectors are where the node exporters look for them', () => {

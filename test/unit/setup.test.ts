@@ -3,19 +3,23 @@ import * as assert from 'uvu/assert';
 import { check } from '../../src/cli/check.ts';
 import type { Environment } from '../../src/config/environment.ts';
 import { loadConfiguration } from '../../src/config/validate.ts';
-import { type Answers, readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
+import { type Answers, type PortChoice, formatPorts, portToAsk } from '../../src/setup/answers.ts';
+import { readGhost, readPorts, readServers, readWay } from '../../src/setup/answers.ts';
+import { type TypedAnswers, interpret } from '../../src/setup/interpret.ts';
+import { existingService } from '../../src/setup/names.ts';
 import {
   freeName,
   hostsToAsk,
   linkOf,
   proposeDevice,
   proposeGhost,
+  proposePlaces,
   readLeases,
   serverName,
   serviceName,
 } from '../../src/setup/propose.ts';
 import { ghostQuestion, portQuestion, prompt, serversQuestion, wayQuestion } from '../../src/setup/questions.ts';
-import { existingService, writeService } from '../../src/setup/write.ts';
+import { writeService } from '../../src/setup/write.ts';
 import { address, environment } from './support/deployments.ts';
 
 /** What an answer was taken for, or the complaint. */
@@ -41,11 +45,15 @@ const home: Environment = {
 };
 
 test('answers are read as people write them', () => {
-  assert.equal(understood(readPorts(' 80, 443 8000-8010')), [
-    { first: 80, last: 80 },
-    { first: 443, last: 443 },
-    { first: 8000, last: 8010 },
-  ]);
+  const ports = (answer: string) => {
+    const read = readPorts(answer);
+    return 'value' in read ? [read.value.transport, formatPorts(read.value), portToAsk(read.value)] : read.problem;
+  };
+  assert.equal(ports(' 80, 443 8000-8010'), ['tcp', '80 443 8000-8010', 80]);
+  assert.equal(ports('53/udp 5353/udp'), ['udp', '53/udp 5353/udp', undefined]);
+  assert.equal(ports('443 443/udp'), ['tcp+udp', '443/tcp+udp', 443]);
+  assert.equal(ports('443/tcp+udp'), ['tcp+udp', '443/tcp+udp', 443]);
+  assert.equal(ports('80/tcp'), ['tcp', '80', 80]);
   const servers = understood(readServers('nas=192.168.1.11,192.168.1.12 fd00:1::13'));
   assert.ok(Array.isArray(servers));
   assert.equal(
@@ -70,6 +78,8 @@ test('what means nothing is told', () => {
     ['there has to be a port', readPorts(' ')],
     ["'1.2.3' is no address", readServers('1.2.3')],
     ["'127.0.0.1' is a loopback address", readServers('127.0.0.1')],
+    ['one service has the same ports', readPorts('80 53/udp')],
+    ["'53/sctp' is no port", readPorts('53/sctp')],
     ["'NAS' is no name of a server", readServers('NAS=192.168.1.11')],
     ["'192.168.1.11' is the second 192.168.1.11", readServers('192.168.1.11 192.168.1.11')],
     ["'a=192.168.1.12' is the second a", readServers('a=192.168.1.11 a=192.168.1.12')],
@@ -125,11 +135,14 @@ test('the questions say what was found, and propose it', () => {
     { address: address('192.168.1.12'), answers: true },
     { address: address('192.168.1.50'), answers: false },
   ];
-  const ports = [{ first: 80, last: 80 }];
+  const ports: PortChoice = { ranges: [{ first: 80, last: 80 }], transport: 'tcp' };
   const found = prompt(serversQuestion(hosts, ports, 'lan'));
   assert.match(found, 'these hosts accept connections on port 80, and 1 other none');
   assert.match(found, '     192.168.1.11  nas\n     192.168.1.12\n');
   assert.ok(found.endsWith('[192.168.1.11 192.168.1.12] '));
+  const datagrams = serversQuestion(hosts.slice(2), { ...ports, transport: 'udp' }, 'lan');
+  assert.match(datagrams.text, 'Hosts on lan, whether they serve or not:\n     192.168.1.50\n');
+  assert.is(datagrams.fallback, undefined);
   const none = serversQuestion(hosts.slice(2), ports, 'lan');
   assert.match(none.text, 'no host accepts connections on port 80 (1 host looked at)');
   assert.not.match(prompt(none), '[');
@@ -138,7 +151,7 @@ test('the questions say what was found, and propose it', () => {
 });
 
 const answers: Answers = {
-  ports: [{ first: 80, last: 80 }],
+  ports: { ranges: [{ first: 80, last: 80 }], transport: 'tcp' },
   servers: [{ address: address('192.168.1.11') }, { address: address('192.168.1.12'), name: 'shelf' }],
   ghost: { interface: 'wan' },
   way: 'nat',
@@ -173,7 +186,7 @@ test('servers and watchdogs that are there are used, and a service is replaced w
     "'192.168.1.11'",
     "'192.168.1.11'\n\toption weight '7'",
   );
-  const ssh = { ...answers, service: 'ssh', ports: [{ first: 22, last: 22 }] };
+  const ssh = { ...answers, service: 'ssh', ports: { ranges: [{ first: 22, last: 22 }], transport: 'tcp' } as const };
   const second = writeService(first, ssh, home, names);
   const { model } = loadConfiguration(second.text, 'oneip');
   assert.equal(
@@ -210,6 +223,50 @@ test('servers and watchdogs that are there are used, and a service is replaced w
   );
   const general = "config watchdog 'all'\n\toption type 'ping'\n";
   assert.not.match(writeService(general, answers, home, names).added, 'config watchdog');
+});
+
+test('of answers the first that is missing or wrong is named, and all of them make a service', () => {
+  const open = (typed: TypedAnswers, before = '') => {
+    const read = interpret(typed, before, home);
+    return 'question' in read ? [read.question, read.problem] : [read.answers.service, read.existing];
+  };
+  const all = { port: '443 80', servers: '192.168.1.11', ghost: 'wan', dispatch: 'nat' };
+  assert.equal(open({}), ['port', undefined]);
+  assert.equal(open({ ...all, device: 'nowhere' }), [
+    'device',
+    "'nowhere' is neither a logical interface that is up nor a device",
+  ]);
+  assert.equal(open({ port: '443', dispatch: 'nat' }), ['servers', undefined]);
+  assert.equal(open({ ...all, servers: '' }), ['servers', 'there has to be a server; accepted: its address']);
+  assert.equal(open({ ...all, dispatch: 'best' }), ['dispatch', "'best' is neither nat nor route"]);
+  assert.equal(open(all), ['web', undefined]);
+  assert.equal(open(all, "config server 'web'\n"), ['web2', undefined]);
+  const there = "config service 'web'\n\nconfig server 'web2'\n";
+  assert.equal(open(all, there), ['web3', 'web']);
+  assert.equal(open({ ...all, replace: true }, there), ['web', 'web']);
+  assert.equal(open({ ...all, service: 'pages' }, there), ['pages', undefined]);
+  assert.equal(open({ ...all, service: 'web2' }, there), ['service', "another section has the name 'web2'"]);
+  assert.is(open({ ...all, service: 'no-name' })[0], 'service');
+  const bare = { ...home, addresses: home.addresses.filter(({ device }) => device !== 'eth1') };
+  assert.equal(interpret({ ...all, dispatch: 'route' }, '', bare), {
+    ...{ question: 'dispatch', problem: 'with route the address has to be known, and the interface has none' },
+  });
+});
+
+test('places are logical interfaces, and devices that belong to none', () => {
+  const places = proposePlaces({
+    ...home,
+    links: new Map([...home.links, ['tun0', { name: 'tun0', ifindex: 10, mtu: 1500, up: true }]]),
+    addresses: [...home.addresses, { device: 'tun0', address: address('10.9.0.1'), prefixLength: 24 }],
+  });
+  assert.equal(
+    places.map(({ name }) => name),
+    ['lan', 'wan', 'tun0'],
+  );
+  assert.equal(
+    places[1]?.addresses.map(({ text }) => text),
+    ['203.0.113.7'],
+  );
 });
 
 test.run();

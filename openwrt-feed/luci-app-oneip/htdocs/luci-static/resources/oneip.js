@@ -226,6 +226,14 @@ return baseclass.extend({
 		return [ ghosts.join(', '), protocols.join('+'), ports.join(', ') ].filter((part) => part != '').join(' · ');
 	},
 
+	/** What `check` says of a configuration. */
+	problemList(problems) {
+		return E('ul', {}, problems.map(({ section, option, message, accepted }) => E('li', {}, [
+			[ section, option ].filter((part) => part).join(', '), (section ? ': ' : ''), message,
+			accepted ? '; ' + _('accepted: %s').format(accepted) : ''
+		])));
+	},
+
 	/**
 	 * What an error of a call means to whoever made it.
 	 * @param {Error} error

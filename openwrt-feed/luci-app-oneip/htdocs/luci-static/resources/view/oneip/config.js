@@ -152,16 +152,12 @@ return view.extend({
 	},
 
 	tell(problems) {
-		const line = ({ section, option, message, accepted }) => E('li', {}, [
-			[ section, option ].filter((part) => part).join(', '), (section ? ': ' : ''), message,
-			accepted ? '; ' + _('accepted: %s').format(accepted) : ''
-		]);
 		const list = (severity, title, style) => {
 			const found = problems.filter((problem) => problem.severity == severity);
 
 			return found.length ? E('div', { 'class': `alert-message ${style}` }, [
 				E('h4', {}, [ title ]),
-				E('ul', {}, found.map(line))
+				oneip.problemList(found)
 			]) : '';
 		};
 

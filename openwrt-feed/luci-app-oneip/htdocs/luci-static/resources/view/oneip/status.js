@@ -101,6 +101,8 @@ return view.extend({
 			dom.content(this.services, this.parts.length ? this.parts.map(({ node }) => node) : E('p', {}, [
 				_('No services are configured.'),
 				' ',
+				E('a', { 'class': 'btn cbi-button cbi-button-positive', 'href': L.url('admin/services/oneip/setup') }, [ _('Set up a service') ]),
+				' ',
 				E('a', { 'href': L.url('admin/services/oneip/config') }, [ _('Configuration') ])
 			]));
 		}
