@@ -16,7 +16,7 @@ const LIMITS = {
   'oneip-channel': 9_500,
   'oneip-tools': 33_500,
   'oneip-server': 15_000,
-  'luci-app-oneip': 25_000,
+  'luci-app-oneip': 25_600,
   'prometheus-node-exporter-lua-oneip': 3_000,
   'prometheus-node-exporter-ucode-oneip': 3_000,
 };
