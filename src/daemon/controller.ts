@@ -2,35 +2,30 @@ import { followInterfaces, isFollowing } from '../config/ghost-interface.ts';
 import { formatProblem, hasErrors } from '../config/report.ts';
 import { loadConfiguration } from '../config/validate.ts';
 import type { Configuration } from '../config/validate.ts';
-import type { Model, Service } from '../config/model.ts';
 import { activate } from '../deployment/activate.ts';
 import type { Activation } from '../deployment/activate.ts';
 import { claimsOf } from '../deployment/deployment.ts';
-import type { Deployment, Observation, SlotTables } from '../deployment/deployment.ts';
-import type { Standing } from '../deployment/slot-tables.ts';
+import type { Deployment, Observation } from '../deployment/deployment.ts';
 import { FollowedGhosts } from '../deployment/followed-ghosts.ts';
 import { isSameDistribution, redistribute } from '../deployment/distribution.ts';
 import { onlyServers } from '../deployment/observation.ts';
 import { leavingBy, stillLeavingBy } from '../deployment/ways-out.ts';
-import { advance, modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
+import { modelOf, tablesIn, transitionIn } from '../membership/fleet.ts';
 import { flowsTo } from '../deployment/placement.ts';
-import type { Factors } from '../load/factors.ts';
 import { lostServers } from '../membership/lost.ts';
-import type { Fleet, Squad } from '../membership/fleet.ts';
-import { decide, memberChanges, standing } from '../membership/members.ts';
-import type { Decision, Member, MemberChange, Opinion } from '../membership/members.ts';
-import { decideDeaths } from '../membership/deaths.ts';
+import type { Fleet } from '../membership/fleet.ts';
+import { memberChanges } from '../membership/members.ts';
+import type { Member, MemberChange } from '../membership/members.ts';
 import { expireOrders, nextExpiry, retainOrders } from '../membership/orders.ts';
 import type { Orders } from '../membership/orders.ts';
-import { Levels } from '../load/levels.ts';
 import type { LoadSource } from '../load/levels.ts';
-import { RosterMemory, departures, rosters } from '../membership/roster.ts';
-import type { Roster } from '../membership/roster.ts';
 import { wantedNetwork } from '../network/wanted.ts';
 import { stagesOf } from '../plan/stages.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Allocate } from './allocator.ts';
 import { ConnectionSamples } from './connection-samples.ts';
+import { FleetPlanner } from './fleet-planner.ts';
+import type { FleetPlannerOptions } from './fleet-planner.ts';
 import { LoadedDeployment } from './loaded-deployment.ts';
 import { Records } from './records.ts';
 import type { Router } from './router.ts';
@@ -38,18 +33,12 @@ import { isShapedLike } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { TrackedConnections } from './tracked-connections.ts';
 
-export interface ControllerOptions {
+export interface ControllerOptions extends FleetPlannerOptions {
   readonly router: Router;
   /** One line for the log. */
   readonly log: (line: string) => void;
-  /** Slot tables of a service; computed in slices between events. */
-  readonly allocate: Allocate;
   /** Milliseconds of a clock that only goes forward. */
   readonly clock: () => number;
-  /** What the watchdogs think of a server; default: it is up. */
-  readonly opinionOf?: (service: string, server: string) => Opinion;
-  /** What the load makes of the weights of a service; default: nothing. */
-  readonly factorsOf?: (service: Service) => Factors | undefined;
   /** Called after the kernel has taken a change of the members. */
   readonly changed?: (changes: readonly MemberChange[]) => void;
   /** Resolves when others have had their turn, between two parts of what takes long; default: at once. */
@@ -97,9 +86,7 @@ export class Controller {
   #deployment: Deployment | undefined;
   #numbers: ReadonlyMap<string, number>;
   readonly #ghosts = new FollowedGhosts();
-  readonly #members = new RosterMemory();
-  readonly #rosters = new RosterMemory();
-  readonly #levels = new Levels();
+  readonly #planner: FleetPlanner;
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
@@ -120,6 +107,7 @@ export class Controller {
     this.#loaded = new LoadedDeployment(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
     this.#tracked = new TrackedConnections(options.router, options.log, options.clock);
+    this.#planner = new FleetPlanner(options, this.#tracked);
     this.#records = new Records(options.router);
     this.#numbers = heritage.numbers;
     this.#orders = heritage.orders;
@@ -176,14 +164,16 @@ export class Controller {
     const before = { configuration: this.#configuration, text: this.#text, orders: this.#orders };
     this.#configuration = configuration;
     this.#text = text;
-    this.#orders = retainOrders(this.#orders, configuration.model);
+    const retained = retainOrders(this.#orders, configuration.model);
+    this.#orders = retained;
     try {
       this.lookAgain();
       await this.reconcile();
     } catch (error) {
       this.#configuration = before.configuration;
       this.#text = before.text;
-      this.#orders = before.orders;
+      // Orders that came meanwhile count all the same.
+      if (this.#orders === retained) this.#orders = before.orders;
       throw error;
     }
     // Whoever hears that a configuration has been taken finds it written down.
@@ -214,16 +204,7 @@ export class Controller {
     const observation = await this.#router.observe();
     const model = followInterfaces(configuration.model, observation.environment);
     const orders = retainOrders(this.#orders, model);
-    const tables = new Map<string, SlotTables>();
-    const services: Service[] = [];
-    for (const roster of rosters(model, orders, new Map())) {
-      const { service } = roster;
-      const decisions = decide(roster, orders, (server) => this.#opinionOf(service.name, server));
-      const allocated = await allocate(service, this.#standing(roster, decisions));
-      tables.set(service.name, this.#levels.prospect(service, allocated));
-      services.push(service);
-    }
-    const tablesOf = ({ name }: Service) => tables.get(name) ?? {};
+    const { services, tablesOf } = await this.#planner.prospect(model, orders, allocate);
     return activate({ ...configuration, model: { ...model, services } }, observation, this.#numbers, tablesOf);
   }
 
@@ -271,11 +252,7 @@ export class Controller {
   level(sources: readonly LoadSource[], elapsed: number): void {
     const shape = this.#shape;
     if (this.#stopped || this.#running || !shape || !this.#loaded.ruleset) return;
-    const fleet = new Map(this.#fleet);
-    for (const [name, squad] of this.#fleet) {
-      const tables = this.#levels.follow(squad.roster.service, sources, elapsed);
-      if (tables && tables !== squad.tables) fleet.set(name, { ...squad, tables });
-    }
+    const fleet = this.#planner.leveled(this.#fleet, sources, elapsed);
     const { deployment: before } = shape;
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     if (isSameDistribution(before, deployment)) return;
@@ -313,7 +290,7 @@ export class Controller {
     this.goOn();
     if (!this.#isInterruptible || this.#asked === this.#heard) return;
     this.#heard = this.#asked;
-    if (this.#deaths().size > 0) throw new Interruption();
+    if (this.#planner.deaths(this.#fleet, this.#orders).size > 0) throw new Interruption();
   }
 
   /** The dead first, whose clients wait, in what is in force; then everything, and the dead again whenever there are new ones. */
@@ -332,35 +309,13 @@ export class Controller {
     }
   }
 
-  /** Decisions about the services in force that have lost a server, where nothing else counts. */
-  #deaths(): Map<string, readonly Decision[]> {
-    const deaths = new Map<string, readonly Decision[]>();
-    for (const [name, squad] of this.#fleet) {
-      const decisions = decide(squad.roster, this.#orders, (server) => this.#opinionOf(name, server));
-      const decided = decideDeaths(squad, decisions);
-      if (decided) deaths.set(name, decided);
-    }
-    return deaths;
-  }
-
   /** Gives the slots of servers that have died to others of their services, and leaves everything else as it is. */
   async #relieve(): Promise<void> {
     this.goOn();
     const before = this.#deployment;
-    const deaths = this.#deaths();
+    const deaths = this.#planner.deaths(this.#fleet, this.#orders);
     if (!before || !this.#loaded.ruleset || deaths.size === 0) return;
-    const now = this.#options.clock();
-    const fleet = new Map(this.#fleet);
-    for (const [name, decisions] of deaths) {
-      const squad = fleet.get(name);
-      if (!squad) continue;
-      const { roster, members } = squad;
-      const stand = this.#standing(roster, decisions);
-      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
-      const isBusy = (server: string) =>
-        members.some((member) => member.server.name === server && member.state === 'draining');
-      fleet.set(name, advance(squad, true, { roster, decisions, standing: stand, tables, isBusy, now }));
-    }
+    const fleet = await this.#planner.relieved(this.#fleet, deaths, this.#options.clock());
     this.goOn();
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
     try {
@@ -380,7 +335,10 @@ export class Controller {
     this.giveWay();
     const now = this.#options.clock();
     this.#orders = expireOrders(this.#orders, now);
-    const fleet = await this.#advance(configuration.model, now);
+    const canKeep = this.#loaded.ruleset !== undefined;
+    const sampled = canKeep ? this.#samples.take(this.#fleet, now) : this.#fleet;
+    const inForce = { fleet: sampled, deployment: this.#deployment, canKeep };
+    const fleet = await this.#planner.next(configuration.model, this.#orders, inForce, now);
     this.giveWay();
     const shape = this.#shape;
     const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
@@ -530,43 +488,6 @@ export class Controller {
     // What has changed while we looked may not be in what we saw.
     if (changes === this.#changes) this.#observation = seen;
     return seen;
-  }
-
-  /** What is to be in force now. Changes nothing. */
-  async #advance(model: Model, now: number): Promise<Fleet> {
-    const before = this.#loaded.ruleset ? this.#samples.take(this.#fleet, now) : this.#fleet;
-    const stays = (service: string, server: string) => {
-      const member = before.get(service)?.members.find((entry) => entry.server.name === server);
-      return member?.state === 'up' || member?.state === 'draining';
-    };
-    const leaving = departures(
-      [...before.values()].map(({ roster }) => roster),
-      this.#members.recall(model, this.#orders, new Map()),
-      stays,
-    );
-    const fleet = new Map<string, Squad>();
-    for (const roster of this.#rosters.recall(model, this.#orders, leaving)) {
-      const { name } = roster.service;
-      const decisions = decide(roster, this.#orders, (server) => this.#opinionOf(name, server));
-      const stand = this.#standing(roster, decisions);
-      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
-      // The kernel's record of connections goes with the tables: without it nothing can be kept.
-      const canKeep = this.#loaded.ruleset !== undefined;
-      const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>
-        flowsTo(this.#deployment, name, server),
-      );
-      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
-    }
-    return fleet;
-  }
-
-  #standing(roster: Roster, decisions: readonly Decision[]): Standing {
-    const factors = this.#options.factorsOf?.(roster.service);
-    return { ...standing(roster, decisions), ...(factors ? { factors } : {}) };
-  }
-
-  #opinionOf(service: string, server: string): Opinion {
-    return this.#options.opinionOf?.(service, server) ?? { up: true, reason: 'not watched' };
   }
 
   #commit(fleet: Fleet, deployment: Deployment): void {

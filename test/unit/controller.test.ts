@@ -310,6 +310,21 @@ test('refused by nft: the reason is told, the old state stays wanted', async () 
   await assertHolds(router, web(3));
 });
 
+test('an order that comes in the course of a reload that is refused counts all the same', async () => {
+  const { router, controller, time } = scene();
+  await controller.configure(web(3), 'oneip');
+  router.refusals = ['nft refuses: no', 'nft refuses: no'];
+  let ordered: Promise<void> | undefined;
+  router.meanwhile = () => {
+    ordered ??= controller.order((orders) => orderState(orders, drainOf('s2')));
+  };
+  assert.is(await reasonOf(controller.configure(web(4), 'oneip')), 'nft refuses: no');
+  await ordered;
+  assert.is(statesOf(controller)['s2'], 'draining');
+  await settle({ controller, time });
+  assert.is(statesOf(controller)['s2'], 'drained');
+});
+
 test('refused by the kernel before the ruleset: it is not loaded', async () => {
   const { router, controller } = scene();
   router.establishRefusal = 'ip route add: no';
