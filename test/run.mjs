@@ -20,13 +20,13 @@ const output = join(root, 'build/test');
 /** Folders whose tests wait for most of their time: two of their files need a processor together. */
 const WAITING = ['lab'];
 /** Folders whose tests fail where they get no processor for a while: those that wait for the kernel or for other programs. */
-const TIMED = ['runtime', 'qemu', 'qemu/router', 'lab', 'docs', 'package', 'luci/browser', 'openwrt-image'];
+const TIMED = ['runtime', 'qemu', 'qemu/router', 'qemu/long', 'lab', 'docs', 'package', 'luci/browser', 'openwrt-image'];
 /** Files of half a minute and more, here or in their long form: they come first, lest one runs on when all others have ended. */
 const LONG = [
   'unit/channel-histories',
   'unit/ubus-fuzz',
   'qemu/vlan',
-  'qemu/router/bridge',
+  'qemu/long/bridge',
   'qemu/router/offload',
   'qemu/router/router',
   'lab/adapt',
@@ -137,8 +137,8 @@ async function runTests() {
 
   // A browser is installed for the long tests only.
   if (full) add('luci/browser', 'chromium', 'node', [process.execPath]);
-  // A machine that stands for a router with OpenWrt takes minutes.
-  if (full) add('openwrt-image', 'machine', 'node', [process.execPath]);
+  // Machines that do nothing for the short form, or take minutes.
+  for (const folder of full ? ['openwrt-image', 'qemu/long'] : []) add(folder, 'machine', 'node', [process.execPath]);
 
   const hasLongForm = ({ file, where }) =>
     !full || ['chromium', 'machine'].includes(where) || readFileSync(file, 'utf8').includes('ONEIP_FULL');

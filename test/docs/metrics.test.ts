@@ -27,7 +27,7 @@ const text = formatMetrics({
   version: '1',
   uptime: 1,
   refused: { forged: 1 },
-  services: [serviceStatus('web', { servers: [serverStatus('web1', { probe, report })] })],
+  services: [serviceStatus('web', { servers: [serverStatus('web1', { probe, report, connections: 1 })] })],
 });
 for (const [, name = '', type = '', labels = ''] of text.matchAll(/^# TYPE (\w+) (\w+)\n\w+(\{.*\})?/gm)) {
   exported.set(name, { type, labels: [...labels.matchAll(/(\w+)=/g)].map(([, label = '']) => label) });

@@ -161,6 +161,8 @@ for (const service of services) {
     await load.end();
   });
 
+  // Both take the same way, so that one does for the short form.
+  if (!isFull && service !== services[0]) continue;
   test(`${service}: who comes back with nothing gets more than its share, and no crowd`, async ({ lab, control }) => {
     const load = new TrafficLoad(lab.wan, 10_000);
     await open(load, service, 30, 0);

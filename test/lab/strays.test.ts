@@ -44,7 +44,7 @@ class Flows {
   static async start(lab: Lab): Promise<Flows> {
     await Promise.all(lab.servers.map(({ namespace }) => namespace.nft(sink)));
     const flows = [macs.wan, macs.routerWan, ghostPlaces.elsewhere[4], wanClient(4, 1), clients, port, 617];
-    const sender = lab.wan.start([tool('bench-sender'), 'raw', 'eth0', ...flows, 0].map(String));
+    const sender = lab.wan.start([tool('bench-sender'), 'raw', 'eth0', ...flows, 0, 64].map(String));
     await sender.waitFor((line) => line === 'ready' || undefined);
     return new Flows(lab, sender);
   }

@@ -49,7 +49,7 @@ const STATUSES: Readonly<Record<string, DaemonStatus>> = {
           }),
           serverStatus('web4', {
             report: { age: 1, current: false },
-            ...{ share: 1, packets: 123_456_789_012_345n, bytes: 2n ** 53n },
+            ...{ share: 1, packets: 123_456_789_012_345n, bytes: 2n ** 53n, connections: 11 },
           }),
           serverStatus('web5', { state: 'disabled', probe: { passed: true, reason: '', latency: 0, age: 0 } }),
         ],
