@@ -20,7 +20,17 @@ const output = join(root, 'build/test');
 /** Folders whose tests wait for most of their time: two of their files need a processor together. */
 const WAITING = ['lab'];
 /** Folders whose tests fail where they get no processor for a while: those that wait for the kernel or for other programs. */
-const TIMED = ['runtime', 'qemu', 'qemu/router', 'qemu/long', 'lab', 'docs', 'package', 'luci/browser', 'openwrt-image'];
+const TIMED = [
+  'runtime',
+  'qemu',
+  'qemu/router',
+  'qemu/long',
+  'lab',
+  'docs',
+  'package',
+  'luci/browser',
+  'openwrt-image',
+];
 /** Files of half a minute and more, here or in their long form: they come first, lest one runs on when all others have ended. */
 const LONG = [
   'unit/channel-histories',

@@ -8,7 +8,7 @@ import { cutCable, mendCable } from './hitless-fleet.ts';
 import { Injector } from './inject.ts';
 import type { Lab } from './lab.ts';
 import { icmp, ipPacket, protocol, tcpSyn, udp } from './packet.ts';
-import { describeBreaks, goesOn, holdAll, period, setServer, streamTo } from './remembered-connections.ts';
+import { describeBreaks, goesOn, holdAll, outliveChanges, period, setServer } from './remembered-connections.ts';
 import {
   Oracle,
   bigDatagram,
@@ -139,34 +139,8 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
     each,
     placed.map((service) => ghosts[service]),
   );
-  const answersOf = streamTo(load, ghosts.turns);
-  for (const service of placed) await setServer(control, service, 's2', 'drain');
-  assert.not.ok((await answersOf(60)).has('s2'), 'who is drained gets no new connection');
-  assert.is((await control.server('turns', 's2')).state, 'draining', 'while it has old ones');
-  await goesOn(load);
-  for (const service of placed) await setServer(control, service, 's2', 'auto');
-  assert.ok((await answersOf(60)).has('s2'));
-  await lab.daemon.reload(configurationOf(lab, { s1: 300, s3: 50 }));
-  await goesOn(load);
-  await lab.daemon.reload(configurationOf(lab, {}, lab.servers.slice(0, 3)));
-  assert.not.ok((await answersOf(60)).has('s4'), 'who is taken out gets no new connection');
-  await goesOn(load);
-  await lab.daemon.reload(configurationOf(lab));
-  assert.ok((await answersOf(60)).has('s4'));
-  await goesOn(load);
-  await lab.daemon.crash();
-  await goesOn(load);
-  await lab.daemon.start(configurationOf(lab));
-  await goesOn(load);
-  assert.equal(describeBreaks(load), []);
-  assert.equal(
-    load.attempts.filter(({ reason }) => reason !== undefined),
-    [],
-  );
-  figure(
-    `${load.held.size} connections through all changes: none broken; ${load.attempts.length} new ones beside them`,
-  );
-  await load.end();
+  const changeable = { control, services: placed, patient: 'turns', ghosts: [ghosts.turns], configurationOf };
+  await outliveChanges(lab, load, changeable);
 });
 
 test('what a dead server had is forgotten at once, and nobody else notices', async ({ lab, control }) => {

@@ -7,6 +7,7 @@ import { cutCable, mendCable } from './hitless-fleet.ts';
 import type { Lab } from './lab.ts';
 import { configuration, eventually, figure } from './scenario.ts';
 import { echoPort } from './servers.ts';
+import { describeBreaks, goesOn, outliveChanges, period, setServer } from './remembered-connections.ts';
 import { TrafficLoad, clock } from './traffic-load.ts';
 import { uciSection } from './uci.ts';
 import { serverOf, watchedSuite } from './watchdog-lab.ts';
@@ -23,8 +24,6 @@ const ghosts = {
 type Which = keyof typeof ghosts;
 const services = Object.keys(ghosts) as Which[];
 const transports = ['tcp', 'udp'] as const;
-/** Milliseconds between two questions of a connection. */
-const period = 400;
 /** Seconds without a packet after which a UDP flow is over. */
 const idle = 3;
 /** What a server gets at most, in shares of its weight. */
@@ -73,7 +72,7 @@ async function open(load: TrafficLoad, service: Which, count: number, first: num
   }
   await load.allOpen(30_000);
   // Who cannot be reached, or has no address, is not held any more.
-  assert.equal(describe(load).slice(known), []);
+  assert.equal(describeBreaks(load).slice(known), []);
 }
 
 /** Resolves when the daemon has counted what is open, and shares are what follows from it. */
@@ -118,10 +117,6 @@ function loads(load: TrafficLoad, isMeant: (of: { protocol: string; family: Fami
     isMeant({ protocol: options.protocol, family: options.destination.includes(':') ? 6 : 4 }),
   );
   return new Map(names.map((name) => [name, found.filter(({ server }) => server === name).length]));
-}
-
-async function setServer(control: ControlClient, service: Which, server: string, state: string): Promise<void> {
-  await control.order('set_server', { service, server, state });
 }
 
 for (const service of services) {
@@ -213,18 +208,6 @@ for (const service of services) {
   });
 }
 
-/** Resolves when every flow has been asked once more, and nobody of those asked has been silent since. */
-async function goesOn(load: TrafficLoad): Promise<void> {
-  const since = clock();
-  await load.until('a while of answers', 10_000, () => load.breaks.length > 0 || clock() > since + 3 * period);
-}
-
-function describe(load: TrafficLoad): string[] {
-  return load.breaks.map(
-    ({ options, server, reason, by }) => `${options.protocol} ${options.destination} ${server} ${reason} ${by}`,
-  );
-}
-
 /** Connections of each family and protocol, and of each service. */
 const each = isFull ? 250 : 60;
 
@@ -239,47 +222,8 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
   control,
 }) => {
   const load = await holdAll(lab);
-  load.stream(
-    services.flatMap((service) =>
-      families.map((family) => ({
-        source: wanClient(family, 99),
-        destination: ghosts[service][family],
-        port: echoPort,
-      })),
-    ),
-    50,
-  );
-  const answersOf = async (count: number) => {
-    const from = load.attempts.length;
-    await load.until('new connections', 20_000, () => load.attempts.length >= from + count);
-    return new Set(load.attempts.slice(from + count / 2).map(({ server }) => server));
-  };
-  for (const service of services) await setServer(control, service, 's2', 'drain');
-  assert.not.ok((await answersOf(60)).has('s2'), 'who is drained gets no new connection');
-  assert.is((await control.server('mapped', 's2')).state, 'draining', 'while it has old ones');
-  await goesOn(load);
-  for (const service of services) await setServer(control, service, 's2', 'auto');
-  assert.ok((await answersOf(100)).has('s2'));
-  await lab.daemon.reload(configurationOf(lab, { s1: 300, s3: 50 }));
-  await goesOn(load);
-  await lab.daemon.reload(configurationOf(lab, {}, lab.servers.slice(0, 3)));
-  assert.not.ok((await answersOf(60)).has('s4'), 'who is taken out gets no new connection');
-  await goesOn(load);
-  await lab.daemon.reload(configurationOf(lab));
-  await goesOn(load);
-  await lab.daemon.crash();
-  await goesOn(load);
-  await lab.daemon.start(configurationOf(lab));
-  await goesOn(load);
-  assert.equal(describe(load), []);
-  assert.equal(
-    load.attempts.filter(({ reason }) => reason !== undefined),
-    [],
-  );
-  figure(
-    `${load.held.size} connections through all changes: none broken; ${load.attempts.length} new ones beside them`,
-  );
-  await load.end();
+  const asked = services.map((service) => ghosts[service]);
+  await outliveChanges(lab, load, { control, services, patient: 'mapped', ghosts: asked, configurationOf });
 });
 
 test('what a dead server had moves on, and new connections go to the others', async ({ lab, control }) => {

@@ -3,7 +3,7 @@ import { families, ghostPlaces, wanClient } from './addresses.ts';
 import { cutCable, mendCable } from './hitless-fleet.ts';
 import type { Lab } from './lab.ts';
 import { configuration, eventually, figure, trackedConnections, whoAnswers } from './scenario.ts';
-import { describeBreaks, goesOn, holdAll, period, setServer, streamTo } from './remembered-connections.ts';
+import { goesOn, holdAll, period, setServer, outliveChanges } from './remembered-connections.ts';
 import { echoPort } from './servers.ts';
 import { clock } from './traffic-load.ts';
 import { uciSection } from './uci.ts';
@@ -43,32 +43,8 @@ test('no connection breaks when servers are drained, reweighted, taken out, brou
   control,
 }) => {
   const load = await holdAll(lab, each, [hashed, turns]);
-  const answersOf = streamTo(load, turns);
-  for (const service of ['web', 'turns']) await setServer(control, service, 's2', 'drain');
-  const without = await answersOf(60);
-  assert.not.ok(without.has('s2'), 'who is drained gets no new connection');
-  assert.is((await control.server('web', 's2')).state, 'draining', 'while it has old ones');
-  await goesOn(load);
-  for (const service of ['web', 'turns']) await setServer(control, service, 's2', 'auto');
-  assert.ok((await answersOf(60)).has('s2'));
-  await lab.daemon.reload(configurationOf(lab, { s1: 300, s3: 50 }));
-  await goesOn(load);
-  await lab.daemon.reload(configurationOf(lab, {}, lab.servers.slice(0, 3)));
-  assert.not.ok((await answersOf(60)).has('s4'), 'who is taken out gets no new connection');
-  await goesOn(load);
-  await lab.daemon.crash();
-  await goesOn(load);
-  await lab.daemon.start(configurationOf(lab));
-  await goesOn(load);
-  assert.equal(describeBreaks(load), []);
-  assert.equal(
-    load.attempts.filter(({ reason }) => reason !== undefined),
-    [],
-  );
-  figure(
-    `${load.held.size} connections through all changes: none broken; ${load.attempts.length} new ones beside them`,
-  );
-  await load.end();
+  const changeable = { control, services: ['web', 'turns'], patient: 'web', ghosts: [turns], configurationOf };
+  await outliveChanges(lab, load, changeable);
 });
 
 test('what a dead server had is forgotten at once: TCP clients hear it, UDP moves, and nobody else notices', async ({

@@ -1,7 +1,9 @@
+import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
 import { families, wanClient } from './addresses.ts';
 import type { ControlClient } from './control-client.ts';
 import type { Lab } from './lab.ts';
+import { figure } from './scenario.ts';
 import { echoPort } from './servers.ts';
 import { TrafficLoad, clock } from './traffic-load.ts';
 
@@ -44,20 +46,72 @@ export function describeBreaks(load: TrafficLoad): string[] {
   );
 }
 
-/** Streams new connections to a ghost. What it returns tells which servers the later half of the next so many got. */
-export function streamTo(
+/** Streams new connections to the ghosts. What it returns tells which servers the later half of the next so many got. */
+function streamTo(
   load: TrafficLoad,
-  ghost: Readonly<Record<Family, string>>,
+  ghosts: readonly Readonly<Record<Family, string>>[],
 ): (count: number) => Promise<ReadonlySet<string | undefined>> {
+  const source = (family: Family) => wanClient(family, 99);
   load.stream(
-    families.map((family) => ({ source: wanClient(family, 99), destination: ghost[family], port: echoPort })),
+    ghosts.flatMap((ghost) =>
+      families.map((family) => ({ source: source(family), destination: ghost[family], port: echoPort })),
+    ),
     50,
   );
   return async (count) => {
     const from = load.attempts.length;
-    await load.until('new connections', 10_000, () => load.attempts.length >= from + count);
+    await load.until('new connections', 20_000, () => load.attempts.length >= from + count);
     return new Set(load.attempts.slice(from + count / 2).map(({ server }) => server));
   };
+}
+
+/** Who is changed, and how a configuration is made. */
+export interface Changeable {
+  readonly control: ControlClient;
+  readonly services: readonly string[];
+  /** One of them in which the server that drains has connections for longer than that takes. */
+  readonly patient: string;
+  /** Ghosts to which new connections go meanwhile. */
+  readonly ghosts: readonly Readonly<Record<Family, string>>[];
+  /** With these weights, and these servers out of the four. */
+  configurationOf(lab: Lab, weights?: Readonly<Record<string, number>>, servers?: Lab['servers']): string;
+}
+
+/**
+ * No connection breaks, and no new one fails, when servers are drained, reweighted, taken out and brought back, and the daemon is
+ * killed and started again. Ends the load.
+ */
+export async function outliveChanges(lab: Lab, load: TrafficLoad, changeable: Changeable): Promise<void> {
+  const { control, services, patient, ghosts, configurationOf } = changeable;
+  const { daemon } = lab;
+  const answersOf = streamTo(load, ghosts);
+  for (const service of services) await setServer(control, service, 's2', 'drain');
+  assert.not.ok((await answersOf(60)).has('s2'), 'who is drained gets no new connection');
+  assert.is((await control.server(patient, 's2')).state, 'draining', 'while it has old ones');
+  await goesOn(load);
+  for (const service of services) await setServer(control, service, 's2', 'auto');
+  assert.ok((await answersOf(100)).has('s2'));
+  await daemon.reload(configurationOf(lab, { s1: 300, s3: 50 }));
+  await goesOn(load);
+  await daemon.reload(configurationOf(lab, {}, lab.servers.slice(0, 3)));
+  assert.not.ok((await answersOf(60)).has('s4'), 'who is taken out gets no new connection');
+  await goesOn(load);
+  await daemon.reload(configurationOf(lab));
+  assert.ok((await answersOf(100)).has('s4'));
+  await goesOn(load);
+  await daemon.crash();
+  await goesOn(load);
+  await daemon.start(configurationOf(lab));
+  await goesOn(load);
+  assert.equal(describeBreaks(load), []);
+  assert.equal(
+    load.attempts.filter(({ reason }) => reason !== undefined),
+    [],
+  );
+  figure(
+    `${load.held.size} connections through all changes: none broken; ${load.attempts.length} new ones beside them`,
+  );
+  await load.end();
 }
 
 export async function setServer(control: ControlClient, service: string, server: string, state: string): Promise<void> {
