@@ -47,6 +47,11 @@ export function wanClient(family: Family, number: number): string {
   return family === 4 ? countedAddress(198, 18, number) : household('2001:db8:400', number);
 }
 
+/** Clients of `wan` of whom neighbours by number are far apart; from 131072 on they are the same again. */
+export function scatteredClient(family: Family, number: number): string {
+  return wanClient(family, (number * 521) % 131_072);
+}
+
 /** Client number 0–131071 of `tun`. */
 export function tunClient(family: Family, number: number): string {
   return family === 4 ? countedAddress(100, 64, number) : household('2001:db8:600', number);

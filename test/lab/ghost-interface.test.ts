@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
-import { families, ghostPlaces, wanClient, type Pair } from './addresses.ts';
+import { families, ghostPlaces, scatteredClient, wanClient, type Pair } from './addresses.ts';
 import { LabBus } from './bus.ts';
 import { ChangeMonitor } from './change-monitor.ts';
 import { ControlClient } from './control-client.ts';
@@ -119,7 +119,7 @@ test('another address is one transaction; old connections stay, new ones reach i
     for (const family of families) {
       for (const protocol of ['tcp', 'udp'] as const) {
         for (const ghost of [first, fixed]) {
-          const source = wanClient(family, number * 521);
+          const source = scatteredClient(family, number);
           load.hold({ protocol, source, destination: ghost[family], port: echoPort, period });
         }
       }

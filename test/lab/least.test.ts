@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { nextFactors, sharesOf } from '../../src/load/least.ts';
 import type { Family } from '../../src/net/address.ts';
-import { families, ghostPlaces, wanClient } from './addresses.ts';
+import { families, ghostPlaces, scatteredClient, wanClient } from './addresses.ts';
 import type { ControlClient } from './control-client.ts';
 import { cutCable, mendCable } from './hitless-fleet.ts';
 import type { Lab } from './lab.ts';
@@ -65,7 +65,7 @@ async function open(load: TrafficLoad, service: Which, count: number, first: num
   for (let number = first; number < first + count; number++) {
     for (const family of families) {
       for (const protocol of transports) {
-        const source = wanClient(family, number * 521);
+        const source = scatteredClient(family, number);
         load.hold({ protocol, source, destination: ghosts[service][family], port: echoPort, period });
       }
     }

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import type { Family } from '../../src/net/address.ts';
-import { families, wanClient } from './addresses.ts';
+import { families, scatteredClient, wanClient } from './addresses.ts';
 import type { ControlClient } from './control-client.ts';
 import type { Lab } from './lab.ts';
 import { figure } from './scenario.ts';
@@ -23,7 +23,7 @@ export async function holdAll(
     for (const family of families) {
       for (const protocol of ['tcp', 'udp'] as const) {
         for (const ghost of ghosts) {
-          const source = wanClient(family, number * 521);
+          const source = scatteredClient(family, number);
           load.hold({ protocol, source, destination: ghost[family], port: echoPort, period });
         }
       }
