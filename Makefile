@@ -100,7 +100,7 @@ QUICK = node test/run.mjs --program test/bench
 bench-quick: build tools $(BUILD)/peers
 	@$(QUICK)/guest.ts -- --servers 2 --clients 100 --setups 1 --rounds 1 --burst 50 --deaths 1 & guest=$$!; \
 	trap 'kill $$guest 2>/dev/null || :' EXIT; set -e; \
-	$(QUICK)/packets.ts -- --full --servers 4 --family 4 --setups 1 --rounds 1 --burst 10; \
+	$(QUICK)/packets.ts -- --full --servers 4 --family 4 --clients 1000 --size 1400 --setups 1 --rounds 1 --burst 10; \
 	$(QUICK)/packets.ts -- --servers 4 --setups 1 --rounds 1 --burst 20 --contestants plain,bystander,plain-ct,bystander-ct,drop; \
 	$(QUICK)/packets.ts -- --servers 4 --family 6 --setups 1 --rounds 1 --burst 20; \
 	$(QUICK)/connections.ts -- --setups 1 --rounds 1 --seconds 1; \
