@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { ghostPlaces } from '../lab/addresses.ts';
 import { withLab, type Lab } from '../lab/lab.ts';
 import { webService } from '../lab/web-service.ts';
+import { conclusion } from './conclusion.ts';
+import { followConnections } from './firewall.ts';
 import { peerProgram } from './peer-programs.ts';
 import { isCount, runBenchmark } from './program.ts';
 import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
@@ -103,15 +105,6 @@ function bystander({ servers }: Lab): string {
   const [first] = servers;
   if (!first) throw new Error('no servers');
   return first.address[4];
-}
-
-async function followConnections({ router }: Lab): Promise<void> {
-  await router.nft(`table inet firewall {
-    chain forward {
-      type filter hook forward priority filter
-      ct state established,related accept
-    }
-  }`);
 }
 
 function haproxyConfig({ servers }: Lab): string {
@@ -270,19 +263,11 @@ function format(results: readonly Result[]): string {
       ]);
       const head = [mode, 'requests a second', '99th percentile, ms'];
       const conclusions = ratios.map(({ of: one, over, ratio, wanted }) => [
-        ...[`${one} / ${over}`, formatInterval(ratio, 3), conclude(ratio, wanted)],
+        ...[`${one} / ${over}`, formatInterval(ratio, 3), conclusion(ratio, wanted)],
       ]);
       return `${markdownTable([head, ...figures])}\n${markdownTable([['ratio', 'median', 'conclusion'], ...conclusions])}\n`;
     })
     .join('');
-}
-
-function conclude({ low, high }: MedianInterval, wanted?: number): string {
-  if (wanted !== undefined) {
-    const verdict = low >= wanted ? 'held' : high < wanted ? 'MISSED' : 'cannot tell, the interval holds the limit';
-    return `wanted ≥ ${wanted}: ${verdict}`;
-  }
-  return low <= 1 && high >= 1 ? 'the spread is wider than the difference' : '';
 }
 
 runBenchmark({

@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { bystander, ghost, port, serverAddress } from './bench-lab.ts';
 import type { BenchLab, Burst } from './bench-lab.ts';
 import { keepFlows, nothing, type Contestant } from './contestant.ts';
+import { followConnections } from './firewall.ts';
 import { asSimulated, oneip, oneipByBridge, oneipVariants, startDaemon } from './oneip-contestants.ts';
 import { peers } from './peers.ts';
 import { loadRuleset, oneipConfig, serverNumbers } from './service.ts';
@@ -25,15 +26,6 @@ const plain: Contestant = {
   },
   faultOf: allAtServer1,
 };
-
-/** What every firewall that follows connections has, fw4 among them. */
-const followConnections = (lab: BenchLab) =>
-  lab.router.nft(`table inet firewall {
-    chain forward {
-      type filter hook forward priority filter
-      ct state established,related accept
-    }
-  }`);
 
 const plainTracked: Contestant = {
   name: 'plain-ct',

@@ -1,6 +1,7 @@
 import type { Family } from '../../src/net/address.ts';
 import type { Burst, Load } from './bench-lab.ts';
 import type { Contestant } from './contestant.ts';
+import { conclusion, judge, type Verdict } from './conclusion.ts';
 import { formatInterval, markdownTable, overSetups, type MedianInterval } from './statistics.ts';
 
 /** A contestant's bursts, one a round, by set-up. */
@@ -51,18 +52,12 @@ function wishFor({ servers, clients }: Course, of: string, to: string): Wish | u
   );
 }
 
-/** `open`: the rounds differ too much to say. */
-type Verdict = 'held' | 'missed' | 'open';
-
 export interface Comparison extends MedianInterval, Course {
   readonly of: string;
   readonly to: string;
   readonly wanted?: number;
   readonly verdict?: Verdict;
 }
-
-/** An interval wider than this part of its median is too wide to conclude anything from. */
-const widestInterval = 0.1;
 
 /** Delivered packets, millions per second, burst by burst. */
 function rates(bursts: readonly Burst[]): number[] {
@@ -103,19 +98,13 @@ export function comparisons(result: Result): Comparison[] {
     const names = { of: of.contestant.name, to: to.contestant.name };
     const interval = compare(of, to);
     const wish = wishFor(course, names.of, names.to);
-    return { ...course, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish) }) };
+    return { ...course, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish.atLeast) }) };
   });
 }
 
 /** Nanoseconds that each packet cost the router, the sender's own left out; negative where noise is greater. */
 function netCosts(of: Series, sender: Series): MedianInterval {
   return byRound(of, sender, (ofRate, alone) => 1e3 / ofRate - 1e3 / alone);
-}
-
-function judge({ low, high, confidence }: MedianInterval, { atLeast }: Wish): Verdict {
-  if (confidence < 0.95) return 'open';
-  if (low >= atLeast) return 'held';
-  return high < atLeast ? 'missed' : 'open';
 }
 
 /** For people: `64 servers, IPv4, 100000 clients, frames of 64 bytes`. */
@@ -135,7 +124,7 @@ export function formatWishes(results: readonly Result[]): string {
               `${comparison.of} / ${comparison.to}`,
               formatCourse(comparison),
               formatInterval(comparison, 3),
-              conclusion(comparison),
+              conclusion(comparison, comparison.wanted),
             ],
           ],
     );
@@ -154,7 +143,7 @@ export function formatResult(result: Result): string {
     return [name, formatInterval(rate(series), 3), cost, `${description}${remarks(series)}`];
   });
   const ratios = comparisons(result).map((comparison) => {
-    return [`${comparison.of} / ${comparison.to}`, formatInterval(comparison, 3), conclusion(comparison)];
+    return [`${comparison.of} / ${comparison.to}`, formatInterval(comparison, 3), conclusion(comparison, comparison.wanted)];
   });
   return [
     `${title}\n\n`,
@@ -164,22 +153,6 @@ export function formatResult(result: Result): string {
     '\n',
   ].join('');
 }
-
-/** What may be concluded from a ratio, which is nothing where the spread is wider than the difference. */
-function conclusion({ median, low, high, confidence, wanted, verdict }: Comparison): string {
-  if (confidence < 0.95) return 'too few set-ups to conclude anything';
-  const wish = wanted === undefined ? [] : [`wanted ≥ ${wanted}: ${verdictTexts[verdict ?? 'open']}`];
-  // A limit that the whole interval lies on one side of is decided, however wide the interval.
-  const tooWide = (high - low) / median > widestInterval && (verdict ?? 'open') === 'open';
-  if (tooWide) return [...wish, 'the rounds differ too much to conclude from the figure'].join('; ');
-  return [...wish, ...(low <= 1 && high >= 1 ? ['the rounds differ more than the two do'] : [])].join('; ');
-}
-
-const verdictTexts: Readonly<Record<Verdict, string>> = {
-  held: 'held',
-  missed: 'MISSED',
-  open: 'cannot tell, the interval holds the limit',
-};
 
 /** Losses, and a look at whether every server has its share. */
 function remarks({ setups }: Series): string {
