@@ -8,7 +8,7 @@ import type { FlowShare } from './kept-flows.ts';
 import { MOST_PROOFS, NOBODY, decodeMessage, encodeMessage, peek, splitContent } from './message.ts';
 import type { Beat, Message, ServerLoad, ServiceHealth, TableName, TablePart } from './message.ts';
 import type { Seal } from './seal.ts';
-import { DESERTED, GRACE, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
+import { DESERTED, GRACE, HURRIED, LEASE, PATIENCE, REPORT_INTERVAL, SHORTEST_GAP, STOPPED } from './times.ts';
 import { Witnesses } from './witnesses.ts';
 
 /** Who has which slot, as a server believes. */
@@ -423,7 +423,8 @@ export class ServerEnd {
     const sequence = ++this.#sequence;
     this.#sent = [...this.#sent.filter(({ at }) => now < at + LEASE), { sequence, at: now }];
     this.#reportedAt = now;
-    this.#reportDue = now + REPORT_INTERVAL;
+    const age = now - this.#confirmed;
+    this.#reportDue = now + (age > HURRIED.from && age < LEASE ? HURRIED.interval : REPORT_INTERVAL);
     return this.#close({
       kind: 'report',
       ...{ life: this.#session, sequence, server: this.#server, heard: this.#heard, epoch: this.#router.life },

@@ -5,6 +5,8 @@
 export const BEAT_INTERVAL = 250;
 /** Between reports of a server. */
 export const REPORT_INTERVAL = 500;
+/** The same while the last report that the router is known to have heard is older than this many milliseconds, and its lease runs. */
+export const HURRIED = { interval: 250, from: 2000 };
 /** Between two messages that something has called for at once. */
 export const SHORTEST_GAP = 20;
 /**
@@ -17,7 +19,8 @@ export const REPEAT_AFTER = 100;
 /**
  * How long a server may rely on what it has been told, from when it sent the last report that the router is known to have
  * heard. A server to which everything comes 2 s late knows that of a report after up to 2 s and a beat, and the next one is
- * sent 0.5 s after it: whoever is that slow must keep its slots, or nobody would serve them.
+ * sent 0.5 s after it: whoever is that slow must keep its slots, or nobody would serve them. It reports in a hurry, so that the router may stand still for more than a
+ * second meanwhile.
  */
 export const LEASE = 4000;
 /** Without a report that answers, until a server is taken for gone. Longer than `LEASE`. */

@@ -31,7 +31,9 @@ import { Records } from './records.ts';
 import type { Router } from './router.ts';
 import { isShapedLike } from './shape.ts';
 import type { Shape } from './shape.ts';
+import { Sight } from './sight.ts';
 import { TrackedConnections } from './tracked-connections.ts';
+import { Turns } from './turns.ts';
 
 export interface ControllerOptions extends FleetPlannerOptions {
   readonly router: Router;
@@ -74,10 +76,7 @@ export class Controller {
   #configuration: Configuration | undefined;
   #text = '';
   #orders: Orders;
-  /** The router as it was last seen; `undefined` = something about it has changed. */
-  #observation: Observation | undefined;
-  /** Number of times that something has changed. */
-  #changes = 0;
+  readonly #sight: Sight;
   readonly #loaded: LoadedDeployment;
   readonly #samples: ConnectionSamples;
   readonly #tracked: TrackedConnections;
@@ -89,13 +88,12 @@ export class Controller {
   readonly #planner: FleetPlanner;
   #shape: Shape | undefined;
   #complaints: ReadonlySet<string> = new Set();
-  #running: Promise<void> | undefined;
+  readonly #turns = new Turns(() => this.#bring());
   /** Number of reconciliations that were asked for, and of them those before somebody has looked for the dead. */
   #asked = 0;
   #heard = 0;
   /** What is being done can begin anew at any place where it asks. */
   #isInterruptible = false;
-  #again: Promise<void> | undefined;
   #configured: Promise<unknown> = Promise.resolve();
   /** What is in force has not been written down yet, which is to come soon. */
   #isRemembering = false;
@@ -104,6 +102,7 @@ export class Controller {
   constructor(options: ControllerOptions, heritage: Heritage) {
     this.#options = options;
     this.#router = options.router;
+    this.#sight = new Sight(() => options.router.observe());
     this.#loaded = new LoadedDeployment(options.router);
     this.#samples = new ConnectionSamples(() => options.router.counters());
     this.#tracked = new TrackedConnections(options.router, options.log, options.clock);
@@ -210,8 +209,7 @@ export class Controller {
 
   /** Something about the router is not as it was: the next reconciliation looks at it again. */
   lookAgain(): void {
-    this.#changes++;
-    this.#observation = undefined;
+    this.#sight.lookAgain();
   }
 
   /** Somebody else has touched our tables: what they hold is not known any more. */
@@ -221,27 +219,15 @@ export class Controller {
   }
 
   /** Resolves when the kernel holds what is wanted as of now; rejects with the reason where it does not take it. */
-  async reconcile(): Promise<void> {
+  reconcile(): Promise<void> {
     this.#asked++;
-    if (!this.#running) {
-      this.#running = this.#bring().finally(() => (this.#running = undefined));
-      return this.#running;
-    }
-    const next = (): Promise<void> => {
-      this.#again = undefined;
-      return this.reconcile();
-    };
-    this.#again ??= this.#running.then(next, next);
-    return this.#again;
+    return this.#turns.take();
   }
 
   /** Has packets leave bridges by the ports that are right now: a part of `reconcile`, which need not look at anything else. */
-  async reroute(): Promise<void> {
-    if (this.#running) return this.reconcile();
-    this.#running = this.#reroute()
-      .catch(() => this.#bring())
-      .finally(() => (this.#running = undefined));
-    return this.#running;
+  reroute(): Promise<void> {
+    if (this.#turns.running) return this.reconcile();
+    return this.#turns.begin(() => this.#reroute().catch(() => this.#bring()));
   }
 
   /**
@@ -251,7 +237,7 @@ export class Controller {
    */
   level(sources: readonly LoadSource[], elapsed: number): void {
     const shape = this.#shape;
-    if (this.#stopped || this.#running || !shape || !this.#loaded.ruleset) return;
+    if (this.#stopped || this.#turns.running || !shape || !this.#loaded.ruleset) return;
     const fleet = this.#planner.leveled(this.#fleet, sources, elapsed);
     const { deployment: before } = shape;
     const deployment = redistribute(before, tablesIn(fleet), transitionIn(fleet));
@@ -277,7 +263,7 @@ export class Controller {
   /** Does nothing more; resolves when what was under way has ended, at its next step. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.allSettled([this.#running, this.#again, this.#configured]);
+    await Promise.allSettled([this.#turns.end(), this.#configured]);
   }
 
   /** Throws where the controller has been stopped: what takes long asks now and then. */
@@ -321,7 +307,7 @@ export class Controller {
     try {
       this.#loaded.redistribute(before, deployment);
     } catch (error) {
-      if (this.#observation && this.#shape) throw error;
+      if (this.#sight.seen && this.#shape) throw error;
       // The router is not as it was, and what follows looks at it, and has the dead among the rest.
       return;
     }
@@ -341,7 +327,7 @@ export class Controller {
     const fleet = await this.#planner.next(configuration.model, this.#orders, inForce, now);
     this.giveWay();
     const shape = this.#shape;
-    const isSettled = shape && shape.observation === this.#observation && isShapedLike(shape, configuration, fleet);
+    const isSettled = shape && shape.observation === this.#sight.seen && isShapedLike(shape, configuration, fleet);
     // Slots first: the clients of a server that has died wait for these.
     if (isSettled) await this.#redistribute(shape, fleet);
     const isRerouted = await this.#reroute().then(
@@ -424,7 +410,7 @@ export class Controller {
     for (const line of made) this.#options.log(line);
     // Servers become neighbours by that: only now their MAC addresses are known, which the ruleset may ask for.
     if (made.length > 0) this.lookAgain();
-    const seen = await this.#look();
+    const seen = await this.#sight.look();
     const { hardware } = onlyServers(seen, model);
     const latest = leavingBy({ ...deployment, observation: { ...observation, hardware } }, this.#router.egresses());
     if (latest.egresses !== deployment.egresses)
@@ -443,7 +429,7 @@ export class Controller {
   /** What the configuration is on the router as it is. Addresses that it chose are ones that nobody else was found to have. */
   async #activate(configuration: Configuration, fleet: Fleet): Promise<Activation & { observation: Observation }> {
     for (;;) {
-      const seen = onlyServers(await this.#look(), configuration.model);
+      const seen = onlyServers(await this.#sight.look(), configuration.model);
       this.giveWay();
       const observation = { ...seen, egresses: this.#router.egresses() };
       const activation = activate(configuration, observation, this.#numbers, tablesIn(fleet), transitionIn(fleet));
@@ -457,7 +443,7 @@ export class Controller {
   /** The configuration with the addresses that interfaces have now, where a service follows one. */
   async #follow(configuration: Configuration): Promise<Configuration> {
     if (!isFollowing(configuration.model)) return configuration;
-    return this.#ghosts.follow(configuration, (await this.#look()).environment);
+    return this.#ghosts.follow(configuration, (await this.#sight.look()).environment);
   }
 
   /** Writes down what is in force, once for all changes that come before there is time for it. */
@@ -469,7 +455,7 @@ export class Controller {
     const again = (): void => defer(remember);
     const remember = (): void => {
       // Who waits for the change that is being made does not wait for this, too.
-      if (this.#running) return void this.#running.then(again, again);
+      if (this.#turns.running) return void this.#turns.running.then(again, again);
       this.#isRemembering = false;
       if (!this.#stopped) this.#remember();
     };
@@ -479,15 +465,6 @@ export class Controller {
   #remember(): void {
     const [deployment, text, orders, numbers] = [this.#deployment, this.#text, this.#orders, this.#numbers];
     if (deployment) this.#records.remember({ text, orders, numbers, fleet: this.#fleet, deployment });
-  }
-
-  async #look(): Promise<Observation> {
-    if (this.#observation) return this.#observation;
-    const changes = this.#changes;
-    const seen = await this.#router.observe();
-    // What has changed while we looked may not be in what we saw.
-    if (changes === this.#changes) this.#observation = seen;
-    return seen;
   }
 
   #commit(fleet: Fleet, deployment: Deployment): void {

@@ -69,12 +69,11 @@ export class FleetPlanner {
     for (const roster of this.#rosters.recall(model, orders, leaving)) {
       const { name } = roster.service;
       const decisions = this.#decide(roster, orders);
-      const stand = this.#standing(roster, decisions);
-      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
+      const allotted = await this.#allot(roster, decisions);
       const isBusy = this.#tracked.isBusy(roster.service, decisions, now, (server) =>
         flowsTo(deployment, name, server),
       );
-      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, standing: stand, tables, isBusy, now }));
+      fleet.set(name, advance(before.get(name), canKeep, { roster, decisions, ...allotted, isBusy, now }));
     }
     return fleet;
   }
@@ -96,11 +95,10 @@ export class FleetPlanner {
       const squad = fleet.get(name);
       if (!squad) continue;
       const { roster, members } = squad;
-      const stand = this.#standing(roster, decisions);
-      const tables = this.#levels.tablesOf(roster.service, await this.#options.allocate(roster.service, stand));
+      const allotted = await this.#allot(roster, decisions);
       const isBusy = (server: string) =>
         members.some((member) => member.server.name === server && member.state === 'draining');
-      relieved.set(name, advance(squad, true, { roster, decisions, standing: stand, tables, isBusy, now }));
+      relieved.set(name, advance(squad, true, { roster, decisions, ...allotted, isBusy, now }));
     }
     return relieved;
   }
@@ -135,6 +133,12 @@ export class FleetPlanner {
   #decide(roster: Roster, orders: Orders): Decision[] {
     const { opinionOf = () => NOT_WATCHED } = this.#options;
     return decide(roster, orders, (server) => opinionOf(roster.service.name, server));
+  }
+
+  async #allot(roster: Roster, decisions: readonly Decision[]): Promise<Pick<Squad, 'standing' | 'tables'>> {
+    const stand = this.#standing(roster, decisions);
+    const allocated = await this.#options.allocate(roster.service, stand);
+    return { standing: stand, tables: this.#levels.tablesOf(roster.service, allocated) };
   }
 
   #standing(roster: Roster, decisions: readonly Decision[]): Standing {

@@ -1,7 +1,8 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
+import { matchAddress } from './address-match.ts';
 import type { Json } from './expression.ts';
-import { inSet, ipProtocol, match, payload } from './expression.ts';
+import { inSet, ipProtocol, payload } from './expression.ts';
 import { servedElements } from './flooded.ts';
 import type { SetObject } from './ruleset.ts';
 import { ghostsOf } from './traffic.ts';
@@ -9,21 +10,22 @@ import { ghostsOf } from './traffic.ts';
 type Direction = 'saddr' | 'daddr';
 
 /** Matches all ghosts. */
-export function isGhost(active: readonly DeployedService[], family: Family, address: Direction): Json {
+export function isGhost(active: readonly DeployedService[], family: Family, direction: Direction): Json[] {
   const ghosts = active.flatMap((deployed) => ghostsOf(deployed, family));
-  return isAmong(ghosts, payload(ipProtocol(family), address), `ghost${family}`);
+  return isAmong(ghosts, family, direction, `ghost${family}`);
 }
 
 /** Matches those that are not the router's own. */
-export function isForeign(active: readonly DeployedService[], family: Family, address: Direction): Json {
+export function isForeign(active: readonly DeployedService[], family: Family, direction: Direction): Json[] {
   const ghosts = active.flatMap((deployed) => ghostsOf(deployed, family)).filter((ghost) => !ghost.ownedBy);
-  return isAmong(ghosts, payload(ipProtocol(family), address), `foreign${family}`);
+  return isAmong(ghosts, family, direction, `foreign${family}`);
 }
 
 /** Everybody's packets are asked this: the only one there is is compared with, which the kernel does without a look-up. */
-function isAmong(ghosts: readonly Ghost[], address: Json, set: string): Json {
-  const [only, ...others] = new Set(ghosts.map(({ address: { text } }) => text));
-  return only !== undefined && others.length === 0 ? match(address, only) : inSet(address, set);
+function isAmong(ghosts: readonly Ghost[], family: Family, direction: Direction, set: string): Json[] {
+  const [only, ...others] = new Map(ghosts.map(({ address }) => [address.text, address])).values();
+  if (only && others.length === 0) return matchAddress(direction, only);
+  return [inSet(payload(ipProtocol(family), direction), set)];
 }
 
 /** `ghost4`: all ghosts; `foreign4`: those that are not the router's own; `own4`: what is served on its own addresses. */

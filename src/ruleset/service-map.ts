@@ -1,5 +1,6 @@
 import type { DeployedService, Ghost } from '../deployment/deployment.ts';
 import type { Family } from '../net/address.ts';
+import { matchAddress } from './address-match.ts';
 import type { Json } from './expression.ts';
 import {
   accept,
@@ -142,7 +143,7 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
         ? [
             rule(
               'find the service',
-              match(address, only.ghost.address.text),
+              ...matchAddress('daddr', only.ghost.address),
               match(payload(only.transport, 'dport'), ports.length === 1 ? only.port : anonymous(...ports)),
               only.verdict,
             ),
@@ -152,7 +153,7 @@ function familyMap(place: string, entrances: readonly Entrance[], family: Family
         ? [
             rule(
               'find the service',
-              match(address, onlyProtocol.ghost.address.text),
+              ...matchAddress('daddr', onlyProtocol.ghost.address),
               match(meta('l4proto'), onlyProtocol.protocol),
               onlyProtocol.verdict,
             ),

@@ -157,7 +157,7 @@ function arrivalChains(
     {
       name: 'dispatch',
       hook: { type: 'filter', hook: 'prerouting', priority: DISPATCH_PRIORITY },
-      rules: families.map((family) => rule('to a ghost', isGhost(active, family, 'daddr'), goto('arrival'))),
+      rules: families.map((family) => rule('to a ghost', ...isGhost(active, family, 'daddr'), goto('arrival'))),
     },
     {
       name: 'arrival',
@@ -192,8 +192,8 @@ function conntrackChains(
     const own = (address: 'saddr' | 'daddr', port: 'sport' | 'dport') =>
       inSet(concat(payload(ip, address), meta('l4proto'), payload('th', port)), `own${family}`);
     return [
-      rule('to a ghost', isForeign(active, family, 'daddr'), notrack, accept),
-      rule('from a ghost', isForeign(active, family, 'saddr'), notrack, accept),
+      rule('to a ghost', ...isForeign(active, family, 'daddr'), notrack, accept),
+      rule('from a ghost', ...isForeign(active, family, 'saddr'), notrack, accept),
       ...guardOwnAddress(deployment, family, own),
     ];
   });
@@ -269,7 +269,7 @@ function replyChains({ observation }: Deployment, active: readonly DeployedServi
 function clampReplies(active: readonly DeployedService[], family: Family): Rule {
   return rule(
     'path MTU',
-    isGhost(active, family, 'saddr'),
+    ...isGhost(active, family, 'saddr'),
     match(payload('tcp', 'flags'), 'syn', 'in'),
     set({ 'tcp option': { name: 'maxseg', field: 'size' } }, { rt: { key: 'mtu' } }),
   );

@@ -55,23 +55,30 @@ async function start(shell: Shell, watcher: Watcher, servers: number): Promise<v
   } else await guest(shell, 'keepalived', watcher, watcher.interval / 1000, watcher.confirmed ? 1 : 0);
 }
 
-/**
- * Milliseconds from a server's death until the kernel's table is without it, by the name of who watches. One watches after the
- * other: the guest's clock counts instructions, those of everybody.
- */
-export async function deaths(shell: Shell, servers: number, count: number): Promise<Map<string, number[]>> {
-  const times = new Map<string, number[]>();
+/** What somebody who watches has shown. */
+export interface Watch {
+  /** Milliseconds from a server's death until the kernel's table is without it. */
+  readonly times: readonly number[];
+  /** Memory after that, KiB: of all its processes, and what of it is nobody else's. */
+  readonly resident: number;
+  readonly own: number;
+}
+
+/** By the name of who watches. One watches after the other: the guest's clock counts instructions, those of everybody. */
+export async function deaths(shell: Shell, servers: number, count: number): Promise<Map<string, Watch>> {
+  const watches = new Map<string, Watch>();
   for (const watcher of watchers) {
     await start(shell, watcher, servers);
-    const own: number[] = [];
+    const times: number[] = [];
     for (let round = 1; round <= count; round++) {
       process.stderr.write(`${watcher.name}: death ${round} of ${count}\n`);
       const text = await guest(shell, 'death', watcher);
       const [, begin, end] = /(\d+\.\d+) (\d+\.\d+)/.exec(text) ?? [];
-      own.push((Number(end) - Number(begin)) * 1000);
+      times.push((Number(end) - Number(begin)) * 1000);
     }
+    const [, resident, own] = /(\d+) (\d+)/.exec(await guest(shell, 'memory', watcher)) ?? [];
     await guest(shell, 'close', watcher);
-    times.set(watcher.name, own);
+    watches.set(watcher.name, { times, resident: Number(resident), own: Number(own) });
   }
-  return times;
+  return watches;
 }

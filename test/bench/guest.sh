@@ -8,6 +8,7 @@
 #   sh /guest.sh web NAME SERVERS                  br-lan [r-NAME] ── eth0 [v1-NAME] …, a web server in each
 #   sh /guest.sh watched NAME | keepalived NAME SECONDS AGAIN   what watches them
 #   sh /guest.sh death NAME                        kills the first; prints the seconds until the kernel's table has noticed
+#   sh /guest.sh memory NAME                      prints resident KiB of what watches, and of these its own
 #   sh /guest.sh close NAME
 #
 # PEERS is the folder with the programs of others.
@@ -235,6 +236,15 @@ death() {
 	serve 1
 	# The next one shall die when it serves again.
 	until router nft list map netdev oneip web/slot | grep -q web/to/s1; do usleep 200000; done
+}
+
+# Pages that two of its processes share are counted once.
+memory() {
+	leader=$(cat "/tmp/$name/daemon")
+	for process in /proc/[0-9]*; do
+		parent=$(awk '/^PPid:/ { print $2 }' "$process/status" 2>/dev/null)
+		[ "${process##*/}" != "$leader" ] && [ "$parent" != "$leader" ] || cat "$process/smaps_rollup"
+	done | awk '/^Pss:/ { resident += $2 } /^Anonymous:/ { own += $2 } END { print resident, own }'
 }
 
 close() {

@@ -110,6 +110,8 @@ interface Result {
   readonly ratio?: MedianInterval;
   /** Milliseconds until a dead server is out. */
   readonly death?: MedianInterval;
+  /** KiB of who has seen it, after all deaths, and of these its own. */
+  readonly memory?: { readonly resident: number; readonly own: number };
 }
 
 async function measure(options: Options): Promise<Result[]> {
@@ -124,16 +126,18 @@ async function measure(options: Options): Promise<Result[]> {
       overSetups(
         setups.map((rates) => (rates[place] ?? []).map((rate, round) => valueOf(rate, rates[own]?.[round] ?? NaN))),
       );
-    const times = await deaths(shell, options.servers, options.deaths);
+    const seen = await deaths(shell, options.servers, options.deaths);
     const packets = contestants.map(({ name, description }, place) => ({
       ...{ contestant: name, description },
       rate: over(place, (rate) => rate / 1000),
       ratio: over(place, (rate, oneip) => oneip / rate),
     }));
-    const watches = watchers.map(({ name, contestant, description }) => ({
-      ...{ contestant, description },
-      death: medianInterval(times.get(name) ?? []),
-    }));
+    const watches = watchers.flatMap(({ name, contestant, description }) => {
+      const watch = seen.get(name);
+      if (!watch) return [];
+      const { times, ...memory } = watch;
+      return [{ contestant, description, death: medianInterval(times), memory }];
+    });
     return [...packets, ...watches];
   } catch (error) {
     process.stderr.write(`The console's last words:\n${machine.console.tail(2_000)}\n`);
@@ -151,13 +155,18 @@ function format(results: readonly Result[]): string {
     const remark = few === '' && isOpen ? ', the spread is wider than the difference' : few;
     return [[contestant, formatInterval(rate, 1), `${formatInterval(ratio, 3)}${remark}`, description]];
   });
-  const times = results.flatMap(({ contestant, description, death }) =>
-    death ? [[contestant, formatInterval(death, 0), description]] : [],
+  const times = results.flatMap(({ contestant, description, death, memory }) =>
+    death && memory
+      ? [[contestant, formatInterval(death, 0), String(memory.resident), String(memory.own), description]]
+      : [],
   );
   return [
     markdownTable([['in the guest', 'thousand packets a second', 'oneip over this', 'what'], ...rows]),
     '\n',
-    markdownTable([['in the guest', 'ms until a dead server is out', 'asked by'], ...times]),
+    markdownTable([
+      ['in the guest', 'ms until a dead server is out', 'resident, KiB', 'of these its own', 'asked by'],
+      ...times,
+    ]),
   ].join('');
 }
 

@@ -98,7 +98,12 @@ export function comparisons(result: Result): Comparison[] {
     const names = { of: of.contestant.name, to: to.contestant.name };
     const interval = compare(of, to);
     const wish = wishFor(course, names.of, names.to);
-    return { ...course, ...names, ...interval, ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish.atLeast) }) };
+    return {
+      ...course,
+      ...names,
+      ...interval,
+      ...(wish && { wanted: wish.atLeast, verdict: judge(interval, wish.atLeast) }),
+    };
   });
 }
 
@@ -143,7 +148,11 @@ export function formatResult(result: Result): string {
     return [name, formatInterval(rate(series), 3), cost, `${description}${remarks(series)}`];
   });
   const ratios = comparisons(result).map((comparison) => {
-    return [`${comparison.of} / ${comparison.to}`, formatInterval(comparison, 3), conclusion(comparison, comparison.wanted)];
+    return [
+      `${comparison.of} / ${comparison.to}`,
+      formatInterval(comparison, 3),
+      conclusion(comparison, comparison.wanted),
+    ];
   });
   return [
     `${title}\n\n`,

@@ -223,6 +223,32 @@ table inet behind {
   await Promise.all([outside.end(), servers.end()]);
 });
 
+test('an IPv6 client whose address is the IPv4 ghost, where IPv4 has the destination, is not taken for it', async ({
+  lab,
+}) => {
+  const from = '2001:db8:4000:e:c000:250:0:1';
+  await lab.router.nft(`
+table inet seen {
+  counter untracked {}
+  counter tracked {}
+  chain forwarded {
+    type filter hook forward priority 0
+    ip6 saddr ${from} ct state untracked counter name untracked accept
+    ip6 saddr ${from} counter name tracked
+  }
+}
+`);
+  const before = await counters(lab.router);
+  const server = lab.servers[0];
+  assert.ok(server);
+  assert.is((await whoAnswers(lab, lab.wan, 'udp', from, server.address[6], echoPort)).server, server.name);
+  assert.equal([...(await counters(lab.router))], [...before]);
+  const listed = await lab.router.run(['nft', 'list', 'counters', 'table', 'inet', 'seen']);
+  assert.match(listed, /counter untracked {\s*packets 0 /);
+  assert.match(listed, /counter tracked {\s*packets [1-9]/);
+  await lab.router.nft('delete table inet seen');
+});
+
 test('a service whose servers all have weight 0 says that nobody is there', async ({ lab, config }) => {
   await lab.daemon.reload(configuration(lab, { web: { options: { port: echoPort } } }, { s1: 0, s2: 0, s3: 0 }));
   for (const family of families) {

@@ -20,4 +20,22 @@ test('a server to which everything comes two seconds late holds its slots, and g
   assert.equal(world.faults, []);
 });
 
+test('a server to which everything comes two seconds late keeps its slots when the router stands still for more than a second', () => {
+  const world = new ChannelWorld(
+    1,
+    Array.from({ length: SLOTS }, (_, slot) => slot % 4),
+  );
+  world.lateness.set('bert', 2_000);
+  world.run(10_000);
+  for (let turn = 0; turn < 20; turn++) {
+    world.run(world.now + 4_000 + turn * 53);
+    world.pause('router', 1_400);
+    for (let step = 0; step < 50; step++) {
+      world.run(world.now + 100);
+      assert.equal(world.wrong(), [], `stop ${turn}, ${step * 100} ms later`);
+    }
+  }
+  assert.equal(world.faults, []);
+});
+
 test.run();

@@ -46,6 +46,8 @@ class FakeRouter implements Router {
   resolved = new Map<string, string>();
   /** Reasons for which the next loads are refused. */
   refusals: string[] = [];
+  /** How many more it takes before it refuses all. */
+  room = Infinity;
   establishRefusal = '';
   /** Called when the router has been looked at, and nothing been done yet. */
   meanwhile: () => void = () => undefined;
@@ -99,7 +101,7 @@ class FakeRouter implements Router {
 
   load(transaction: string): void {
     this.calls.push('load');
-    const reason = this.refusals.shift();
+    const reason = this.refusals.shift() ?? (this.room-- > 0 ? undefined : 'nft refuses: no room');
     if (reason !== undefined) throw new Error(reason);
     this.loads.push(transaction);
     const { nftables } = JSON.parse(transaction) as { nftables: unknown[] };
@@ -323,6 +325,33 @@ test('an order that comes in the course of a reload that is refused counts all t
   assert.is(statesOf(controller)['s2'], 'draining');
   await settle({ controller, time });
   assert.is(statesOf(controller)['s2'], 'drained');
+});
+
+/** Services with the same servers: so many that a change of all of them takes several transactions. */
+function manyServices(servers: number): string {
+  const names = ['w1', 'w2', 'w3', 'w4'];
+  const services = names.map((name, index) => SERVICE.replace("'web'", `'${name}'`).replace("'80'", `'${80 + index}'`));
+  const lists = names.map((name) => `\tlist service '${name}'\n`).join('');
+  return services.join('') + web(servers).replace(SERVICE, '').replaceAll("\tlist service 'web'\n", lists);
+}
+
+test('a refusal in the middle of a change in stages: what came before is in force, and the old state comes back', async () => {
+  const { router, controller, ...rest } = scene();
+  await controller.configure(manyServices(65), 'oneip');
+  const before = router.kernel.state();
+  const loads = router.loads.length;
+  router.room = 1;
+  assert.is(await reasonOf(controller.configure(manyServices(64), 'oneip')), 'nft refuses: no room');
+  assert.is(router.loads.length, loads + 1, 'a stage was loaded before');
+  assert.is(controller.text, manyServices(65));
+  // No slot leads to a server that the service has not, whatever stage it has reached.
+  for (const { members } of controller.fleet.values()) assert.ok(members.length >= 64);
+  assert.is.not(router.kernel.state(), before);
+  router.room = Infinity;
+  controller.lookAgain();
+  await controller.reconcile();
+  await settle({ controller, ...rest });
+  await assertHolds(router, manyServices(65));
 });
 
 test('refused by the kernel before the ruleset: it is not loaded', async () => {
