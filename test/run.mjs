@@ -210,14 +210,15 @@ async function runFile(job) {
     ONEIP_ROOT: root,
     ONEIP_RUNTIME: job.command[0],
   };
-  const { status, text } = await run('timeout', ['-k', '10', String(limit), ...job.command, file], {
+  const { status, text: said } = await run('timeout', ['-k', '10', String(limit), ...job.command, file], {
     env: environment,
   });
-  const total = count(text, 'Total');
-  const passed = count(text, 'Passed');
+  const total = count(said, 'Total');
+  const passed = count(said, 'Passed');
   // A file that ended without a count, or with a failure beside full counts, has failed as one more test.
   const broken = total === 0 || (status !== 0 && passed === total) ? 1 : 0;
   const failed = total - passed + broken;
+  const text = broken ? `${said}\n${job.command[0]} ended with status ${status}` : said;
   return { job, text, total, passed, failed, held: failed === 0, seconds: (Date.now() - begin) / 1000 };
 }
 
