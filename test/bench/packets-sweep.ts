@@ -15,15 +15,20 @@ export interface SweepOptions {
   readonly onProgress: (site: Site, setup: number, minutesLeft: number | undefined) => void;
 }
 
+export interface Swept<Place extends Site, Outcome> {
+  readonly outcomes: ReadonlyMap<Place, readonly Outcome[]>;
+  readonly failure?: unknown;
+}
+
 /**
  * Visits all sites in turn, again and again, so that each of them has had as many visits as the others when time is up. Resolves
- * with what the visits gave, by site.
+ * with what the visits gave, by site, and with what has ended it before, if each site had been visited by then; else rejects with that.
  */
 export async function sweep<Place extends Site, Outcome>(
   sites: readonly Place[],
   visit: (site: Place, setup: number) => Promise<Outcome>,
   { setups, minutes, now, onProgress }: SweepOptions,
-): Promise<ReadonlyMap<Place, readonly Outcome[]>> {
+): Promise<Swept<Place, Outcome>> {
   const outcomes = new Map(sites.map((site) => [site, [] as Outcome[]]));
   const spent = new Map<Place, number>();
   const begin = now();
@@ -36,12 +41,17 @@ export async function sweep<Place extends Site, Outcome>(
     for (const [index, site] of sites.entries()) {
       onProgress(site, setup, left(sites, index, setup));
       const start = passed();
-      outcomes.get(site)?.push(await visit(site, setup));
+      try {
+        outcomes.get(site)?.push(await visit(site, setup));
+      } catch (failure) {
+        if (setup === 0) throw failure;
+        return { outcomes, failure };
+      }
       spent.set(site, passed() - start);
     }
     sweepLength = passed() - before;
   }
-  return outcomes;
+  return { outcomes };
 
   /** Of the sweeps that still fit. */
   function left(places: readonly Place[], index: number, setup: number): number | undefined {
