@@ -110,17 +110,20 @@ async function call(client: UbusClient, method: string, args: WritableTable): Pr
   return performance.now() - begin;
 }
 
-/** Resolves when no old connection is kept any more; at once where none is. */
+/** Resolves when no service keeps old connections any more; at once where none does. */
 async function settled(client: UbusClient): Promise<void> {
-  const ended = new Promise<void>((resolve) => {
+  for (;;) {
+    let tell: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (tell = resolve));
     const listener = client.listen('oneip', (_, { action }) => {
-      if (action !== 'transition') return;
-      listener.cancel();
-      resolve();
+      if (action === 'transition') tell();
     });
-  });
-  const { services } = (await client.call('oneip', 'status')) as { services: Record<string, { transition?: unknown }> };
-  if (services[serviceName]?.transition !== undefined) await ended;
+    const { services } = (await client.call('oneip', 'status')) as { services: Record<string, { transition?: unknown }> };
+    const isSettled = Object.values(services).every(({ transition }) => transition === undefined);
+    if (!isSettled) await ended;
+    listener.cancel();
+    if (isSettled) return;
+  }
 }
 
 async function measure(servers: number, services: number, rounds: number): Promise<Result[]> {
