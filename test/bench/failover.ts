@@ -118,7 +118,9 @@ async function settled(client: UbusClient): Promise<void> {
     const listener = client.listen('oneip', (_, { action }) => {
       if (action === 'transition') tell();
     });
-    const { services } = (await client.call('oneip', 'status')) as { services: Record<string, { transition?: unknown }> };
+    const { services } = (await client.call('oneip', 'status')) as {
+      services: Record<string, { transition?: unknown }>;
+    };
     const isSettled = Object.values(services).every(({ transition }) => transition === undefined);
     if (!isSettled) await ended;
     listener.cancel();
