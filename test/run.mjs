@@ -94,7 +94,8 @@ function run(command, args, options = {}) {
 
 if (words[0] === '--program') {
   const file = await bundle(join(root, words[1]), 'node');
-  const child = spawn(process.execPath, [file, ...words.slice(words.indexOf('--') + 1)], {
+  const divider = words.indexOf('--');
+  const child = spawn(process.execPath, [file, ...(divider < 0 ? [] : words.slice(divider + 1))], {
     cwd: root,
     stdio: 'inherit',
   });
