@@ -13,7 +13,7 @@ const folder = scratchFolder();
 const LIMITS = {
   'oneip-runtime': 450_000,
   oneip: 128_500,
-  'oneip-channel': 9_500,
+  'oneip-channel': 9_600,
   'oneip-tools': 34_000,
   'oneip-server': 15_000,
   'luci-app-oneip': 25_600,
