@@ -238,8 +238,10 @@ death() {
 	until router nft list map netdev oneip web/slot | grep -q web/to/s1; do usleep 200000; done
 }
 
-# Pages that two of its processes share are counted once.
+# Pages that two of its processes share are counted once. Ten seconds later nothing of the last change is under way, and the guest's
+# clock leaps over them.
 memory() {
+	sleep 10
 	leader=$(cat "/tmp/$name/daemon")
 	for process in /proc/[0-9]*; do
 		parent=$(awk '/^PPid:/ { print $2 }' "$process/status" 2>/dev/null)
